@@ -1,0 +1,1 @@
+//! Capabilities and preference information of a terminal: parse, match, merge. Pure.

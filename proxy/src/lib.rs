@@ -1,0 +1,1 @@
+//! The road of a request: route, fork, adapt, forward, answer. Wires the rooms together.

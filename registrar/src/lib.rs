@@ -1,0 +1,1 @@
+//! Who is where and what they can show: bindings, REGISTER rules, OPTIONS queries.

@@ -1,0 +1,6 @@
+//! Bespoke: a SIP registrar, proxy and presence server that tailors every message to the terminal that receives it.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {}

@@ -1,0 +1,63 @@
+//! Loop detection (RFC 3261 §16.3 step 4 as RFC 5393 §4.2 has it).
+//!
+//! The branch of every Via we push ends in a second part, after its last dot: a hash of all that decides
+//! where a request goes. A request that comes back with the same second part in a Via of ours has come
+//! round unchanged; with another one it spirals, which is allowed.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// The second part for a request as received: its Request-URI, its Route values and its Call-ID, never
+/// its method (CANCEL and ACK share their INVITE's branch).
+pub(crate) fn second_part<'a>(
+    request_uri: &[u8],
+    routes: impl Iterator<Item = &'a [u8]>,
+    call_id: &[u8],
+) -> String {
+    // Fixed keys: the value must be the same for every request this server sees. Someone who finds a
+    // collision refuses a request of his own.
+    let mut hash = DefaultHasher::new();
+    request_uri.hash(&mut hash);
+    for route in routes {
+        route.hash(&mut hash);
+    }
+    call_id.hash(&mut hash);
+    format!("{:016x}", hash.finish())
+}
+
+/// Whether any branch among those of our own Vias has this second part.
+pub(crate) fn has_looped<'a>(our_branches: impl Iterator<Item = &'a [u8]>, second_part: &str) -> bool {
+    our_branches
+        .filter_map(|branch| branch.rsplit(|&b| b == b'.').next())
+        .any(|part| part == second_part.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(uri: &str, routes: &[&str], call_id: &str) -> String {
+        second_part(uri.as_bytes(), routes.iter().map(|r| r.as_bytes()), call_id.as_bytes())
+    }
+
+    #[test]
+    fn the_second_part_varies_with_all_that_decides_the_way() {
+        let base = part("sip:a@b", &["<sip:r;lr>"], "c");
+        assert_eq!(base, part("sip:a@b", &["<sip:r;lr>"], "c"));
+        for other in [
+            part("sip:a@c", &["<sip:r;lr>"], "c"),
+            part("sip:a@b", &[], "c"),
+            part("sip:a@b", &["<sip:r;lr>"], "d"),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn an_equal_second_part_is_a_loop_and_another_a_spiral() {
+        let mine = part("sip:a@b", &[], "c");
+        let branch = format!("z9hG4bK1x.77.{mine}");
+        assert!(has_looped([b"z9hG4bKother".as_slice(), branch.as_bytes()].into_iter(), &mine));
+        assert!(!has_looped([branch.as_bytes()].into_iter(), &part("sip:z@b", &[], "c")));
+        assert!(!has_looped([b"z9hG4bKplain".as_slice()].into_iter(), &mine));
+    }
+}

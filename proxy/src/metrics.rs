@@ -1,0 +1,85 @@
+//! The names of all counters of this room, and what they count. Nothing else spells a name.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const REQUESTS: &str = "bespoke_requests_total";
+const RESPONSES: &str = "bespoke_responses_total";
+const BRANCHES: &str = "bespoke_branches_total";
+const STRAY: &str = "bespoke_stray_responses_total";
+const IN_PROGRESS: &str = "bespoke_requests_in_progress";
+const SECONDS: &str = "bespoke_request_seconds";
+const PLANS: &str = "bespoke_plans_total";
+const LINKS: &str = "bespoke_links_total";
+const ADAPT_SECONDS: &str = "bespoke_adapt_seconds";
+const ADAPT_FALLBACKS: &str = "bespoke_adapt_fallbacks_total";
+const OPTIONS_QUERIES: &str = "bespoke_options_queries_total";
+const LEARNED: &str = "bespoke_learned_total";
+
+/// Tells the installed recorder what each metric means. Call once, after installing it.
+pub fn describe() {
+    describe_counter!(REQUESTS, "Requests taken in, by method; unknown methods together as `other`");
+    describe_counter!(RESPONSES, "Final responses sent, by class");
+    describe_counter!(BRANCHES, "Branches forwarded, by transport");
+    describe_counter!(STRAY, "Responses that belong to no transaction, dropped (RFC 6026)");
+    describe_gauge!(IN_PROGRESS, "Requests on their road now");
+    describe_histogram!(SECONDS, Unit::Seconds, "From a request's arrival to its final response");
+    describe_counter!(PLANS, "Plans made for a branch's body, by verdict");
+    describe_counter!(LINKS, "Parts of bodies that were stored and replaced by a link");
+    describe_histogram!(ADAPT_SECONDS, Unit::Seconds, "Planning, storing and transforming one body");
+    describe_counter!(ADAPT_FALLBACKS, "Bodies not transformed as planned, by cause: busy or deadline");
+    describe_counter!(OPTIONS_QUERIES, "Terminals asked with OPTIONS what they can show, by result");
+    describe_counter!(LEARNED, "Capabilities learned from a 413, 415 or 513");
+}
+
+pub(crate) fn request(method: &'static str) {
+    counter!(REQUESTS, "method" => method).increment(1);
+    gauge!(IN_PROGRESS).increment(1.0);
+}
+
+pub(crate) fn finished(status: Option<u16>, took: Duration) {
+    let class = match status.map(|status| status / 100) {
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(5) => "5xx",
+        Some(6) => "6xx",
+        _ => "none",
+    };
+    counter!(RESPONSES, "class" => class).increment(1);
+    gauge!(IN_PROGRESS).decrement(1.0);
+    histogram!(SECONDS).record(took.as_secs_f64());
+}
+
+pub(crate) fn branch(transport: &'static str) {
+    counter!(BRANCHES, "transport" => transport).increment(1);
+}
+
+pub(crate) fn stray() {
+    counter!(STRAY).increment(1);
+}
+
+pub(crate) fn plan(verdict: &'static str) {
+    counter!(PLANS, "verdict" => verdict).increment(1);
+}
+
+pub(crate) fn link() {
+    counter!(LINKS).increment(1);
+}
+
+pub(crate) fn adapted(took: Duration) {
+    histogram!(ADAPT_SECONDS).record(took.as_secs_f64());
+}
+
+pub(crate) fn fallback(cause: &'static str) {
+    counter!(ADAPT_FALLBACKS, "cause" => cause).increment(1);
+}
+
+pub(crate) fn options_query(result: &'static str) {
+    counter!(OPTIONS_QUERIES, "result" => result).increment(1);
+}
+
+pub(crate) fn learned() {
+    counter!(LEARNED).increment(1);
+}

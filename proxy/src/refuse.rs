@@ -1,0 +1,175 @@
+//! What can stop a request on its road, and the one place where that becomes a SIP status.
+
+use std::borrow::Cow;
+
+/// Why a request, or one branch of it, goes no further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The Request-URI has a scheme this server can't route (RFC 3261 §16.3 step 2).
+    #[error("unsupported URI scheme")]
+    Scheme,
+    /// Max-Forwards is used up (§16.3 step 3).
+    #[error("too many hops")]
+    TooManyHops,
+    /// The request came by here before, unchanged (RFC 5393 §4.2).
+    #[error("loop detected")]
+    Looped,
+    /// Proxy-Require or, where we are the recipient, Require names what we don't have (§16.3 step 5).
+    #[error("unsupported extension")]
+    BadExtension {
+        /// The option tags not understood, as a list.
+        unsupported: String,
+    },
+    /// Max-Breadth lets nothing be forwarded (RFC 5393 §5.3).
+    #[error("max-breadth exceeded")]
+    Breadth,
+    /// Policy: the sender may not send there.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// No such user here.
+    #[error("unknown user")]
+    UnknownUser,
+    /// A user without a usable contact.
+    #[error("no contact is registered")]
+    Unavailable,
+    /// A dialog or transaction this server knows nothing of.
+    #[error("no such transaction")]
+    NoTransaction,
+    /// Expires has passed (RFC 3428 §8); CPI.md leaves the policy to us: it is not delivered, and the
+    /// sender is told, since a 202 would promise otherwise.
+    #[error("message expired")]
+    Expired,
+    /// A method this server itself is no recipient of.
+    #[error("method not allowed")]
+    NotAllowed,
+    /// The body does not fit the terminal and can't be made to (CPI.md 3.8).
+    #[error("{reason}")]
+    Unacceptable {
+        /// 413, 415 or 513.
+        status: u16,
+        /// What to tell the sender.
+        reason: Cow<'static, str>,
+        /// Accept, Accept-Encoding or Accept-Language of a 415, types only.
+        headers: Vec<(Cow<'static, str>, String)>,
+    },
+    /// The next hop takes no connection, or has no address: counts as its 503 (RFC 3261 §16.9).
+    #[error("next hop unreachable")]
+    Unreachable,
+    /// An INVITE nobody answered.
+    #[error("nobody answered")]
+    Timeout,
+    /// Every branch said 503, which is about them and not about us (§16.7 step 6).
+    #[error("every contact is out of service")]
+    Internal,
+    /// Too much at once.
+    #[error("overloaded")]
+    Busy,
+}
+
+/// Seconds after which a refused sender may try again when we are too busy.
+pub(crate) const RETRY_AFTER: u32 = 5;
+
+/// A response in plain values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// 200..=699.
+    pub(crate) status: u16,
+    /// The reason phrase, written for people.
+    pub(crate) reason: Cow<'static, str>,
+    /// Fields beyond the copies every response has.
+    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
+}
+
+impl Reply {
+    /// A response without fields of its own.
+    pub(crate) const fn new(status: u16, reason: &'static str) -> Reply {
+        Reply { status, reason: Cow::Borrowed(reason), headers: Vec::new() }
+    }
+
+    /// With one more field.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.headers.push((Cow::Borrowed(name), value.into()));
+        self
+    }
+}
+
+impl Refused {
+    /// The response, `host` being the name this server gives itself in Warning.
+    pub(crate) fn reply(&self, host: &str) -> Reply {
+        match self {
+            Refused::Scheme => Reply::new(416, "Unsupported URI Scheme"),
+            Refused::TooManyHops => Reply::new(483, "Too Many Hops"),
+            Refused::Looped => Reply::new(482, "Loop Detected"),
+            Refused::BadExtension { unsupported } => {
+                Reply::new(420, "Bad Extension").with("Unsupported", unsupported.as_str())
+            }
+            Refused::Breadth => Reply::new(440, "Max-Breadth Exceeded"),
+            Refused::Forbidden(why) => Reply::new(403, "Forbidden").with("Warning", warning(host, why)),
+            Refused::UnknownUser => Reply::new(404, "Not Found"),
+            Refused::Unavailable => Reply::new(480, "Temporarily Unavailable"),
+            Refused::NoTransaction => Reply::new(481, "Call/Transaction Does Not Exist"),
+            Refused::Expired => Reply::new(480, "Message Expired")
+                .with("Warning", warning(host, "The message's Expires has passed; not delivered")),
+            Refused::NotAllowed => Reply::new(405, "Method Not Allowed").with("Allow", crate::local::ALLOW),
+            Refused::Unacceptable { status, reason, headers } => Reply {
+                status: *status,
+                reason: Cow::Borrowed(match status {
+                    413 => "Request Entity Too Large",
+                    513 => "Message Too Large",
+                    _ => "Unsupported Media Type",
+                }),
+                headers: headers.clone(),
+            }
+            .with("Warning", warning(host, reason)),
+            Refused::Unreachable => Reply::new(503, "Service Unavailable"),
+            Refused::Timeout => Reply::new(408, "Request Timeout"),
+            Refused::Internal => Reply::new(500, "No Contact In Service"),
+            Refused::Busy => {
+                Reply::new(503, "Service Unavailable").with("Retry-After", RETRY_AFTER.to_string())
+            }
+        }
+    }
+}
+
+/// `399 host "text"` (RFC 3261 §20.43: miscellaneous, no automated action).
+fn warning(host: &str, text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if matches!(c, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    format!("399 {host} \"{quoted}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_body_tells_why_in_a_warning() {
+        let refused = Refused::Unacceptable {
+            status: 415,
+            reason: "image/bmp \"x\" is not accepted".into(),
+            headers: vec![("Accept".into(), "text/plain".into())],
+        };
+        let reply = refused.reply("proxy.example.com");
+        assert_eq!((reply.status, &*reply.reason), (415, "Unsupported Media Type"));
+        assert!(reply.headers.contains(&("Accept".into(), "text/plain".into())));
+        let warning = r#"399 proxy.example.com "image/bmp \"x\" is not accepted""#;
+        assert!(reply.headers.contains(&("Warning".into(), warning.into())));
+    }
+
+    #[test]
+    fn a_bad_extension_names_what_is_not_supported() {
+        let reply = Refused::BadExtension { unsupported: "foo, bar".into() }.reply("h");
+        assert_eq!((reply.status, reply.headers), (420, vec![("Unsupported".into(), "foo, bar".into())]));
+    }
+
+    #[test]
+    fn a_busy_server_says_when_to_come_back() {
+        let reply = Refused::Busy.reply("h");
+        assert_eq!((reply.status, reply.headers), (503, vec![("Retry-After".into(), "5".into())]));
+    }
+}

@@ -1,0 +1,368 @@
+//! What TOML and types can't say: keys that contradict each other, and keys that ask for what this version
+//! does not have.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::Problem;
+use super::choices::AuthMode;
+use super::keys::Config;
+use super::source::{Places, Source};
+use super::values::{Listen, Period, Transport};
+
+/// Seconds above which a registration is never "too brief" (RFC 3261 §10.3 step 7).
+const LONGEST_MIN_EXPIRES: u32 = 3600;
+/// More threads than any machine has cores is a slip of the pen.
+const MOST_WORKERS: u32 = 1024;
+
+/// Everything wrong with a config that could be read, in the order of the keys.
+pub(super) fn problems(source: &Source) -> Vec<Problem> {
+    let mut checks = Checks { config: &source.config, places: &source.places, problems: Vec::new() };
+    checks.sockets();
+    checks.open_sockets();
+    checks.web();
+    checks.routing();
+    checks.registrar();
+    checks.terminals();
+    checks.users();
+    checks.numbers();
+    checks.not_in_this_version();
+    checks.problems
+}
+
+struct Checks<'a> {
+    config: &'a Config,
+    places: &'a Places,
+    problems: Vec<Problem>,
+}
+
+impl Checks<'_> {
+    /// INTERFACE.md fixes this line: the place without a column, the key, these words.
+    fn later(&mut self, path: &str, asked: &str) {
+        let mut problem = self.places.problem(path, format!("{asked}not in this version"));
+        problem.place = self.places.line(path).unwrap_or(problem.place);
+        self.problems.push(problem);
+    }
+
+    fn wrong(&mut self, path: &str, what: impl Into<String>) {
+        self.problems.push(self.places.problem(path, what));
+    }
+
+    /// Two listeners can't have one port, except a WebSocket that shares `http.listen` exactly.
+    fn sockets(&mut self) {
+        let listen = &self.config.sip.listen;
+        if listen.is_empty() {
+            self.wrong("sip.listen", "empty: name a socket, as in \"udp:127.0.0.1:5060\"");
+        }
+        let http = self.config.http.listen;
+        for (at, entry) in listen.iter().enumerate() {
+            let path = format!("sip.listen[{at}]");
+            let twin = listen
+                .iter()
+                .take(at)
+                .find(|other| is_stream(other) == is_stream(entry) && overlap(other.address, entry.address));
+            if let Some(twin) = twin {
+                self.wrong(&path, format!("{entry} takes the port of {twin}: give it another"));
+            }
+            let shares = matches!(entry.transport, Transport::Ws | Transport::Wss) && entry.address == http;
+            if is_stream(entry) && !shares && overlap(entry.address, http) {
+                self.wrong(&path, format!("{entry} overlaps http.listen {http}: make them equal (ws, wss) or give it another port"));
+            }
+            if is_stream(entry) && overlap(entry.address, self.config.admin.listen) {
+                self.wrong(&path, format!("{entry} takes the port of admin.listen: give it another"));
+            }
+        }
+        if overlap(http, self.config.admin.listen) {
+            self.wrong("admin.listen", "takes the port of http.listen: give it another");
+        }
+    }
+
+    /// A socket the world can reach, with nobody asked who they are, must be meant.
+    fn open_sockets(&mut self) {
+        if self.config.auth.mode != AuthMode::None || self.config.auth.allow_open {
+            return;
+        }
+        let advice = "is not loopback while auth.mode is \"none\": anyone may register as anyone; bind it to \
+                      127.0.0.1, or set auth.allow_open = true if that is meant";
+        for (at, entry) in self.config.sip.listen.iter().enumerate() {
+            if !entry.address.ip().is_loopback() {
+                self.wrong(&format!("sip.listen[{at}]"), format!("{entry} {advice}"));
+            }
+        }
+        if !self.config.http.listen.ip().is_loopback() {
+            self.wrong("http.listen", format!("{} {advice}", self.config.http.listen));
+        }
+    }
+
+    fn web(&mut self) {
+        let http = &self.config.http;
+        match &http.public_url {
+            None if !http.listen.ip().is_loopback() => {
+                let advice = "required when http.listen is not loopback: links begin with it, as in \"https://content.example.com\"";
+                self.wrong("http.public_url", advice);
+            }
+            Some(url) if !is_base_url(url) => {
+                let advice =
+                    "write http:// or https://, a host and perhaps a path, with no query and no blank";
+                self.wrong("http.public_url", format!("`{url}` can't begin a link: {advice}"));
+            }
+            _ => {}
+        }
+        let admin = &self.config.admin;
+        if !admin.listen.ip().is_loopback() && admin.token_file.is_none() {
+            self.wrong(
+                "admin.listen",
+                "beyond loopback it needs admin.token_file, a file that holds a token",
+            );
+        }
+        let wild = self.config.sip.listen.iter().any(|entry| entry.address.ip().is_unspecified());
+        if wild && self.config.sip.host.is_none() {
+            let advice = "required when a socket of sip.listen is bound to every address: others must know where to answer";
+            self.wrong("sip.host", advice);
+        }
+    }
+
+    fn routing(&mut self) {
+        if self.config.domain.is_empty() {
+            self.wrong("domain", "empty: name the domain this server is responsible for");
+        }
+        for algorithm in self.config.auth.algorithms.iter() {
+            if !matches!(algorithm.as_str(), "SHA-256" | "MD5") {
+                self.wrong("auth.algorithms", format!("`{algorithm}` is not known: SHA-256 and MD5 are"));
+            }
+        }
+        for (at, peer) in self.config.peer.iter().enumerate() {
+            if peer.address.is_none() && peer.tls_name.is_none() {
+                self.wrong(
+                    &format!("peer[{at}]"),
+                    "names nobody: give it an address, as in \"192.0.2.0/24\"",
+                );
+            }
+        }
+        for (at, route) in self.config.route.iter().enumerate() {
+            if route.domain.is_empty() {
+                self.wrong(&format!("route[{at}].domain"), "missing: which domain is it for?");
+            }
+            if !is_sip_uri(&route.next_hop) {
+                let advice = "is no SIP URI: write one as in \"sip:192.0.2.7:5060;transport=tcp\"";
+                self.wrong(&format!("route[{at}].next_hop"), format!("`{}` {advice}", route.next_hop));
+            }
+        }
+    }
+
+    fn registrar(&mut self) {
+        let registrar = &self.config.registrar;
+        let (min, default) = (registrar.min_expires, registrar.default_expires);
+        if min > LONGEST_MIN_EXPIRES {
+            self.wrong("registrar.min_expires", "above 3600, which RFC 3261 §10.3 forbids to refuse");
+        }
+        if default < min {
+            self.wrong("registrar.default_expires", format!("below registrar.min_expires, which is {min}"));
+        }
+    }
+
+    fn terminals(&mut self) {
+        for (at, device) in self.config.device.iter().enumerate() {
+            if device.user_agent.is_empty() {
+                self.wrong(&format!("device[{at}].user_agent"), "missing: which terminals is it for?");
+            }
+        }
+        for name in self.config.cpi.extensions.iter() {
+            if !grammar::is_token(name.as_bytes()) {
+                self.wrong("cpi.extensions", format!("`{name}` is no parameter name"));
+            }
+        }
+    }
+
+    fn users(&mut self) {
+        for (at, user) in self.config.user.iter().enumerate() {
+            if !is_sip_uri(&user.aor) || !user.aor.contains('@') {
+                let advice = "is no address of record: write one as in \"sip:alice@example.com\"";
+                self.wrong(&format!("user[{at}].aor"), format!("`{}` {advice}", user.aor));
+            }
+            if self.config.user.iter().take(at).any(|other| other.aor == user.aor) {
+                self.wrong(&format!("user[{at}].aor"), "stands there twice");
+            }
+        }
+    }
+
+    fn numbers(&mut self) {
+        let limits = &self.config.limits;
+        let counts = [
+            ("limits.lines", u64::from(limits.lines)),
+            ("limits.vias", u64::from(limits.vias)),
+            ("limits.params", u64::from(limits.params)),
+            ("limits.head", limits.head.0),
+            ("limits.line", limits.line.0),
+            ("limits.connections", u64::from(limits.connections)),
+            ("limits.connections_per_source", u64::from(limits.connections_per_source)),
+            ("limits.contacts", u64::from(limits.contacts)),
+            ("overload.transactions", u64::from(self.config.overload.transactions)),
+        ];
+        for (path, count) in counts {
+            if count == 0 {
+                self.wrong(path, "0 would let nothing through");
+            }
+        }
+        let times = [
+            ("limits.head_deadline", limits.head_deadline),
+            ("limits.idle", limits.idle),
+            ("adapt.deadline", self.config.adapt.deadline),
+            ("content.ttl", self.config.content.ttl),
+        ];
+        for (path, time) in times {
+            if time == Period::seconds(0) {
+                self.wrong(path, "0 would let nothing through");
+            }
+        }
+        if self.config.adapt.workers > MOST_WORKERS {
+            self.wrong("adapt.workers", format!("more than {MOST_WORKERS}: 0 is one for each core"));
+        }
+    }
+
+    /// INTERFACE: these keys parse from the first version on; what is not built is refused by name.
+    fn not_in_this_version(&mut self) {
+        let config = self.config;
+        for (at, entry) in config.sip.listen.iter().enumerate() {
+            if !matches!(entry.transport, Transport::Udp | Transport::Tcp) {
+                self.later(&format!("sip.listen[{at}]"), &format!("{entry}: "));
+            }
+        }
+        for (at, peer) in config.peer.iter().enumerate() {
+            if peer.tls_name.is_some() {
+                self.later(&format!("peer[{at}].tls_name"), "");
+            }
+        }
+        let asked = [
+            ("tls.cert", config.tls.cert.is_some()),
+            ("tls.key", config.tls.key.is_some()),
+            ("auth.mode", config.auth.mode == AuthMode::Digest),
+            ("store.url", config.store.url != "embedded"),
+            ("adapt.offload", !config.adapt.offload.is_empty()),
+            ("content.store", config.content.store != "disk"),
+            ("fetch.allow", !config.fetch.allow.is_empty()),
+            ("offline.store", config.offline.store),
+            ("presence.enabled", config.presence.enabled),
+            ("annc.enabled", config.annc.enabled),
+            ("lemonade.imap", config.lemonade.imap.is_some()),
+            ("lemonade.smtp", config.lemonade.smtp.is_some()),
+            ("limits.source_rate", config.limits.source_rate != 0),
+            ("limits.user_rate", config.limits.user_rate != 0),
+        ];
+        for (path, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+            self.later(path, "");
+        }
+    }
+}
+
+fn is_stream(listen: &Listen) -> bool {
+    listen.transport != Transport::Udp
+}
+
+/// Whether both can't be bound; port 0 is whatever is free.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let anywhere = |ip: IpAddr| ip.is_unspecified();
+    one.port() != 0
+        && one.port() == other.port()
+        && (one.ip() == other.ip() || anywhere(one.ip()) || anywhere(other.ip()))
+}
+
+fn is_sip_uri(text: &str) -> bool {
+    text.strip_prefix("sip:").is_some_and(|rest| !rest.is_empty())
+}
+
+fn is_base_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let host = rest.split('/').next().unwrap_or_default();
+        let plain =
+            |b: u8| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'\\' | b'<' | b'>' | b'@');
+        !host.is_empty() && rest.bytes().all(plain)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn said(text: &str) -> Vec<String> {
+        let source = super::super::source::parse(Path::new("b.toml"), text, &[]).unwrap();
+        problems(&source).iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn what_this_version_lacks_is_refused_by_name_at_its_line() {
+        let asks = [
+            ("[presence]\nenabled = true", "b.toml:2: presence.enabled: not in this version"),
+            ("[annc]\nenabled = true", "b.toml:2: annc.enabled: not in this version"),
+            ("[offline]\nstore = true", "b.toml:2: offline.store: not in this version"),
+            ("[store]\nurl = \"redis://127.0.0.1:6379/0\"", "b.toml:2: store.url: not in this version"),
+            ("[content]\nstore = \"s3://bucket/x\"", "b.toml:2: content.store: not in this version"),
+            ("[auth]\nmode = \"digest\"", "b.toml:2: auth.mode: not in this version"),
+            ("[adapt]\noffload = [\"http://a\"]", "b.toml:2: adapt.offload: not in this version"),
+            ("[lemonade]\nimap = \"imap://a\"", "b.toml:2: lemonade.imap: not in this version"),
+            ("[tls]\ncert = \"a.pem\"", "b.toml:2: tls.cert: not in this version"),
+            ("[limits]\nuser_rate = 5", "b.toml:2: limits.user_rate: not in this version"),
+            ("[fetch]\nallow = \"a\"", "b.toml:2: fetch.allow: not in this version"),
+            (
+                "[sip]\nlisten = [\"wss:127.0.0.1:8443\"]",
+                "b.toml:2: sip.listen[0]: wss:127.0.0.1:8443: not in this version",
+            ),
+            ("[[peer]]\ntls_name = \"a\"", "b.toml:2: peer[0].tls_name: not in this version"),
+        ];
+        for (text, expected) in asks {
+            assert_eq!(said(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn an_open_socket_without_authentication_is_refused_unless_it_is_meant() {
+        let open = "[sip]\nhost = \"a.example\"\nlisten = [\"udp:0.0.0.0:5060\"]\n";
+        assert!(said(open)[0].starts_with("b.toml:3:11: sip.listen[0]: udp:0.0.0.0:5060 is not loopback"));
+        assert_eq!(said(&format!("{open}[auth]\nallow_open = true")), [""; 0]);
+        assert!(
+            said("[http]\nlisten = \"192.0.2.1:80\"\npublic_url = \"https://a\"")[0]
+                .contains("is not loopback")
+        );
+    }
+
+    #[test]
+    fn listeners_share_a_port_only_as_equal_websocket_entries() {
+        let tcp = "[sip]\nlisten = [\"tcp:127.0.0.1:8080\"]";
+        assert!(said(tcp)[0].contains("overlaps http.listen"));
+        let twice = "[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]";
+        assert!(said(twice)[0].contains("takes the port of udp:127.0.0.1:5060"));
+        let shared = "[sip]\nlisten = [\"ws:127.0.0.1:8080\"]";
+        assert_eq!(said(shared).len(), 1, "only that WebSocket is not there yet");
+        let overlapping = "[sip]\nhost = \"a\"\nlisten = [\"ws:0.0.0.0:8080\"]\n[auth]\nallow_open = true";
+        assert!(said(overlapping)[0].contains("overlaps http.listen"));
+        assert!(said("[admin]\nlisten = \"127.0.0.1:8080\"")[0].contains("takes the port of http.listen"));
+        assert_eq!(said("[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\""), [""; 0]);
+    }
+
+    #[test]
+    fn beyond_loopback_links_need_a_public_url_and_operators_a_token() {
+        let http = "[auth]\nallow_open = true\n[http]\nlisten = \"192.0.2.1:80\"";
+        assert!(said(http)[0].contains("http.public_url: required"));
+        assert!(said("[admin]\nlisten = \"192.0.2.1:81\"")[0].contains("needs admin.token_file"));
+        assert!(said("[http]\npublic_url = \"content.example.com\"")[0].contains("can't begin a link"));
+    }
+
+    #[test]
+    fn expiries_and_counts_must_leave_something_possible() {
+        assert!(said("[registrar]\nmin_expires = 3601")[0].contains("above 3600"));
+        assert!(said("[registrar]\ndefault_expires = 10")[0].contains("below registrar.min_expires"));
+        assert!(said("[limits]\nlines = 0")[0].contains("limits.lines: 0 would let nothing through"));
+        assert!(said("[adapt]\nworkers = 5000")[0].contains("more than 1024"));
+    }
+
+    #[test]
+    fn peers_routes_users_and_devices_must_name_whom_they_are_for() {
+        assert!(said("[[peer]]")[0].contains("names nobody"));
+        assert!(said("[[route]]\ndomain = \"a\"\nnext_hop = \"edge\"")[0].contains("is no SIP URI"));
+        assert!(said("[[user]]\naor = \"alice\"")[0].contains("is no address of record"));
+        assert!(said("[[device]]\naccept = \"image/gif\"")[0].contains("device[0].user_agent: missing"));
+        assert!(said("domain = []")[0].contains("domain: empty"));
+    }
+}

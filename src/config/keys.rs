@@ -1,0 +1,368 @@
+//! Every key of the config, with what it means and what it is when nobody writes it.
+//!
+//! `docs/config-reference.md` is printed from here, so these comments are what operators read.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal};
+use super::section::{section, tables};
+use super::values::{Cidr, Domain, List, Listen, Period, Size, Transport};
+
+section! {
+    /// Keys that stand before the first table.
+    Config {
+        /// Domains this server is responsible for. Instead of the list there may be tables,
+        /// `[[domain]]` with `name` and `adapt`, to switch adaptation for one domain.
+        domain: List<Domain> = List(vec![Domain { name: "localhost".to_owned(), adapt: None }]),
+        /// Where bindings and content are kept. Made if it is not there.
+        data_dir: PathBuf = PathBuf::from("./bespoke-data"),
+        /// SIP sockets.
+        sip: Sip = Sip::default(),
+        /// Certificates.
+        tls: Tls = Tls::default(),
+        /// The public HTTP listener.
+        http: Http = Http::default(),
+        /// The listener of the operators.
+        admin: Admin = Admin::default(),
+        /// Who proves to be who.
+        auth: Auth = Auth::default(),
+        /// Routing.
+        proxy: Proxy = Proxy::default(),
+        /// Trusted neighbours.
+        peer: Vec<Peer> = Vec::new(),
+        /// Next hops.
+        route: Vec<Route> = Vec::new(),
+        /// Durable state.
+        store: Store = Store::default(),
+        /// REGISTER.
+        registrar: Registrar = Registrar::default(),
+        /// Capabilities.
+        cpi: Cpi = Cpi::default(),
+        /// Profiles of terminals.
+        device: Vec<Device> = Vec::new(),
+        /// Adaptation.
+        adapt: Adapt = Adapt::default(),
+        /// Switches of one user.
+        user: Vec<User> = Vec::new(),
+        /// Several phones of one user.
+        fork: Fork = Fork::default(),
+        /// Content behind links.
+        content: Content = Content::default(),
+        /// Fetching.
+        fetch: Fetch = Fetch::default(),
+        /// Messages for nobody at home.
+        offline: Offline = Offline::default(),
+        /// Presence.
+        presence: Presence = Presence::default(),
+        /// Announcements.
+        annc: Annc = Annc::default(),
+        /// Mail over HTTP.
+        lemonade: Lemonade = Lemonade::default(),
+        /// Limits.
+        limits: Limits = Limits::default(),
+        /// Load.
+        overload: Overload = Overload::default(),
+        /// The log.
+        log: Log = Log::default(),
+    }
+}
+
+section! {
+    /// Where SIP is heard.
+    Sip {
+        /// Sockets: `udp:`, `tcp:`, `tls:`, `ws:` or `wss:` and an address with a port; port 0 takes a
+        /// free one. A ws or wss entry equal to `http.listen` shares that listener; one that overlaps
+        /// it is refused. TLS and WebSocket are not in this version.
+        listen: List<Listen> = List(vec![
+            Listen { transport: Transport::Udp, address: loopback(5060) },
+            Listen { transport: Transport::Tcp, address: loopback(5060) },
+        ]),
+        /// The host written into Via, Warning and Content-Adapted. Unset: the address of the socket in
+        /// Via, the first domain elsewhere. Needed when a socket is bound to every address (0.0.0.0).
+        host: Option<String> = None,
+    }
+}
+
+section! {
+    /// Certificates for tls and wss. Not in this version.
+    Tls {
+        /// The certificate chain, PEM.
+        cert: Option<PathBuf> = None,
+        /// Its key, PEM.
+        key: Option<PathBuf> = None,
+    }
+}
+
+section! {
+    /// The public HTTP listener: content behind links, `/healthz`, `/readyz`.
+    Http {
+        /// Address and port.
+        listen: SocketAddr = loopback(8080),
+        /// How links begin. Unset on loopback: `http://` and `http.listen`; elsewhere required.
+        public_url: Option<String> = None,
+    }
+}
+
+section! {
+    /// The listener of the operators: `/`, `/healthz`, `/readyz`, `/metrics`.
+    Admin {
+        /// Address and port.
+        listen: SocketAddr = loopback(8081),
+        /// A file whose first line is the token that `Authorization: Bearer` must carry. Required
+        /// beyond loopback.
+        token_file: Option<PathBuf> = None,
+    }
+}
+
+section! {
+    /// Who proves to be who.
+    Auth {
+        /// Digest (RFC 8760) is not in this version.
+        mode: AuthMode = AuthMode::None,
+        /// Algorithms of the challenge, most wanted first: `SHA-256` and `MD5`.
+        algorithms: List<String> = List(vec!["SHA-256".to_owned()]),
+        /// Says that a socket beyond loopback with `auth.mode = "none"` is meant.
+        allow_open: bool = false,
+    }
+}
+
+section! {
+    /// Routing of requests for domains that are not ours.
+    Proxy {
+        /// Who may send to them: users who proved who they are and peers, peers only, or nobody.
+        /// Without digest only a peer is ever one who proved it.
+        relay: Relay = Relay::Authenticated,
+    }
+}
+
+section! {
+    /// A trusted neighbour: not asked for digest, and `proxy.relay` lets it through.
+    Peer {
+        /// A block of addresses: `192.0.2.0/24`, or one address.
+        address: Option<Cidr> = None,
+        /// The name in its certificate. Not in this version.
+        tls_name: Option<String> = None,
+    }
+}
+
+section! {
+    /// Where requests for one domain go, instead of to what their URI says.
+    Route {
+        /// The domain.
+        domain: String = String::new(),
+        /// The next hop, a SIP URI with an address: `sip:192.0.2.7:5060;transport=tcp`.
+        next_hop: String = String::new(),
+    }
+}
+
+section! {
+    /// Where durable state is kept.
+    Store {
+        /// `embedded`, below `data_dir`. Redis is not in this version.
+        url: String = "embedded".to_owned(),
+    }
+}
+
+section! {
+    /// REGISTER (RFC 3261 §10.3).
+    Registrar {
+        /// An AOR whose last binding ended is still known this long: 480 rather than 404.
+        remember: Period = Period::days(30),
+        /// Seconds. A shorter registration is answered 423; at most 3600.
+        min_expires: u32 = 60,
+        /// Seconds, for a Contact that names none.
+        default_expires: u32 = 3600,
+    }
+}
+
+section! {
+    /// What terminals say they can show.
+    Cpi {
+        /// Accept headers in a REGISTER describe the terminal, not the response.
+        from_register_accept: bool = true,
+        /// A terminal that said nothing: its bodies pass, it is asked with OPTIONS, or it gets links.
+        unknown: UnknownTerminal = UnknownTerminal::Passthrough,
+        /// Several entries of one media type: the most wanted that can be reached, or any that fits.
+        tiers: TierReading = TierReading::Honour,
+        /// An entry for `image/gif` hides one for `image/*` even when the latter has a lower q.
+        strict_specificity: bool = false,
+        /// Names of further numeric parameters beside length, media-pix-x and media-pix-y.
+        extensions: List<String> = List(Vec::new()),
+    }
+}
+
+section! {
+    /// What a kind of terminal can show that never says so itself. The first that matches holds.
+    Device {
+        /// Compared with the whole User-Agent; `*` stands for any text: `Nokia7650/*`.
+        user_agent: String = String::new(),
+        /// An Accept header, as in `image/jpeg;media-pix-x=max+160;media-pix-y=max+120`.
+        accept: Option<String> = None,
+        /// An Accept-Encoding header, as in `identity;length=max+32768`.
+        accept_encoding: Option<String> = None,
+        /// An Accept-Charset header.
+        accept_charset: Option<String> = None,
+        /// The largest whole message.
+        max_size: Option<Size> = None,
+    }
+}
+
+section! {
+    /// Adaptation of bodies to terminals.
+    Adapt {
+        /// Off makes a plain proxy.
+        enabled: bool = true,
+        /// Threads that turn pixels; 0 is one for each core.
+        workers: u32 = 0,
+        /// A message that is not ready then goes with the best plan that is, or as a link.
+        deadline: Period = Period::seconds(4),
+        /// Other servers that adapt for this one. Not in this version.
+        offload: List<String> = List(Vec::new()),
+    }
+}
+
+section! {
+    /// A user the server knows by name: 480 rather than 404 when nobody is registered.
+    User {
+        /// The address of record: `sip:alice@example.com`.
+        aor: String = String::new(),
+        /// Switches adaptation for this user; unset is what the domain or `adapt.enabled` says.
+        adapt: Option<bool> = None,
+    }
+}
+
+section! {
+    /// A message for several phones of one user.
+    Fork {
+        /// When one phone needs a change and all take links: a link for each, or a copy for each.
+        mode: ForkMode = ForkMode::Indirect,
+    }
+}
+
+section! {
+    /// Content behind links.
+    Content {
+        /// `disk`, below `data_dir`. S3 is not in this version.
+        store: String = "disk".to_owned(),
+        /// How long a link works, at least the Expires of its message.
+        ttl: Period = Period::days(7),
+        /// The largest single content.
+        max_item: Size = Size(64 << 20),
+        /// The most that is kept at once.
+        max_total: Size = Size(10 << 30),
+        /// The most that is kept for one recipient.
+        max_recipient: Size = Size(1 << 30),
+    }
+}
+
+section! {
+    /// URLs this server may fetch (RFC 4483 §7). It fetches none in this version.
+    Fetch {
+        /// Hosts.
+        allow: List<String> = List(Vec::new()),
+    }
+}
+
+section! {
+    /// Messages for users with no phone at hand. Not in this version.
+    Offline {
+        /// Keep them and answer 202.
+        store: bool = false,
+        /// How long.
+        ttl: Period = Period::days(7),
+    }
+}
+
+section! {
+    /// Presence. Not in this version.
+    Presence {
+        /// Answer PUBLISH and SUBSCRIBE.
+        enabled: bool = false,
+    }
+}
+
+section! {
+    /// Announcements (RFC 4240). Not in this version.
+    Annc {
+        /// Answer INVITE to `annc` URIs.
+        enabled: bool = false,
+        /// RTP ports, `first-last`.
+        ports: String = "30000-30999".to_owned(),
+        /// Hosts whose objects may be played.
+        allow: List<String> = List(Vec::new()),
+    }
+}
+
+section! {
+    /// Mail over HTTP. Not in this version.
+    Lemonade {
+        /// The IMAP server.
+        imap: Option<String> = None,
+        /// The submission server.
+        smtp: Option<String> = None,
+    }
+}
+
+section! {
+    /// What a peer may send. A message beyond a limit gets an answer that says so.
+    Limits {
+        /// Start line and headers of a message.
+        head: Size = Size(64 << 10),
+        /// Header lines of a message.
+        lines: u32 = 256,
+        /// One header line.
+        line: Size = Size(16 << 10),
+        /// Via values of a message.
+        vias: u32 = 70,
+        /// Parameters of one value.
+        params: u32 = 64,
+        /// The body of a message.
+        body: Size = Size(8 << 20),
+        /// TCP connections at once.
+        connections: u32 = 10_000,
+        /// TCP connections from one address.
+        connections_per_source: u32 = 1000,
+        /// How long the head of a message may take to arrive on a connection.
+        head_deadline: Period = Period::seconds(10),
+        /// A connection on which nothing comes is closed.
+        idle: Period = Period::seconds(600),
+        /// Requests a second from one address; 0 is no limit. Not in this version.
+        source_rate: u32 = 0,
+        /// Requests a second of one user; 0 is no limit. Not in this version.
+        user_rate: u32 = 0,
+        /// Bindings of one user.
+        contacts: u32 = 16,
+        /// What one binding may say it can show, as encoded.
+        cpi: Size = Size(16 << 10),
+    }
+}
+
+section! {
+    /// When there is more than can be done.
+    Overload {
+        /// Transactions at once; beyond, requests get 503.
+        transactions: u32 = 100_000,
+        /// Seconds in the Retry-After of that 503.
+        retry_after: u32 = 5,
+    }
+}
+
+section! {
+    /// The log, on stderr.
+    Log {
+        /// One line for each message is `info`. The environment variable `RUST_LOG` wins.
+        level: Level = Level::Info,
+        /// Users, Call-IDs and tokens show as a short hash of themselves.
+        redact: bool = true,
+    }
+}
+
+tables!(
+    Sip, Tls, Http, Admin, Auth, Proxy, Store, Registrar, Cpi, Adapt, Fork, Content, Fetch, Offline,
+    Presence, Annc, Lemonade, Limits, Overload, Log
+);
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,200 @@
+//! The work of a plan, one piece per part: pure CPU, for the caller's pool.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::image::{self, ImageError};
+use crate::text;
+
+/// Which piece of work of which plan part. Opaque to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobId {
+    pub(crate) unit: usize,
+    pub(crate) variant: usize,
+}
+
+/// One piece of work. Owns what it needs; run it anywhere.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Goes back in the [`JobOutcome`].
+    pub id: JobId,
+    /// The part's place in the tree, as in [`crate::PartReport::part`].
+    pub part: String,
+    /// The octets the part may have at most; a larger product is refused by [`crate::Plan::build`].
+    pub octets: Option<u64>,
+    pub(crate) input: Bytes,
+    pub(crate) work: Work,
+    pub(crate) guards: image::Guards,
+}
+
+/// What there is to do.
+#[derive(Clone)]
+pub enum Work {
+    /// Another picture.
+    Image(image::Spec),
+    /// text/html to text/plain in utf-8; the charset the HTML is labelled with.
+    HtmlToText(Option<String>),
+    /// To another charset.
+    Charset {
+        /// The label it came with.
+        from: Option<String>,
+        /// `utf-8`, `us-ascii` or `iso-8859-1`.
+        to: String,
+    },
+    /// A converter of the caller's.
+    Convert {
+        /// Which one.
+        converter: Arc<dyn Converter>,
+        /// What it is, with parameters.
+        from: String,
+        /// What it said it can make.
+        offer: Offer,
+    },
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::Image(spec) => write!(f, "{spec:?}"),
+            Work::HtmlToText(_) => f.write_str("HtmlToText"),
+            Work::Charset { to, .. } => write!(f, "Charset({to})"),
+            Work::Convert { offer, .. } => write!(f, "Convert({})", offer.media_type),
+        }
+    }
+}
+
+impl Job {
+    /// Does it. `stop` is asked now and then; once it says true, the outcome is [`JobError::Stopped`].
+    pub fn run(&self, stop: &dyn Fn() -> bool) -> JobOutcome {
+        let result = if stop() { Err(JobError::Stopped) } else { self.product(stop) };
+        JobOutcome { id: self.id, result }
+    }
+
+    fn product(&self, stop: &dyn Fn() -> bool) -> Result<Product, JobError> {
+        match &self.work {
+            Work::Image(spec) => {
+                let image = image::transform(&self.input, spec, &self.guards, stop)?;
+                Ok(Product {
+                    media_type: image.kind.media_type().into(),
+                    bytes: image.bytes,
+                    pixels: Some([image.width, image.height]),
+                    quality: image.quality,
+                    ops: image.ops.iter().map(|op| op.as_str()).collect(),
+                    work: image.work,
+                })
+            }
+            Work::HtmlToText(charset) => {
+                let html = text::convert_charset(&self.input, charset.as_deref(), "utf-8")
+                    .and_then(|bytes| String::from_utf8(bytes).ok())
+                    .ok_or(JobError::Charset)?;
+                let plain = text::html_to_text(&html);
+                Ok(Product::of_text("text/plain; charset=utf-8", plain.into_bytes(), "transcode"))
+            }
+            Work::Charset { from, to } => {
+                let bytes =
+                    text::convert_charset(&self.input, from.as_deref(), to).ok_or(JobError::Charset)?;
+                Ok(Product::of_text(to, bytes, "charset"))
+            }
+            Work::Convert { converter, from, offer } => {
+                converter.convert(&self.input, from, offer, self.octets, stop)
+            }
+        }
+    }
+}
+
+/// What came of a [`Job`].
+#[derive(Clone, Debug)]
+pub struct JobOutcome {
+    /// The job's.
+    pub id: JobId,
+    /// What it made.
+    pub result: Result<Product, JobError>,
+}
+
+/// What a job made.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// The media type, with parameters if it has any; for a charset conversion the charset's name.
+    pub media_type: String,
+    /// The octets.
+    pub bytes: Bytes,
+    /// Width and height of a picture.
+    pub pixels: Option<[u32; 2]>,
+    /// JPEG quality.
+    pub quality: Option<u8>,
+    /// What was done, in the words of CPI.md §3.9.
+    pub ops: Vec<&'static str>,
+    /// What it took, in counts.
+    pub work: image::Work,
+}
+
+impl Product {
+    fn of_text(media_type: &str, bytes: Vec<u8>, op: &'static str) -> Product {
+        Product {
+            media_type: media_type.into(),
+            bytes: bytes.into(),
+            pixels: None,
+            quality: None,
+            ops: vec![op],
+            work: image::Work::default(),
+        }
+    }
+}
+
+/// Why a job made nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// The picture is broken, over a guard, or can't be made that small.
+    #[error(transparent)]
+    Image(ImageError),
+    /// The text is not in its charset, or can't be written in the other.
+    #[error("the text can't be written in a charset the terminal knows")]
+    Charset,
+    /// A converter of the caller's gave up; its words.
+    #[error("{0}")]
+    Converter(String),
+    /// `stop` said so.
+    #[error("stopped before it was done")]
+    Stopped,
+}
+
+impl From<ImageError> for JobError {
+    fn from(error: ImageError) -> JobError {
+        match error {
+            ImageError::Stopped => JobError::Stopped,
+            other => JobError::Image(other),
+        }
+    }
+}
+
+/// A converter for kinds this room does not have (audio, video).
+pub trait Converter: Send + Sync {
+    /// What it can make of these octets; nothing if the type is not its own. Must be quick: heads only.
+    fn offers(&self, media_type: &str, bytes: &[u8]) -> Vec<Offer>;
+
+    /// Makes one of its offers, in at most `octets`.
+    ///
+    /// # Errors
+    /// [`JobError::Converter`] or [`JobError::Stopped`].
+    fn convert(
+        &self,
+        bytes: &[u8],
+        media_type: &str,
+        offer: &Offer,
+        octets: Option<u64>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Product, JobError>;
+}
+
+/// What a [`Converter`] can make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The media type of what comes out.
+    pub media_type: String,
+    /// How many octets it will have, rather more than less.
+    pub octets: u64,
+    /// Whether nothing that can be seen or heard is lost.
+    pub lossless: bool,
+}

@@ -1,5 +1,7 @@
 //! Compare-and-swap: who wins, what readers see, what a restart brings back.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -69,6 +71,28 @@ async fn a_restart_brings_back_what_was_there_and_nothing_that_was_removed() {
 
     assert_eq!(space.get(b"kept").unwrap().version, kept);
     assert!(space.swap(b"kept", Some(kept), value("z")).await.unwrap() > kept);
+}
+
+#[tokio::test]
+async fn a_restart_brings_back_what_the_engine_moved_into_tables() {
+    const KEYS: u32 = 2000;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { write_buffer: 64 * 1024, ..Options::default() };
+    for round in 0..3u32 {
+        let space = Store::open(dir.path(), options.clone()).unwrap().space("things");
+        let mut tasks = tokio::task::JoinSet::new();
+        for key in (0..KEYS).map(|i| i.to_be_bytes()) {
+            let space = space.clone();
+            tasks.spawn(async move {
+                let expected = space.get(&key).map(|record| record.version);
+                space.swap(&key, expected, Some(vec![round as u8; 600].into())).await.unwrap();
+            });
+        }
+        tasks.join_all().await;
+    }
+    let space = Store::open(dir.path(), options).unwrap().space("things");
+    assert_eq!(space.len(), KEYS as usize);
+    space.scan(|_, _, value| assert_eq!(value, [2; 600]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +179,7 @@ async fn a_full_queue_says_busy() {
         tasks.spawn(async move { space.swap(&i.to_be_bytes(), None, value("x")).await });
     }
     let results = tasks.join_all().await;
-    assert!(results.iter().any(|result| *result == Err(SwapError::Busy)));
+    assert!(results.contains(&Err(SwapError::Busy)));
     let stored = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(stored, space.len());
 }

@@ -1,0 +1,47 @@
+//! What the end-to-end tests stand on: a server process, phones and senders on raw sockets, pictures
+//! measured by their own octets. Nothing here uses the crates under test, so that a mistake in them
+//! can't hide itself.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "each test binary uses its part; a failed step here is a failed test"
+)]
+
+pub mod http;
+pub mod message;
+pub mod phone;
+pub mod picture;
+pub mod server;
+pub mod sipp;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use message::Message;
+pub use phone::{Line, Phone};
+pub use server::Server;
+
+/// How long a step that must happen may take before the test fails. Far over what any needs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A file of `tests/data`.
+pub fn data(path: &str) -> Vec<u8> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path);
+    std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+}
+
+/// The message of `tests/data/messages` whose name begins with `number`.
+pub fn example(number: &str) -> Message {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/messages");
+    let mut names = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+    let file = names
+        .find(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{number}-")))
+        })
+        .unwrap_or_else(|| panic!("no message {number}"));
+    Message::parse(&std::fs::read(file).unwrap())
+}

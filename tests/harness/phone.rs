@@ -1,0 +1,279 @@
+//! Phones and senders: one socket each, blocking, with a limit on every wait.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::message::{Message, take_message};
+use super::{PATIENCE, Server};
+
+static SERIAL: AtomicU32 = AtomicU32::new(1);
+
+/// A number that no other call of this process got.
+pub fn serial() -> u32 {
+    SERIAL.fetch_add(1, Ordering::Relaxed)
+}
+
+/// One road to the server: a UDP socket or a TCP connection.
+pub enum Line {
+    Udp(UdpSocket),
+    Tcp(TcpStream, Vec<u8>),
+}
+
+impl Line {
+    pub fn udp(server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(server).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Line::Udp(socket)
+    }
+
+    pub fn tcp(server: SocketAddr) -> Self {
+        Line::over(TcpStream::connect(server).unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Line::Tcp(stream, Vec::new())
+    }
+
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Line::Udp(_) => "UDP",
+            Line::Tcp(..) => "TCP",
+        }
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        match self {
+            Line::Udp(socket) => socket.local_addr().unwrap(),
+            Line::Tcp(stream, _) => stream.local_addr().unwrap(),
+        }
+    }
+
+    pub fn send(&mut self, octets: &[u8]) {
+        match self {
+            Line::Udp(socket) => assert_eq!(socket.send(octets).unwrap(), octets.len()),
+            Line::Tcp(stream, _) => stream.write_all(octets).unwrap(),
+        }
+    }
+
+    /// The next whole message.
+    pub fn receive(&mut self) -> Message {
+        Message::parse(&self.receive_octets())
+    }
+
+    pub fn receive_octets(&mut self) -> Vec<u8> {
+        match self {
+            Line::Udp(socket) => {
+                let mut buffer = vec![0; 65_536];
+                let length = socket.recv(&mut buffer).expect("a datagram in time");
+                buffer.truncate(length);
+                buffer
+            }
+            Line::Tcp(stream, pending) => loop {
+                if let Some(message) = take_message(pending) {
+                    return message;
+                }
+                let mut buffer = [0; 65_536];
+                let length = stream.read(&mut buffer).expect("octets in time");
+                assert_ne!(
+                    length,
+                    0,
+                    "the server closed the connection; it had sent {:?}",
+                    String::from_utf8_lossy(pending)
+                );
+                pending.extend(&buffer[..length]);
+            },
+        }
+    }
+
+    /// Sends a request with a Via of this line on top and gives back its final response.
+    pub fn request(&mut self, request: &Message) -> Message {
+        self.send(&self.with_via(request).octets());
+        self.final_response()
+    }
+
+    /// The next response that is not provisional.
+    pub fn final_response(&mut self) -> Message {
+        loop {
+            let response = self.receive();
+            if response.status() >= 200 {
+                return response;
+            }
+        }
+    }
+
+    /// `request` with the Vias it has replaced by one of this line, with a branch of its own.
+    pub fn with_via(&self, request: &Message) -> Message {
+        let mut out = request.clone().without("Via").without("v");
+        let via = format!("SIP/2.0/{} {};branch=z9hG4bKt{};rport", self.protocol(), self.local(), serial());
+        out.headers.insert(0, ("Via".to_owned(), via));
+        out
+    }
+}
+
+/// A MESSAGE from `sip:alice@example.org` without a body.
+pub fn message_to(user: &str) -> Message {
+    Message::new(&format!("MESSAGE sip:{user}@example.com SIP/2.0"))
+        .with("Max-Forwards", "70")
+        .with("From", &format!("<sip:alice@example.org>;tag=a{}", serial()))
+        .with("To", &format!("<sip:{user}@example.com>"))
+        .with("Call-ID", &format!("call-{}@sender", serial()))
+        .with("CSeq", "1 MESSAGE")
+}
+
+/// A registered terminal: where requests for its user arrive.
+pub struct Phone {
+    pub user: String,
+    port: Port,
+    /// The TCP connection or UDP peer that the last request came over.
+    line: Option<Line>,
+    peer: Option<SocketAddr>,
+}
+
+enum Port {
+    Udp(UdpSocket),
+    Tcp(TcpListener),
+}
+
+impl Phone {
+    pub fn udp(user: &str) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { user: user.to_owned(), port: Port::Udp(socket), line: None, peer: None }
+    }
+
+    pub fn tcp(user: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self { user: user.to_owned(), port: Port::Tcp(listener), line: None, peer: None }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        match &self.port {
+            Port::Udp(socket) => socket.local_addr().unwrap(),
+            Port::Tcp(listener) => listener.local_addr().unwrap(),
+        }
+    }
+
+    /// The Contact URI, as the phone registers it.
+    pub fn uri(&self) -> String {
+        let transport = if matches!(self.port, Port::Tcp(_)) { ";transport=tcp" } else { "" };
+        format!("sip:{}@{}{transport}", self.user, self.addr())
+    }
+
+    /// A REGISTER of this phone with those further header lines, `Contact` among them if it is given.
+    pub fn register_request(&self, lines: &[(&str, &str)]) -> Message {
+        let mut request = Message::new("REGISTER sip:example.com SIP/2.0")
+            .with("Max-Forwards", "70")
+            .with("From", &format!("<sip:{}@example.com>;tag=r{}", self.user, serial()))
+            .with("To", &format!("<sip:{}@example.com>", self.user))
+            .with("Call-ID", &format!("reg-{}@phone", serial()))
+            .with("CSeq", "1 REGISTER");
+        if !lines.iter().any(|(name, _)| *name == "Contact") {
+            request = request.with("Contact", &format!("<{}>;expires=3600", self.uri()));
+        }
+        lines.iter().fold(request, |request, (name, value)| request.with(name, value))
+    }
+
+    /// Registers with those header lines; the answer must be 200.
+    pub fn register(&self, server: &Server, lines: &[(&str, &str)]) -> Message {
+        let answer = Line::tcp(server.sip).request(&self.register_request(lines));
+        assert_eq!(answer.status(), 200, "{answer}");
+        answer
+    }
+
+    /// Registers with the example REGISTER `number`, its Contact's address replaced by this phone's.
+    pub fn register_as(&self, server: &Server, number: &str) -> Message {
+        let mut request = super::example(number);
+        for (name, value) in &mut request.headers {
+            if name == "Contact" {
+                *value = value.replace("sip:john@192.0.2.7:5060;transport=tcp", &self.uri());
+            }
+        }
+        let answer = Line::tcp(server.sip).request(&request);
+        assert_eq!(answer.status(), 200, "{answer}");
+        answer
+    }
+
+    /// The next request for this phone, unanswered.
+    pub fn receive(&mut self) -> Message {
+        match &self.port {
+            Port::Udp(socket) => {
+                let mut buffer = vec![0; 65_536];
+                let (length, peer) = socket.recv_from(&mut buffer).expect("a request in time");
+                self.peer = Some(peer);
+                Message::parse(&buffer[..length])
+            }
+            Port::Tcp(listener) => {
+                if self.line.is_none() {
+                    self.line = Some(Line::over(accept(listener)));
+                }
+                self.line.as_mut().unwrap().receive()
+            }
+        }
+    }
+
+    pub fn respond(&mut self, response: &Message) {
+        match (&self.port, self.peer, &mut self.line) {
+            (Port::Udp(socket), Some(peer), _) => drop(socket.send_to(&response.octets(), peer).unwrap()),
+            (Port::Tcp(_), _, Some(line)) => line.send(&response.octets()),
+            _ => panic!("a response before any request"),
+        }
+    }
+
+    /// The next request, answered 200.
+    pub fn take(&mut self) -> Message {
+        let request = self.receive();
+        self.respond(&request.answer(200, "OK"));
+        request
+    }
+
+    /// Whether something has arrived by now that was not received.
+    pub fn has_more(&self) -> bool {
+        match &self.port {
+            Port::Udp(socket) => {
+                socket.set_nonblocking(true).unwrap();
+                let more = socket.peek_from(&mut [0; 1]).is_ok();
+                socket.set_nonblocking(false).unwrap();
+                more
+            }
+            Port::Tcp(listener) => match &self.line {
+                Some(Line::Tcp(stream, pending)) => {
+                    stream.set_nonblocking(true).unwrap();
+                    let more = !pending.is_empty() || matches!(stream.peek(&mut [0; 1]), Ok(1));
+                    stream.set_nonblocking(false).unwrap();
+                    more
+                }
+                _ => {
+                    listener.set_nonblocking(true).unwrap();
+                    let more = listener.accept().is_ok();
+                    listener.set_nonblocking(false).unwrap();
+                    more
+                }
+            },
+        }
+    }
+}
+
+/// Accepts with a limit: std has none, so the wait is in a poll of the listener.
+fn accept(listener: &TcpListener) -> TcpStream {
+    let late = std::time::Instant::now() + PATIENCE;
+    listener.set_nonblocking(true).unwrap();
+    let stream = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                assert!(std::time::Instant::now() < late, "no connection in time");
+                std::thread::yield_now();
+                std::thread::park_timeout(std::time::Duration::from_millis(1));
+            }
+            Err(e) => panic!("accept: {e}"),
+        }
+    };
+    listener.set_nonblocking(false).unwrap();
+    stream.set_nonblocking(false).unwrap();
+    stream
+}

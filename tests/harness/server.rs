@@ -1,0 +1,158 @@
+//! The program under test as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+
+use super::PATIENCE;
+
+/// A running server for `example.com` on free ports of the loopback, with state of its own. It ends, by
+/// pid, when this value is dropped.
+pub struct Server {
+    pub sip: SocketAddr,
+    pub http: SocketAddr,
+    pub admin: SocketAddr,
+    dir: tempfile::TempDir,
+    settings: Vec<String>,
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts with further `key=value` settings.
+    pub fn with(settings: &[&str]) -> Self {
+        Self::in_dir(tempfile::tempdir().unwrap(), settings)
+    }
+
+    /// Starts on the state that `dir` holds.
+    pub fn in_dir(dir: tempfile::TempDir, settings: &[&str]) -> Self {
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let (sip, http, admin) = (free_port(), free_port(), free_port());
+        let command = command(dir.path(), &settings, sip, http, admin);
+        let (child, log) = launch(command);
+        Self { sip, http, admin, dir, settings, child, log }
+    }
+
+    /// Starts as [`Server::with`], but through `wrap`, such as a tracer or a shell that sets limits.
+    pub fn wrapped(wrap: impl FnOnce(&Command) -> Command, settings: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let (sip, http, admin) = (free_port(), free_port(), free_port());
+        let inner = command(dir.path(), &settings, sip, http, admin);
+        let (child, log) = launch(wrap(&inner));
+        Self { sip, http, admin, dir, settings, child, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Everything the server has written to its log and to stdout so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Ends it as a crash would, and starts it again on the same state and ports.
+    pub fn crash_and_restart(&mut self) {
+        self.kill();
+        let command = command(self.dir.path(), &self.settings, self.sip, self.http, self.admin);
+        (self.child, self.log) = launch(command);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends SIGTERM and waits for the end; gives the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Resident memory in KiB, now and at its highest.
+    pub fn memory_kib(&self) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- server log\n{}---", self.log());
+        }
+    }
+}
+
+fn command(dir: &Path, settings: &[String], sip: SocketAddr, http: SocketAddr, admin: SocketAddr) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bespoke"));
+    command.current_dir(dir).arg("serve");
+    let fixed = [
+        "domain=example.com".to_owned(),
+        format!("sip.listen=[\"udp:{sip}\", \"tcp:{sip}\"]"),
+        format!("http.listen={http}"),
+        format!("admin.listen={admin}"),
+        format!("data_dir={}", dir.join("data").display()),
+    ];
+    for setting in fixed.iter().chain(settings) {
+        command.arg("--set").arg(setting);
+    }
+    command
+}
+
+fn launch(mut command: Command) -> (Child, Arc<Mutex<String>>) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let (ready, is_ready) = mpsc::channel();
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    follow(stdout, log.clone(), Some(ready));
+    follow(stderr, log.clone(), None);
+    if is_ready.recv_timeout(PATIENCE).is_err() {
+        let _ = child.kill();
+        panic!("the server did not get ready:\n{}", log.lock().unwrap());
+    }
+    (child, log)
+}
+
+fn follow(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>, ready: Option<mpsc::Sender<()>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+            if let (Some(ready), "ready") = (&ready, line.trim()) {
+                let _ = ready.send(());
+            }
+        }
+    });
+}
+
+/// A loopback port free for UDP and TCP just now.
+pub fn free_port() -> SocketAddr {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = udp.local_addr().unwrap();
+        if TcpListener::bind(addr).is_ok() {
+            return addr;
+        }
+    }
+}

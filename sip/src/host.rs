@@ -1,0 +1,126 @@
+//! Hosts of URIs and of Via (RFC 3261 §25.1 `host`).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::cursor::Cursor;
+
+/// A host.
+#[derive(Clone, Copy, Debug)]
+pub enum Host<'a> {
+    /// A domain name as written.
+    Name(&'a [u8]),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address, written in brackets.
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host as it is written in a URI; an IPv6 address needs its brackets.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        if let Some(inner) = text.strip_prefix(b"[") {
+            let inner = inner.strip_suffix(b"]")?;
+            return std::str::from_utf8(inner).ok()?.parse().ok().map(Host::V6);
+        }
+        if text.is_empty() || !text.iter().all(|&b| is_name_byte(b)) {
+            return None;
+        }
+        if text.last().is_some_and(u8::is_ascii_digit)
+            && let Some(address) = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+        {
+            return Some(Host::V4(address));
+        }
+        Some(Host::Name(text))
+    }
+
+    /// The address, if it is one.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match *self {
+            Host::Name(_) => None,
+            Host::V4(address) => Some(IpAddr::V4(address)),
+            Host::V6(address) => Some(IpAddr::V6(address)),
+        }
+    }
+
+    /// Whether this is the host `name`: names compared without case.
+    pub fn is(&self, name: &str) -> bool {
+        Host::parse(name.as_bytes()).is_some_and(|other| *self == other)
+    }
+}
+
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Host::Name(a), Host::Name(b)) => a.eq_ignore_ascii_case(b),
+            _ => self.ip().is_some() && self.ip() == other.ip(),
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+impl From<IpAddr> for Host<'_> {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Host::V4(address),
+            IpAddr::V6(address) => Host::V6(address),
+        }
+    }
+}
+
+/// As a URI writes it, names as they came.
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(&String::from_utf8_lossy(name)),
+            Host::V4(address) => address.fmt(f),
+            Host::V6(address) => write!(f, "[{address}]"),
+        }
+    }
+}
+
+/// The underscore is no letter of a domain name, but SRV-like names are seen in the wild.
+const fn is_name_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')
+}
+
+/// Takes the octets of a host from the cursor; they may still be no host.
+pub(crate) fn take<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
+    if cursor.rest.first() != Some(&b'[') {
+        let name = cursor.take_while(is_name_byte);
+        return (!name.is_empty()).then_some(name);
+    }
+    let end = cursor.rest.iter().position(|&b| b == b']')?.checked_add(1)?;
+    let (host, rest) = cursor.rest.split_at_checked(end)?;
+    Host::parse(host)?;
+    cursor.rest = rest;
+    Some(host)
+}
+
+/// Takes the digits of a port.
+pub(crate) fn take_port(cursor: &mut Cursor<'_>) -> Option<u16> {
+    let digits = cursor.take_while(|b| b.is_ascii_digit());
+    u16::try_from(grammar::decimal(digits)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_told_apart() {
+        assert_eq!(Host::parse(b"192.0.2.1"), Some(Host::V4([192, 0, 2, 1].into())));
+        assert_eq!(Host::parse(b"[2001:db8::9:1]"), Some(Host::V6("2001:db8::9:1".parse().unwrap())));
+        assert!(matches!(Host::parse(b"a.b.example"), Some(Host::Name(_))));
+        assert_eq!(Host::parse(b"2001:db8::1"), None);
+        assert_eq!(Host::parse(b"[192.0.2.1]"), None);
+        assert_eq!(Host::parse(b""), None);
+    }
+
+    #[test]
+    fn two_spellings_of_an_ipv6_address_are_one_host() {
+        assert_eq!(Host::parse(b"[2001:DB8:0:0::1]"), Host::parse(b"[2001:db8::1]"));
+        assert!(Host::parse(b"Example.COM").unwrap().is("example.com"));
+    }
+}

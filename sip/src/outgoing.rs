@@ -1,0 +1,274 @@
+//! A message on its way out: the octets that came in, and what is changed of them.
+//!
+//! Lines that nobody touches go out byte for byte. Branches of a fork are clones: they share the base and own
+//! only their changes. A value that is written has line ends and folds taken out, so that no value ends its
+//! line.
+
+mod encode;
+mod routing;
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::header::{Header, HeaderId, Name};
+use crate::index::HeaderLine;
+use crate::limits::Limits;
+use crate::message::{Request, Response};
+use crate::raw::{self, RawMessage};
+use crate::{index, via};
+
+/// A message with changes, to be encoded once.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    base: RawMessage,
+    /// The start line, if it is another than the base's, without its line end.
+    start: Option<Bytes>,
+    order: SmallVec<[Line; 32]>,
+    /// Lines that were written here, as they stand in `text`.
+    fresh: SmallVec<[HeaderLine; 4]>,
+    text: Vec<u8>,
+    body: Option<Bytes>,
+}
+
+/// One line of the head: a base line, or a fresh one with the top bit set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line(u16);
+
+const FRESH: u16 = 0x8000;
+
+impl From<&Request> for Outgoing {
+    /// A request that came with a noted source has it stamped into its top Via.
+    fn from(request: &Request) -> Self {
+        Outgoing::over(request.raw(), true)
+    }
+}
+
+impl From<&Response> for Outgoing {
+    fn from(response: &Response) -> Self {
+        Outgoing::over(response.raw(), false)
+    }
+}
+
+impl Outgoing {
+    fn over(base: &RawMessage, stamp: bool) -> Self {
+        let lines = u16::try_from(base.lines().len()).unwrap_or(FRESH).min(FRESH);
+        let mut outgoing = Outgoing {
+            start: None,
+            order: (0..lines).map(Line).collect(),
+            fresh: SmallVec::new(),
+            text: Vec::new(),
+            body: None,
+            base: base.clone(),
+        };
+        if let Some(source) = base.source().filter(|_| stamp) {
+            outgoing.stamp_received(source);
+        }
+        outgoing
+    }
+
+    /// A message of ours.
+    pub(crate) fn originate(start: Vec<u8>) -> Self {
+        let mut outgoing = Outgoing::over(&RawMessage::empty(), false);
+        outgoing.start = Some(start.into());
+        outgoing.body = Some(Bytes::new());
+        outgoing
+    }
+
+    /// The header lines as they will stand. Content-Length is put right by [`Outgoing::encode`].
+    pub fn headers(&self) -> impl Iterator<Item = Header<'_>> {
+        self.order.iter().map(|&line| self.view(line))
+    }
+
+    /// The value of the first header of that name.
+    pub fn header<'n>(&self, name: impl Into<Name<'n>>) -> Option<&[u8]> {
+        let name = name.into();
+        self.position(name).and_then(|at| self.order.get(at)).map(|&line| self.view(line).value)
+    }
+
+    /// The elements of the comma lists of all headers `id`.
+    pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
+        let of_id = self.headers().filter(move |header| header.id == id);
+        of_id.flat_map(|header| grammar::split_commas(header.value))
+    }
+
+    /// The start line as it will stand.
+    pub fn start_line(&self) -> &[u8] {
+        self.start.as_deref().unwrap_or_else(|| self.base.start_line())
+    }
+
+    /// The body as it will stand.
+    pub fn body(&self) -> Bytes {
+        self.body.clone().unwrap_or_else(|| self.base.body())
+    }
+
+    /// Puts another Request-URI in the start line; nothing happens to a response.
+    pub fn set_request_uri(&mut self, uri: impl AsRef<[u8]>) {
+        if self.start_line().starts_with(b"SIP/") {
+            return;
+        }
+        let method = grammar::split_once(self.start_line(), |b| b == b' ').unwrap_or_default().0;
+        let start = [method, b" ", &flat(uri.as_ref()), b" SIP/2.0"].concat();
+        self.start = Some(start.into());
+    }
+
+    /// The Request-URI as it will stand; empty for a response.
+    pub fn request_uri(&self) -> &[u8] {
+        let mut words = self.start_line().split(|&b| b == b' ');
+        match words.next() {
+            Some(first) if !first.starts_with(b"SIP/") => words.next().unwrap_or_default(),
+            _ => b"",
+        }
+    }
+
+    /// Makes the message a response with another status.
+    pub fn set_status(&mut self, status: u16, reason: &str) {
+        self.start = Some(format!("SIP/2.0 {status} {}", reason.replace(['\r', '\n'], " ")).into());
+    }
+
+    /// Sets Max-Forwards.
+    pub fn set_max_forwards(&mut self, hops: u32) {
+        let value = hops.to_string();
+        match self.position(HeaderId::MaxForwards) {
+            Some(at) => self.replace(at, value.as_bytes()),
+            None => self.insert(self.after_vias(), HeaderId::MaxForwards.into(), value.as_bytes()),
+        }
+    }
+
+    /// Sets a header: its first line gets the value, further lines of that name go. It is put at the end if
+    /// there is none.
+    pub fn set<'n>(&mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) {
+        let name = name.into();
+        let Some(first) = self.position(name) else { return self.append(name, value) };
+        self.replace(first, value.as_ref());
+        self.remove_from(first + 1, name);
+    }
+
+    /// Removes all lines of that header and says whether there were any.
+    pub fn remove<'n>(&mut self, name: impl Into<Name<'n>>) -> bool {
+        self.remove_from(0, name.into())
+    }
+
+    /// Adds a line at the end of the head. A name that is no token is not written.
+    pub fn append<'n>(&mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) {
+        self.insert(self.order.len(), name.into(), value.as_ref());
+    }
+
+    /// Replaces the body. Content-Length follows, Content-Type is the caller's.
+    pub fn set_body(&mut self, body: Bytes) {
+        self.body = Some(body);
+    }
+
+    /// Puts a Via value on top.
+    pub fn push_via(&mut self, value: impl AsRef<[u8]>) {
+        let at = self.position(HeaderId::Via).unwrap_or(0);
+        self.insert(at, HeaderId::Via.into(), value.as_ref());
+    }
+
+    /// Takes the topmost Via value away, and its line if it was the only one in it. Says whether there was
+    /// one.
+    pub fn pop_via(&mut self) -> bool {
+        self.pop_value(HeaderId::Via)
+    }
+
+    /// Writes into the top Via where the request came from: `received` if the sent-by does not name that
+    /// address (RFC 3261 §18.2.1), `rport` if it is asked for, and then `received` too (RFC 3581 §4). What the
+    /// sender wrote there itself is not believed.
+    pub fn stamp_received(&mut self, source: SocketAddr) {
+        let Some(at) = self.position(HeaderId::Via) else { return };
+        let value = self.order.get(at).map(|&line| self.view(line).value).unwrap_or_default();
+        let Some(top) = grammar::split_commas(value).next() else { return };
+        let Some(stamped) = via::stamp(top, source) else { return };
+        let start = crate::span::Span::of(value, top);
+        let (before, after) = (value.get(..start.start()), value.get(start.end()..));
+        let value = [before.unwrap_or_default(), &stamped, after.unwrap_or_default()].concat();
+        self.replace(at, &value);
+    }
+
+    fn view(&self, line: Line) -> Header<'_> {
+        let at = usize::from(line.0 & !FRESH);
+        let (lines, buf): (&[HeaderLine], &[u8]) = if line.0 & FRESH == 0 {
+            (self.base.lines(), self.base.octets())
+        } else {
+            (&self.fresh, &self.text)
+        };
+        let nothing = Header { id: HeaderId::Other, name: b"", value: b"", raw: b"" };
+        lines.get(at).map_or(nothing, |line| raw::view(line, buf))
+    }
+
+    fn position<'n>(&self, name: impl Into<Name<'n>>) -> Option<usize> {
+        let name = name.into();
+        self.order.iter().position(|&line| self.view(line).is(name))
+    }
+
+    /// Where a line stands that is the first behind the Vias.
+    fn after_vias(&self) -> usize {
+        let last = self.order.iter().rposition(|&line| self.view(line).id == HeaderId::Via);
+        last.map_or(0, |at| at + 1)
+    }
+
+    fn remove_from(&mut self, start: usize, name: Name<'_>) -> bool {
+        let before = self.order.len();
+        let mut kept = SmallVec::with_capacity(before);
+        for (at, &line) in self.order.iter().enumerate() {
+            if at < start || !self.view(line).is(name) {
+                kept.push(line);
+            }
+        }
+        self.order = kept;
+        self.order.len() != before
+    }
+
+    /// Gives the line at `at` another value under the name it has.
+    fn replace(&mut self, at: usize, value: &[u8]) {
+        let Some(&line) = self.order.get(at) else { return };
+        let name = self.view(line).name.to_vec();
+        if let (Some(fresh), Some(place)) = (self.write(&name, value), self.order.get_mut(at)) {
+            *place = fresh;
+        }
+    }
+
+    fn insert(&mut self, at: usize, name: Name<'_>, value: &[u8]) {
+        if let Some(line) = self.write(name.octets(), value) {
+            self.order.insert(at.min(self.order.len()), line);
+        }
+    }
+
+    /// Writes a line; `None` if the name is no token, or after 32,767 lines.
+    fn write(&mut self, name: &[u8], value: &[u8]) -> Option<Line> {
+        let next = u16::try_from(self.fresh.len()).ok().filter(|&next| next < FRESH)?;
+        if !grammar::is_token(name) {
+            return None;
+        }
+        let at = self.text.len();
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(b": ");
+        self.text.extend_from_slice(&flat(grammar::trim(value)));
+        self.text.extend_from_slice(b"\r\n");
+        // The line is complete whatever follows it, since its end is known here.
+        let line = index::header_line(&self.text, at, &UNLIMITED).ok()?;
+        self.fresh.push(line);
+        Some(Line(next | FRESH))
+    }
+}
+
+/// Our own lines are not input.
+const UNLIMITED: Limits = Limits {
+    head: usize::MAX,
+    lines: usize::MAX,
+    line_octets: usize::MAX,
+    vias: usize::MAX,
+    params: usize::MAX,
+    body: usize::MAX,
+    buffered: usize::MAX,
+};
+
+/// `value` on one line: folds become a space, and so does a line end that is no fold.
+fn flat(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    let mut value = grammar::unfold(value);
+    if value.iter().any(|&b| matches!(b, b'\r' | b'\n')) {
+        value.to_mut().iter_mut().filter(|b| matches!(b, b'\r' | b'\n')).for_each(|b| *b = b' ');
+    }
+    value
+}

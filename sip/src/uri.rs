@@ -1,0 +1,298 @@
+//! URIs (RFC 3261 §19.1): SIP and SIPS in their parts, tel (RFC 3966) and every other scheme kept as written.
+
+mod aor;
+mod compare;
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+use crate::cursor::Cursor;
+use crate::host::{self, Host};
+use crate::span::Span;
+
+/// A URI: its octets as written, and where its parts stand. Equality is of octets; for RFC 3261 §19.1.4 see
+/// [`Uri::equivalent`].
+#[derive(Clone)]
+pub struct Uri {
+    text: Bytes,
+    parts: Parts,
+}
+
+/// Which kind of URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:` (RFC 3966)
+    Tel,
+    /// Any other; what follows the colon is opaque.
+    Other,
+}
+
+/// Why octets are no URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UriError {
+    /// No scheme before a colon.
+    #[error("the URI has no scheme")]
+    Scheme,
+    /// White space, a control, a quote or an angle bracket stands in it.
+    #[error("the URI holds an octet that must be escaped")]
+    Octet,
+    /// The user part is empty or holds an `@`.
+    #[error("the user part can't be read")]
+    User,
+    /// No host, or one that is neither name nor address.
+    #[error("the host can't be read")]
+    Host,
+    /// The port is no number up to 65535.
+    #[error("the port can't be read")]
+    Port,
+    /// Nothing follows the scheme.
+    #[error("the URI is empty")]
+    Empty,
+}
+
+#[derive(Clone, Copy)]
+struct Parts {
+    scheme: Scheme,
+    scheme_len: u32,
+    user: Option<Span>,
+    password: Option<Span>,
+    host: Option<Span>,
+    port: Option<u16>,
+    params: Span,
+    headers: Option<Span>,
+}
+
+impl Uri {
+    /// Reads a URI and copies it out of `text`.
+    ///
+    /// # Errors
+    /// [`UriError`] if it is none.
+    pub fn parse(text: &[u8]) -> Result<Self, UriError> {
+        Ok(Uri { parts: Parts::read(text)?, text: Bytes::copy_from_slice(text) })
+    }
+
+    /// Reads a URI that shares `text`; not for URIs that are kept, since they keep all it is a slice of.
+    ///
+    /// # Errors
+    /// [`UriError`] if it is none.
+    pub fn shared(text: Bytes) -> Result<Self, UriError> {
+        Ok(Uri { parts: Parts::read(&text)?, text })
+    }
+
+    /// The URI as written.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Which kind it is.
+    pub const fn scheme(&self) -> Scheme {
+        self.parts.scheme
+    }
+
+    /// The scheme as written.
+    pub fn scheme_octets(&self) -> &[u8] {
+        self.text.get(..self.parts.scheme_len as usize).unwrap_or_default()
+    }
+
+    /// Whether it is a SIP or SIPS URI.
+    pub const fn is_sip(&self) -> bool {
+        matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips)
+    }
+
+    /// The user part as written (escapes in place, without the password), of a tel URI its number.
+    pub fn user(&self) -> Option<&[u8]> {
+        self.parts.user.map(|span| span.in_buf(&self.text))
+    }
+
+    /// The password, which nobody should write.
+    pub fn password(&self) -> Option<&[u8]> {
+        self.parts.password.map(|span| span.in_buf(&self.text))
+    }
+
+    /// The host; `None` unless it is a SIP or SIPS URI.
+    pub fn host(&self) -> Option<Host<'_>> {
+        Host::parse(self.host_octets()?)
+    }
+
+    /// The host as written.
+    pub fn host_octets(&self) -> Option<&[u8]> {
+        self.parts.host.map(|span| span.in_buf(&self.text))
+    }
+
+    /// The port, if it is written.
+    pub const fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// The URI parameters.
+    pub fn params(&self) -> grammar::Params<'_> {
+        grammar::params(self.params_octets())
+    }
+
+    /// The URI parameters as written, from the first `;` on.
+    pub fn params_octets(&self) -> &[u8] {
+        self.parts.params.in_buf(&self.text)
+    }
+
+    /// The value of the parameter `name` as written; empty for one without a value.
+    pub fn param(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.params().find(|param| compare::same_text(param.name, name))?;
+        Some(found.value.map_or(&b""[..], |value| value.raw()))
+    }
+
+    /// What follows `?`, as written.
+    pub fn headers(&self) -> Option<&[u8]> {
+        self.parts.headers.map(|span| span.in_buf(&self.text))
+    }
+
+    /// Stands for a URI that was judged readable and is not; keeps accessors free of a panic.
+    pub(crate) fn unreadable() -> Self {
+        let parts = Parts {
+            scheme: Scheme::Other,
+            scheme_len: 0,
+            user: None,
+            password: None,
+            host: None,
+            port: None,
+            params: Span::default(),
+            headers: None,
+        };
+        Uri { text: Bytes::new(), parts }
+    }
+
+    /// A copy with octets of its own.
+    pub fn detached(&self) -> Self {
+        Uri { text: Bytes::copy_from_slice(&self.text), parts: self.parts }
+    }
+}
+
+/// Whether `text` is a URI.
+pub(crate) fn check(text: &[u8]) -> Result<(), UriError> {
+    Parts::read(text).map(|_| ())
+}
+
+/// Whether `text`, a URI, has a header part.
+pub(crate) fn has_headers(text: &[u8]) -> bool {
+    text.contains(&b'?') && Parts::read(text).is_ok_and(|parts| parts.headers.is_some())
+}
+
+impl Parts {
+    fn read(text: &[u8]) -> Result<Self, UriError> {
+        let colon = text.iter().position(|&b| b == b':').ok_or(UriError::Scheme)?;
+        let (scheme, rest) = text.split_at_checked(colon).ok_or(UriError::Scheme)?;
+        let rest = rest.get(1..).unwrap_or_default();
+        let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(named) {
+            return Err(UriError::Scheme);
+        }
+        if rest.is_empty() {
+            return Err(UriError::Empty);
+        }
+        if text.iter().any(|&b| matches!(b, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f)) {
+            return Err(UriError::Octet);
+        }
+        let parts = Parts {
+            scheme: Scheme::Other,
+            scheme_len: u32::try_from(colon).map_err(|_| UriError::Scheme)?,
+            user: None,
+            password: None,
+            host: None,
+            port: None,
+            params: Span::default(),
+            headers: None,
+        };
+        match scheme {
+            s if s.eq_ignore_ascii_case(b"sip") => Parts { scheme: Scheme::Sip, ..parts }.sip(text, rest),
+            s if s.eq_ignore_ascii_case(b"sips") => Parts { scheme: Scheme::Sips, ..parts }.sip(text, rest),
+            s if s.eq_ignore_ascii_case(b"tel") => Ok(parts.tel(text, rest)),
+            _ => Ok(parts),
+        }
+    }
+
+    /// The parts behind `sip:`. The user part may hold `;`, `?`, `/` and `,`, so it is cut off first: an `@`
+    /// stands nowhere else unescaped (RFC 3261 §25.1).
+    fn sip(mut self, text: &[u8], rest: &[u8]) -> Result<Self, UriError> {
+        let mut cursor = Cursor::new(rest);
+        if let Some(at) = memchr::memrchr(b'@', rest) {
+            let (info, host) = rest.split_at_checked(at).ok_or(UriError::User)?;
+            if info.is_empty() || info.contains(&b'@') {
+                return Err(UriError::User);
+            }
+            let (user, password) =
+                grammar::split_once(info, |b| b == b':').map_or((info, None), |(u, p)| (u, Some(p)));
+            if user.is_empty() {
+                return Err(UriError::User);
+            }
+            self.user = Some(Span::of(text, user));
+            self.password = password.map(|password| Span::of(text, password));
+            cursor.rest = host.get(1..).unwrap_or_default();
+        }
+        let host = host::take(&mut cursor).ok_or(UriError::Host)?;
+        self.host = Some(Span::of(text, host));
+        if cursor.eat(b':') {
+            self.port = Some(host::take_port(&mut cursor).ok_or(UriError::Port)?);
+        }
+        let tail = cursor.rest;
+        let params_end = memchr::memchr(b'?', tail).unwrap_or(tail.len());
+        let (params, headers) = tail.split_at_checked(params_end).unwrap_or_default();
+        if !matches!(params.first(), None | Some(b';')) {
+            return Err(UriError::Host);
+        }
+        self.params = Span::of(text, params);
+        self.headers = headers.get(1..).map(|headers| Span::of(text, headers));
+        Ok(self)
+    }
+
+    fn tel(mut self, text: &[u8], rest: &[u8]) -> Self {
+        let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let (number, params) = rest.split_at_checked(end).unwrap_or_default();
+        self.scheme = Scheme::Tel;
+        self.user = Some(Span::of(text, number));
+        self.params = Span::of(text, params);
+        self
+    }
+}
+
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Uri {}
+
+impl std::hash::Hash for Uri {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        Uri::parse(text.as_bytes())
+    }
+}
+
+/// As written; octets that are no UTF-8 can only be had from [`Uri::as_bytes`].
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.text))
+    }
+}
+
+/// The host only: who is meant is not for logs.
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = if self.parts.user.is_some() { "..@" } else { "" };
+        let host = self.host().map_or_else(|| "..".to_owned(), |host| host.to_string());
+        write!(f, "{}:{user}{host}", self.scheme_octets().escape_ascii())
+    }
+}

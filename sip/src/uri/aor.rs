@@ -1,0 +1,66 @@
+//! The one spelling of an address of record, the key under which a registrar knows a user.
+
+use std::fmt::Write;
+
+use super::{Scheme, Uri, compare};
+
+impl Uri {
+    /// The canonical address of record (RFC 3261 §10.3 step 5): parameters, headers and password dropped,
+    /// scheme and host in lower case, the user part unescaped as far as it can be written without escapes.
+    /// What can't (a NUL, an `@`) keeps one spelling of its escape, so that two users never become one
+    /// (RFC 4475 §3.1.1.4) and the text stays ASCII. A port that is written stays.
+    ///
+    /// ```
+    /// let uri: sip::Uri = "sip:%75se%72@Example.COM;transport=udp".parse()?;
+    /// assert_eq!(uri.aor(), "sip:user@example.com");
+    /// # Ok::<(), sip::UriError>(())
+    /// ```
+    pub fn aor(&self) -> String {
+        let mut aor = String::from_utf8_lossy(self.scheme_octets()).to_ascii_lowercase();
+        aor.push(':');
+        match self.scheme() {
+            Scheme::Sip | Scheme::Sips => self.write_sip_aor(&mut aor),
+            Scheme::Tel => write_user(&mut aor, &compare::digits(self.user().unwrap_or_default())),
+            Scheme::Other => {
+                let opaque = self.text.get(self.parts.scheme_len as usize + 1..).unwrap_or_default();
+                write_escaped(&mut aor, opaque, |b| b.is_ascii_graphic());
+            }
+        }
+        aor
+    }
+
+    fn write_sip_aor(&self, aor: &mut String) {
+        if let Some(user) = self.user() {
+            write_user(aor, &grammar::percent_decode(user));
+            aor.push('@');
+        }
+        if let Some(host) = self.host() {
+            aor.push_str(&host.to_string().to_ascii_lowercase());
+        }
+        if let Some(port) = self.port() {
+            // Writing to a String can't fail.
+            let _ = write!(aor, ":{port}");
+        }
+    }
+}
+
+fn write_user(aor: &mut String, user: &[u8]) {
+    write_escaped(aor, user, is_user_byte);
+}
+
+fn write_escaped(aor: &mut String, octets: &[u8], plain: impl Fn(u8) -> bool) {
+    for &b in octets {
+        if plain(b) {
+            aor.push(char::from(b));
+        } else {
+            let _ = write!(aor, "%{b:02X}");
+        }
+    }
+}
+
+/// `unreserved / user-unreserved` of RFC 3261 §25.1.
+const fn is_user_byte(b: u8) -> bool {
+    b.is_ascii_alphanumeric()
+        || matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+        || matches!(b, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/')
+}

@@ -1,0 +1,222 @@
+//! Validation (RFC 3261 §8.1.1, §16.3): what every element needs of a message is there once and can be read.
+//! Reads each mandatory line once, allocates nothing, and never looks at the body.
+
+use crate::address::{Contact, NameAddr};
+use crate::header::HeaderId;
+use crate::index::{Defect, HeaderLine, Start};
+use crate::invalid::{Invalid, Kind};
+use crate::limits::Limits;
+use crate::message::{AddressSpans, Core, Message, Request, ViaSpans};
+use crate::method::{self, Method};
+use crate::raw::RawMessage;
+use crate::span::Span;
+use crate::uri;
+use crate::via::{ParamsJudged, Via};
+
+/// Judges a framed message.
+///
+/// A request of RFC 2543 (no branch, no From tag, no Max-Forwards) is valid.
+///
+/// # Errors
+/// [`Invalid`] with the first defect found; [`Invalid::verdict`] says what to do.
+pub fn validate(raw: RawMessage, limits: &Limits) -> Result<Message, Invalid> {
+    match judge(&raw, limits) {
+        Ok(core) => Ok(Message::new(raw, core)),
+        Err((kind, offset)) => Err(Invalid { kind, offset, raw: Box::new(raw) }),
+    }
+}
+
+/// What a proxy checks before it routes (RFC 3261 §16.3 steps 2, 3 and 5), in that order: the scheme,
+/// Max-Forwards (an OPTIONS with 0 is the caller's to answer, §11), Proxy-Require against `understood`.
+///
+/// # Errors
+/// The [`Kind`], whose [`Kind::answer`] is 416, 483 or 420.
+pub fn admit(request: &Request, understood: &[&str]) -> Result<(), Kind> {
+    if !request.uri().is_sip() && request.uri().scheme() != uri::Scheme::Tel {
+        return Err(Kind::UnsupportedScheme);
+    }
+    if request.max_forwards() == Some(0) {
+        return Err(Kind::TooManyHops);
+    }
+    let known = |tag: &[u8]| understood.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(tag));
+    if request.values(HeaderId::ProxyRequire).all(known) { Ok(()) } else { Err(Kind::UnsupportedExtension) }
+}
+
+fn judge(raw: &RawMessage, limits: &Limits) -> Result<Core, Defect> {
+    let method = match raw.start {
+        Start::Request { method, uri } => {
+            judge_uri(uri.in_buf(raw.octets())).map_err(|kind| (kind, uri.start()))?;
+            Some(method.in_buf(raw.octets()))
+        }
+        Start::Response { .. } => None,
+        Start::Broken { kind, .. } => return Err((kind, 0)),
+    };
+    let found = Found::collect(raw)?;
+    let via = judge_via(raw, found.via, limits)?;
+    if count_vias(raw) > limits.vias {
+        return Err((Kind::TooManyVias, 0));
+    }
+    let from = judge_address(raw, found.from, HeaderId::From, limits)?;
+    let to = judge_address(raw, found.to, HeaderId::To, limits)?;
+    let call_id = judge_call_id(raw, found.call_id)?;
+    let (cseq, cseq_method) = judge_cseq(raw, found.cseq, method)?;
+    let max_forwards = judge_max_forwards(raw, found.max_forwards)?;
+    if method.map(Method::of) == Some(Method::Register) {
+        judge_contacts(raw, limits)?;
+    }
+    Ok(Core { via, from, to, call_id, cseq, cseq_method, max_forwards })
+}
+
+/// The lines that may stand once, and the first Via.
+#[derive(Default)]
+struct Found<'r> {
+    via: Option<&'r HeaderLine>,
+    from: Option<&'r HeaderLine>,
+    to: Option<&'r HeaderLine>,
+    call_id: Option<&'r HeaderLine>,
+    cseq: Option<&'r HeaderLine>,
+    max_forwards: Option<&'r HeaderLine>,
+}
+
+impl<'r> Found<'r> {
+    fn collect(raw: &'r RawMessage) -> Result<Self, Defect> {
+        let mut found = Found::default();
+        for line in raw.lines() {
+            let place = match line.id {
+                HeaderId::Via => {
+                    found.via = found.via.or(Some(line));
+                    continue;
+                }
+                HeaderId::From => &mut found.from,
+                HeaderId::To => &mut found.to,
+                HeaderId::CallId => &mut found.call_id,
+                HeaderId::CSeq => &mut found.cseq,
+                HeaderId::MaxForwards => &mut found.max_forwards,
+                _ => continue,
+            };
+            if place.replace(line).is_some() {
+                return Err((Kind::Repeated(line.id), line.start()));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn judge_uri(uri: &[u8]) -> Result<(), Kind> {
+    uri::check(uri).map_err(|_| Kind::BadUri)?;
+    if uri::has_headers(uri) { Err(Kind::UriHeaders) } else { Ok(()) }
+}
+
+/// The line, or that it is missing.
+fn mandatory(line: Option<&HeaderLine>, id: HeaderId) -> Result<&HeaderLine, Defect> {
+    line.ok_or((Kind::Missing(id), 0))
+}
+
+fn judge_via(raw: &RawMessage, line: Option<&HeaderLine>, limits: &Limits) -> Result<ViaSpans, Defect> {
+    let buf = raw.octets();
+    let line = mandatory(line, HeaderId::Via)?;
+    let bad = (Kind::Bad(HeaderId::Via), line.start());
+    let value = line.value(buf);
+    let top = if memchr::memchr(b',', value).is_none() {
+        value
+    } else {
+        grammar::split_commas(value).next().ok_or(bad)?
+    };
+    let via = Via::parse(top).ok_or(bad)?;
+    let branch = match via.judge_params(limits.params) {
+        ParamsJudged::Clean { branch } => branch,
+        ParamsJudged::Broken => return Err(bad),
+        ParamsJudged::TooMany => return Err((Kind::TooManyParams(HeaderId::Via), line.start())),
+    };
+    Ok(ViaSpans {
+        transport: Span::of(buf, via.transport),
+        host: Span::of(buf, via.host),
+        port: via.port,
+        params: Span::of(buf, via.params),
+        branch: branch.map(|branch| Span::of(buf, branch)),
+    })
+}
+
+fn count_vias(raw: &RawMessage) -> usize {
+    let count = |line: &HeaderLine| {
+        let value = line.value(raw.octets());
+        if memchr::memchr(b',', value).is_none() { 1 } else { grammar::split_commas(value).count() }
+    };
+    raw.lines().iter().filter(|line| line.id == HeaderId::Via).map(count).sum()
+}
+
+fn judge_address(
+    raw: &RawMessage,
+    line: Option<&HeaderLine>,
+    id: HeaderId,
+    limits: &Limits,
+) -> Result<AddressSpans, Defect> {
+    let buf = raw.octets();
+    let line = mandatory(line, id)?;
+    let address = NameAddr::parse(line.value(buf)).map_err(|_| (Kind::Bad(id), line.start()))?;
+    let mut tag = None;
+    for (count, param) in address.params().enumerate() {
+        if count >= limits.params {
+            return Err((Kind::TooManyParams(id), line.start()));
+        }
+        if tag.is_none() && param.is(b"tag") {
+            tag = param.value.map(|value| value.raw()).filter(|tag| !tag.is_empty());
+        }
+    }
+    Ok(AddressSpans {
+        display: Span::of(buf, address.display),
+        uri: Span::of(buf, address.uri),
+        params: Span::of(buf, address.params),
+        tag: tag.map(|tag| Span::of(buf, tag)),
+    })
+}
+
+fn judge_call_id(raw: &RawMessage, line: Option<&HeaderLine>) -> Result<Span, Defect> {
+    let line = mandatory(line, HeaderId::CallId)?;
+    let value = line.value(raw.octets());
+    if value.is_empty() || value.iter().any(|&b| b <= b' ' || b == 0x7f) {
+        return Err((Kind::Bad(HeaderId::CallId), line.start()));
+    }
+    Ok(Span::of(raw.octets(), value))
+}
+
+fn judge_cseq(
+    raw: &RawMessage,
+    line: Option<&HeaderLine>,
+    method: Option<&[u8]>,
+) -> Result<(u32, Span), Defect> {
+    let line = mandatory(line, HeaderId::CSeq)?;
+    let value = line.value(raw.octets());
+    let (number, named) = method::read(value).ok_or((Kind::Bad(HeaderId::CSeq), line.start()))?;
+    if method.is_some_and(|method| method != named) {
+        return Err((Kind::MethodMismatch, line.start()));
+    }
+    Ok((number, Span::of(raw.octets(), named)))
+}
+
+/// More than 255 counts as 255, the most the grammar has (RFC 4475 §3.1.2.4 lets an element do so).
+fn judge_max_forwards(raw: &RawMessage, line: Option<&HeaderLine>) -> Result<Option<u32>, Defect> {
+    let Some(line) = line else { return Ok(None) };
+    let value = line.value(raw.octets());
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err((Kind::Bad(HeaderId::MaxForwards), line.start()));
+    }
+    let hops = grammar::decimal(value).and_then(|hops| u32::try_from(hops).ok());
+    Ok(Some(hops.unwrap_or(u32::MAX).min(255)))
+}
+
+/// A REGISTER whose Contact can't be read must not be handled as if it could (RFC 4475 §3.1.2.13).
+fn judge_contacts(raw: &RawMessage, limits: &Limits) -> Result<(), Defect> {
+    for line in raw.lines().iter().filter(|line| line.id == HeaderId::Contact) {
+        for value in grammar::split_commas(line.value(raw.octets())) {
+            match Contact::parse(value) {
+                Err(_) => return Err((Kind::Bad(HeaderId::Contact), line.start())),
+                Ok(Contact::Address(address)) if address.params().count() > limits.params => {
+                    return Err((Kind::TooManyParams(HeaderId::Contact), line.start()));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    Ok(())
+}

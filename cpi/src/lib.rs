@@ -18,11 +18,13 @@
 pub mod contact;
 pub mod decode;
 pub mod diag;
+mod entry;
 mod extension;
 pub mod feature;
 pub mod matching;
 pub mod merge;
 pub mod model;
+mod value;
 
 pub use contact::ContactCpi;
 pub use diag::Diag;

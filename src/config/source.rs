@@ -32,11 +32,11 @@ pub(crate) fn read(file: Option<&Path>, overrides: &[String]) -> Result<Source, 
     Ok(source)
 }
 
-/// Without a file, `--set domain=` adds a domain to the default one.
+/// Without a file, `--set domain=` names a domain beside the default one (INTERFACE.md).
 fn keep_localhost(config: &mut Config) {
     for standard in Config::default().domain.0 {
         if !config.domain.contains(&standard) {
-            config.domain.0.insert(0, standard);
+            config.domain.0.push(standard);
         }
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         let overrides = ["log.level=debug", "domain=example.com", "adapt.workers=3"].map(str::to_owned);
         let source =
             parse(Path::new("b.toml"), "[log]\nlevel = \"warn\"\nredact = false\n", &overrides).unwrap();
-        assert_eq!(source.config.log.level, super::super::values::Level::Debug);
+        assert_eq!(source.config.log.level, super::super::choices::Level::Debug);
         assert!(!source.config.log.redact);
         assert_eq!(source.config.domain[0].name, "example.com");
         assert_eq!(source.config.adapt.workers, 3);

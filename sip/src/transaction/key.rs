@@ -1,0 +1,100 @@
+//! Which transaction a message belongs to (RFC 3261 §17.1.3, §17.2.3), and the branches we write.
+
+use std::hash::BuildHasher;
+
+use crate::Request;
+
+/// What every branch of RFC 3261 begins with (§8.1.1.7), as we write it.
+const COOKIE: &str = "z9hG4bK";
+
+/// A branch of ours: the cookie, the shard that owns the transaction, a part that is never used twice (`seed`
+/// is of the process and can't be guessed, `number` of the transaction), and what the caller wants to find
+/// again in it (RFC 5393 §4.2.1).
+pub fn branch(shard: u16, seed: u64, number: u64, suffix: Option<&str>) -> String {
+    match suffix {
+        Some(suffix) => format!("{COOKIE}{shard:x}-{seed:016x}{number:x}.{suffix}"),
+        None => format!("{COOKIE}{shard:x}-{seed:016x}{number:x}"),
+    }
+}
+
+/// The shard a branch of ours names. `None` if it is none of ours.
+pub fn shard_of(branch: &[u8]) -> Option<u16> {
+    let (shard, _) = grammar::split_once(branch.strip_prefix(COOKIE.as_bytes())?, |b| b == b'-')?;
+    u16::from_str_radix(std::str::from_utf8(shard).ok()?, 16).ok()
+}
+
+/// A number that is the same for all requests of one transaction, its CANCEL and the ACK to its 300-699
+/// included, and that an outsider who does not know the hasher's key can't aim.
+pub fn affinity(request: &Request, hasher: &impl BuildHasher) -> u64 {
+    let mut key = Vec::with_capacity(128);
+    identity(request, &mut key);
+    hasher.hash_one(&key)
+}
+
+/// The key of a server transaction: the method that created it and what identifies the request.
+pub(super) fn server(request: &Request, method: &[u8], key: &mut Vec<u8>) {
+    begin(b's', method, key);
+    identity(request, key);
+}
+
+/// The key of a client transaction: method of the CSeq and branch (§17.1.3).
+pub(super) fn client(branch: &[u8], method: &[u8], key: &mut Vec<u8>) {
+    begin(b'c', method, key);
+    key.extend_from_slice(branch);
+}
+
+/// The branch in the key of a client transaction.
+pub(super) fn branch_of_client(key: &[u8]) -> &[u8] {
+    grammar::split_once(key, |b| b == b'\n').map_or(&[], |(_, branch)| branch)
+}
+
+/// No method holds a line end.
+fn begin(kind: u8, method: &[u8], key: &mut Vec<u8>) {
+    key.clear();
+    key.push(kind);
+    key.extend_from_slice(method);
+    key.push(b'\n');
+}
+
+fn identity(request: &Request, key: &mut Vec<u8>) {
+    let via = request.top_via();
+    key.extend(via.host.iter().map(u8::to_ascii_lowercase));
+    key.push(b':');
+    key.extend_from_slice(&via.port().unwrap_or_default().to_be_bytes());
+    key.push(b'\n');
+    let branch = via.branch().unwrap_or_default();
+    key.extend_from_slice(branch);
+    if !via.has_cookie() {
+        rfc2543(request, key);
+    }
+}
+
+/// Clients from before the cookie. Deviation from §17.2.3: To tags are not compared, because the ACK has one
+/// that its INVITE had not; From tag, Call-ID and CSeq tell the transactions of one client apart already.
+fn rfc2543(request: &Request, key: &mut Vec<u8>) {
+    let number = request.cseq().number.to_be_bytes();
+    let uri = request.uri_octets();
+    for part in [uri, request.from_tag().unwrap_or_default(), request.call_id(), &number] {
+        key.push(b'\n');
+        key.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_of_ours_names_its_shard_and_carries_the_suffix() {
+        let ours = branch(300, 7, 1, Some("abc"));
+        assert_eq!(ours, "z9hG4bK12c-00000000000000071.abc");
+        assert_eq!(shard_of(ours.as_bytes()), Some(300));
+    }
+
+    #[test]
+    fn a_foreign_branch_names_no_shard() {
+        for foreign in [&b"z9hG4bK776asdhds"[..], b"z9hG4bK-1", b"z9hG4bK10000-1", b"1-2", b""] {
+            assert_eq!(shard_of(foreign), None);
+        }
+    }
+}

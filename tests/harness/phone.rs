@@ -224,6 +224,23 @@ impl Phone {
         }
     }
 
+    /// Moves this TCP phone's listener to the port of `udp`, as one phone with both transports.
+    pub fn listen_beside(&mut self, udp: &Phone) {
+        self.port = Port::Tcp(TcpListener::bind(udp.addr()).expect("the port is free for TCP"));
+    }
+
+    /// Waits a moment for something to arrive; whether it did.
+    pub fn wait_readable(&self) -> bool {
+        let late = std::time::Instant::now() + PATIENCE / 10;
+        while std::time::Instant::now() < late {
+            if self.has_more() {
+                return true;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(1));
+        }
+        false
+    }
+
     /// The next request, answered 200.
     pub fn take(&mut self) -> Message {
         let request = self.receive();
@@ -247,15 +264,16 @@ impl Phone {
                     stream.set_nonblocking(false).unwrap();
                     more
                 }
-                _ => {
-                    listener.set_nonblocking(true).unwrap();
-                    let more = listener.accept().is_ok();
-                    listener.set_nonblocking(false).unwrap();
-                    more
-                }
+                _ => waiting(listener),
             },
         }
     }
+}
+
+/// Whether a connection waits to be accepted; it is left waiting.
+fn waiting(listener: &TcpListener) -> bool {
+    let mut fds = [rustix::event::PollFd::new(listener, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut fds, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() > 0
 }
 
 /// Accepts with a limit: std has none, so the wait is in a poll of the listener.

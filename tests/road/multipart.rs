@@ -1,0 +1,59 @@
+//! SMIL messages: kept together, or taken apart into links.
+
+use crate::harness::http::get;
+use crate::harness::picture::picture;
+use crate::harness::{self, Server};
+use crate::{example_to, parts};
+
+/// T12
+#[test]
+fn a_smil_message_keeps_its_parts_and_only_its_picture_is_made_to_fit() {
+    let server = Server::start();
+    let example = harness::example("007");
+    let accept = format!("{}, application/smil, multipart/related, audio/amr", example.get("Accept"));
+    let received = example_to(
+        &server,
+        &[("Accept", &accept), ("Accept-Encoding", example.get("Accept-Encoding"))],
+        "029",
+    );
+
+    assert!(received.get("Content-Type").starts_with("multipart/related"), "{received}");
+    assert!(received.body.len() <= 32_768);
+    let (before, after) = (parts(&harness::example("029")), parts(&received));
+    assert_eq!(after.len(), 3);
+    assert_eq!(after[2].body, before[2].body, "the sound is untouched");
+    for (a, b) in after.iter().zip(&before) {
+        assert_eq!(a.get("Content-ID"), b.get("Content-ID"));
+        assert_eq!(a.get("Content-Type"), b.get("Content-Type"));
+    }
+    let seen = picture(&after[1].body);
+    assert!(seen.kind == "image/jpeg" && seen.width <= 640 && seen.height <= 480, "{seen:?}");
+    assert!(after[1].body.len() <= 16_383, "{} octets", after[1].body.len());
+    assert!(after[1].get("Content-Adapted").contains("length=40130"), "{}", after[1]);
+    let whole = received.get("Content-Adapted");
+    assert!(
+        whole.contains("ops=") && !whole.contains("type="),
+        "only the operations stand in the SIP header: {whole}"
+    );
+    if seen.width == 640 {
+        assert_eq!(after[0].body, before[0].body, "the layout is untouched when the size is");
+    }
+}
+
+/// T13
+#[test]
+fn without_multipart_related_the_smil_goes_alone_with_links_to_its_parts() {
+    let server = Server::start();
+    let received = example_to(&server, &[("Accept", "application/smil, image/jpeg, audio/amr")], "029");
+    assert!(received.get("Content-Type").starts_with("application/smil"), "{received}");
+    let smil = String::from_utf8(received.body.clone()).unwrap();
+    assert!(!smil.contains("cid:"), "{smil}");
+    let urls: Vec<&str> = smil.split('"').filter(|word| word.starts_with("http://")).collect();
+    assert_eq!(urls.len(), 2, "{smil}");
+    let originals = parts(&harness::example("029"));
+    for (url, original) in urls.iter().zip(&originals[1..]) {
+        assert_eq!(get(server.http, url, &[]).body, original.body);
+    }
+    let adapted = received.get("Content-Adapted");
+    assert!(adapted.contains("layout") && adapted.contains("indirect"), "{adapted}");
+}

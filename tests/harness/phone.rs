@@ -96,6 +96,31 @@ impl Line {
         self.final_response()
     }
 
+    /// The final response to `request` as it stands, or `None` if the connection ends before.
+    pub fn try_request(&mut self, request: &Message) -> Option<Message> {
+        match self {
+            Line::Udp(_) => {
+                self.send(&request.octets());
+                Some(self.final_response())
+            }
+            Line::Tcp(stream, pending) => {
+                stream.write_all(&request.octets()).ok()?;
+                loop {
+                    if let Some(octets) = take_message(pending) {
+                        let response = Message::parse(&octets);
+                        if response.status() >= 200 {
+                            return Some(response);
+                        }
+                        continue;
+                    }
+                    let mut buffer = [0; 65_536];
+                    let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
+                    pending.extend(&buffer[..length]);
+                }
+            }
+        }
+    }
+
     /// The next response that is not provisional.
     pub fn final_response(&mut self) -> Message {
         loop {

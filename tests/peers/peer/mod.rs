@@ -1,0 +1,5 @@
+//! One file per peer.
+
+mod disk;
+mod durability;
+mod sipp;

@@ -60,6 +60,14 @@ impl Line {
         }
     }
 
+    /// Sends as much as the server takes before it closes the connection.
+    pub fn send_what_is_taken(&mut self, octets: &[u8]) {
+        match self {
+            Line::Udp(_) => self.send(octets),
+            Line::Tcp(stream, _) => drop(stream.write_all(octets)),
+        }
+    }
+
     /// The next whole message.
     pub fn receive(&mut self) -> Message {
         Message::parse(&self.receive_octets())
@@ -103,21 +111,27 @@ impl Line {
                 self.send(&request.octets());
                 Some(self.final_response())
             }
-            Line::Tcp(stream, pending) => {
+            Line::Tcp(stream, _) => {
                 stream.write_all(&request.octets()).ok()?;
-                loop {
-                    if let Some(octets) = take_message(pending) {
-                        let response = Message::parse(&octets);
-                        if response.status() >= 200 {
-                            return Some(response);
-                        }
-                        continue;
-                    }
-                    let mut buffer = [0; 65_536];
-                    let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
-                    pending.extend(&buffer[..length]);
-                }
+                self.try_response()
             }
+        }
+    }
+
+    /// The next final response, or `None` if the connection ends before.
+    pub fn try_response(&mut self) -> Option<Message> {
+        let Line::Tcp(stream, pending) = self else { return Some(self.final_response()) };
+        loop {
+            if let Some(octets) = take_message(pending) {
+                let response = Message::parse(&octets);
+                if response.status() >= 200 {
+                    return Some(response);
+                }
+                continue;
+            }
+            let mut buffer = [0; 65_536];
+            let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
+            pending.extend(&buffer[..length]);
         }
     }
 

@@ -14,6 +14,7 @@ mod harness;
 
 mod adapted;
 mod forked;
+mod hostile;
 mod linked;
 mod multipart;
 mod refused;

@@ -1,0 +1,139 @@
+//! Input that means harm, or is merely broken: each gets its answer, and the server goes on.
+
+use crate::deliver;
+use crate::harness::{self, Line, Message, Phone, Server, phone};
+
+fn alive(server: &Server) {
+    let mut options = phone::message_to("").set("CSeq", "1 OPTIONS");
+    options.start = "OPTIONS sip:example.com SIP/2.0".to_owned();
+    assert_eq!(Line::udp(server.sip).request(&options).status(), 200);
+}
+
+fn torture() -> Vec<(String, Vec<u8>)> {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/torture");
+    let mut all: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "dat"))
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
+    all.sort();
+    assert_eq!(all.len(), 49);
+    all
+}
+
+#[test]
+fn no_torture_message_crashes_the_server_over_udp_or_tcp() {
+    let server = Server::start();
+    let mut udp = Line::udp(server.sip);
+    for (_, octets) in torture() {
+        udp.send(&octets);
+        // The server may close a stream on what it can't frame.
+        let mut tcp = Line::tcp(server.sip);
+        tcp.send_what_is_taken(&octets);
+    }
+    alive(&server);
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+#[test]
+fn a_gif_and_a_png_that_claim_to_be_huge_are_linked_not_decoded() {
+    let server = Server::start();
+    let mut john = Phone::tcp("john");
+    john.register(&server, &[("Accept", "text/plain, image/jpeg;media-pix-x=max+160;media-pix-y=max+120")]);
+    let (before, _) = server.memory_kib();
+    for (kind, bomb) in [("image/gif", gif_bomb()), ("image/png", png_bomb())] {
+        let (received, answer) = deliver(&server, &mut john, &phone::message_to("john").body(kind, &bomb));
+        assert_eq!(answer.status(), 200, "{kind}: {answer}");
+        assert!(String::from_utf8_lossy(&received.body).contains("http://"), "{kind}: {received}");
+    }
+    let (_, peak) = server.memory_kib();
+    eprintln!("memory: {before} KiB before, {peak} KiB at the highest");
+    alive(&server);
+}
+
+#[test]
+fn a_mime_tree_of_a_thousand_levels_is_answered() {
+    let server = Server::start();
+    let mut john = Phone::tcp("john");
+    john.register(&server, &[("Accept", "text/plain, multipart/mixed, image/gif")]);
+    let mut body = b"Content-Type: text/plain\r\n\r\ndeep".to_vec();
+    for level in (1..1_000).rev() {
+        let head = format!("Content-Type: multipart/mixed;boundary=b{level}\r\n\r\n--b{level}\r\n");
+        body = [head.as_bytes(), &body, format!("\r\n--b{level}--\r\n").as_bytes()].concat();
+    }
+    let body = [b"--b0\r\n", &body[..], b"\r\n--b0--\r\n"].concat();
+    let (received, answer) =
+        deliver(&server, &mut john, &phone::message_to("john").body("multipart/mixed;boundary=b0", &body));
+    assert_eq!(answer.status(), 200, "{answer}");
+    assert!(!received.body.is_empty());
+    alive(&server);
+}
+
+#[test]
+fn a_header_line_of_64_kib_is_refused_with_a_reason() {
+    let server = Server::start();
+    let mut line = Line::tcp(server.sip);
+    let request = phone::message_to("john").with("Subject", &"x".repeat(65_536));
+    line.send_what_is_taken(&line.with_via(&request).octets());
+    match line.try_response() {
+        Some(answer) => assert!(matches!(answer.status(), 400 | 413 | 513), "{answer}"),
+        None => panic!("the connection was closed without an answer"),
+    }
+    alive(&server);
+}
+
+#[test]
+fn a_body_cut_short_in_a_datagram_is_400() {
+    let server = Server::start();
+    let mut line = Line::udp(server.sip);
+    let mut octets = line.with_via(&phone::message_to("john").body("text/plain", &[b'x'; 100])).octets();
+    octets.truncate(octets.len() - 40);
+    line.send(&octets);
+    assert_eq!(line.final_response().status(), 400);
+    alive(&server);
+}
+
+#[test]
+fn a_picture_cut_short_is_linked() {
+    let server = Server::start();
+    let mut john = Phone::tcp("john");
+    john.register(&server, &[("Accept", "text/plain, image/png;media-pix-x=max+160")]);
+    let photo = harness::data("images/life_640x480.jpg");
+    let message: Message = phone::message_to("john").body("image/jpeg", &photo[..2_000]);
+    let (received, answer) = deliver(&server, &mut john, &message);
+    assert_eq!(answer.status(), 200, "{answer}");
+    assert!(String::from_utf8_lossy(&received.body).contains("http://"), "{received}");
+}
+
+/// A GIF of 469 octets whose screen and only frame claim 65535x65535.
+fn gif_bomb() -> Vec<u8> {
+    let mut out = b"GIF89a\xff\xff\xff\xff\x80\0\0".to_vec();
+    out.extend([0, 0, 0, 255, 255, 255]);
+    out.extend(b",\0\0\0\0\xff\xff\xff\xff\0\x02");
+    while out.len() < 469 - 2 {
+        let length = (469 - 2 - out.len() - 1).min(255);
+        out.push(length as u8);
+        out.extend(std::iter::repeat_n(0x84, length));
+    }
+    out.extend(b"\0;");
+    assert_eq!(out.len(), 469);
+    out
+}
+
+/// A PNG head that claims 30000x30000 pixels, with almost no data behind it.
+fn png_bomb() -> Vec<u8> {
+    let mut head = b"IHDR".to_vec();
+    head.extend(30_000u32.to_be_bytes());
+    head.extend(30_000u32.to_be_bytes());
+    head.extend([8, 6, 0, 0, 0]);
+    let mut out = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    out.extend(&head);
+    out.extend(crate::adapted::crc32(&head).to_be_bytes());
+    let data = b"IDAT\x78\x9c\xed\xc1\x01\x01\0\0\0\x80\x90\xfe\xaf\xee\x08\x0a";
+    out.extend((data.len() as u32 - 4).to_be_bytes());
+    out.extend(data);
+    out.extend(crate::adapted::crc32(data).to_be_bytes());
+    out.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+    out
+}

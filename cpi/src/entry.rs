@@ -36,6 +36,26 @@ pub(crate) struct Constraints {
 }
 
 impl Constraints {
+    /// No constraint.
+    pub(crate) const NONE: Self = Self {
+        length: Interval::UNLIMITED,
+        pix_x: Interval::UNLIMITED,
+        pix_y: Interval::UNLIMITED,
+        ext: BTreeMap::new(),
+    };
+
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.length = self.length.intersect(other.length);
+        self.pix_x = self.pix_x.intersect(other.pix_x);
+        self.pix_y = self.pix_y.intersect(other.pix_y);
+        for (name, &interval) in &other.ext {
+            self.add(Name::Extension(name), interval);
+        }
+        self
+    }
+
     /// Adds a constraint; one more on the same name narrows it (rule G4).
     pub(crate) fn add(&mut self, name: Name<'_>, interval: Interval) {
         let slot = match name {

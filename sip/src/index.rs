@@ -201,7 +201,10 @@ fn start_line(line: &[u8]) -> Start {
         return broken(Kind::BadStartLine);
     }
     match version.get(1..) {
-        Some(b"SIP/2.0") => Start::Request { method, uri: Span::of(line, uri) },
+        // The version has no case (RFC 3261 §7.1).
+        Some(version) if version.eq_ignore_ascii_case(b"SIP/2.0") => {
+            Start::Request { method, uri: Span::of(line, uri) }
+        }
         Some(version) => broken(version_defect(version)),
         None => broken(Kind::BadStartLine),
     }
@@ -226,8 +229,7 @@ fn status_line(line: &[u8]) -> Start {
     }
 }
 
-/// `SIP/2.0` has no case by RFC 3261 §7.1, which is why a differing case is a start line we could read, and
-/// other versions are told from noise.
+/// Another version of SIP is told from noise: only the first can be answered 505.
 fn version_defect(version: &[u8]) -> Kind {
     let number = version.get(4..).unwrap_or_default();
     let numeric = !number.is_empty() && number.iter().all(|b| b.is_ascii_digit() || *b == b'.');

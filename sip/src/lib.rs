@@ -34,6 +34,7 @@ mod method;
 mod outgoing;
 mod raw;
 mod span;
+pub mod transaction;
 mod uri;
 mod validate;
 mod via;

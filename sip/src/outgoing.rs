@@ -7,6 +7,7 @@
 mod encode;
 mod routing;
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::raw::{self, RawMessage};
 use crate::{index, via};
 
 /// A message with changes, to be encoded once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outgoing {
     base: RawMessage,
     /// The start line, if it is another than the base's, without its line end.
@@ -250,6 +251,18 @@ impl Outgoing {
         let line = index::header_line(&self.text, at, &UNLIMITED).ok()?;
         self.fresh.push(line);
         Some(Line(next | FRESH))
+    }
+}
+
+/// Sizes only: what stands in a message is not for logs.
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("base", &self.base)
+            .field("lines", &self.order.len())
+            .field("fresh", &self.fresh.len())
+            .field("body", &self.body_len())
+            .finish_non_exhaustive()
     }
 }
 

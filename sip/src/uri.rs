@@ -142,7 +142,7 @@ impl Uri {
 
     /// The value of the parameter `name` as written; empty for one without a value.
     pub fn param(&self, name: &[u8]) -> Option<&[u8]> {
-        let found = self.params().find(|param| compare::same_text(param.name, name))?;
+        let found = self.params().find(|param| compare::same_text_any_case(param.name, name))?;
         Some(found.value.map_or(&b""[..], |value| value.raw()))
     }
 
@@ -210,7 +210,7 @@ impl Parts {
         match scheme {
             s if s.eq_ignore_ascii_case(b"sip") => Parts { scheme: Scheme::Sip, ..parts }.sip(text, rest),
             s if s.eq_ignore_ascii_case(b"sips") => Parts { scheme: Scheme::Sips, ..parts }.sip(text, rest),
-            s if s.eq_ignore_ascii_case(b"tel") => Ok(parts.tel(text, rest)),
+            s if s.eq_ignore_ascii_case(b"tel") => parts.tel(text, rest),
             _ => Ok(parts),
         }
     }
@@ -249,13 +249,16 @@ impl Parts {
         Ok(self)
     }
 
-    fn tel(mut self, text: &[u8], rest: &[u8]) -> Self {
+    fn tel(mut self, text: &[u8], rest: &[u8]) -> Result<Self, UriError> {
         let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
         let (number, params) = rest.split_at_checked(end).unwrap_or_default();
+        if number.is_empty() {
+            return Err(UriError::User);
+        }
         self.scheme = Scheme::Tel;
         self.user = Some(Span::of(text, number));
         self.params = Span::of(text, params);
-        self
+        Ok(self)
     }
 }
 

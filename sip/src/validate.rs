@@ -32,7 +32,7 @@ pub fn validate(raw: RawMessage, limits: &Limits) -> Result<Message, Invalid> {
 /// # Errors
 /// The [`Kind`], whose [`Kind::answer`] is 416, 483 or 420.
 pub fn admit(request: &Request, understood: &[&str]) -> Result<(), Kind> {
-    if !request.uri().is_sip() && request.uri().scheme() != uri::Scheme::Tel {
+    if !request.uri().is_sip() {
         return Err(Kind::UnsupportedScheme);
     }
     if request.max_forwards() == Some(0) {

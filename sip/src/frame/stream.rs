@@ -8,6 +8,10 @@ use crate::invalid::Kind;
 use crate::limits::Limits;
 use crate::raw::{Carrier, RawMessage};
 
+/// A buffer that grew beyond this is given back with the message it grew for, so that an idle connection does
+/// not keep it.
+const KEPT: usize = 64 * 1024;
+
 /// The unread octets of one stream. Every octet is looked at once for the end of a head and once for the
 /// index, however small the pieces it comes in.
 ///
@@ -201,6 +205,9 @@ impl StreamFramer {
             return None;
         };
         let whole = self.buf.split_to(total.min(self.buf.len())).freeze();
+        if self.buf.is_empty() && total > KEPT {
+            self.buf = BytesMut::new();
+        }
         Some(Framed::Message(RawMessage::new(whole, *head, Carrier::Stream)))
     }
 

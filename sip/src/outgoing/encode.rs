@@ -41,7 +41,7 @@ impl Outgoing {
         octets
     }
 
-    fn body_len(&self) -> usize {
+    pub(super) fn body_len(&self) -> usize {
         self.body.as_ref().map_or_else(|| self.base.body_octets().len(), Bytes::len)
     }
 

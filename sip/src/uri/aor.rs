@@ -20,7 +20,10 @@ impl Uri {
         aor.push(':');
         match self.scheme() {
             Scheme::Sip | Scheme::Sips => self.write_sip_aor(&mut aor),
-            Scheme::Tel => write_user(&mut aor, &compare::digits(self.user().unwrap_or_default())),
+            Scheme::Tel => {
+                let number = grammar::percent_decode(self.user().unwrap_or_default());
+                write_user(&mut aor, &compare::digits(&number));
+            }
             Scheme::Other => {
                 let opaque = self.text.get(self.parts.scheme_len as usize + 1..).unwrap_or_default();
                 write_escaped(&mut aor, opaque, |b| b.is_ascii_graphic());

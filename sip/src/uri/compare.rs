@@ -78,17 +78,17 @@ fn both(a: Option<&[u8]>, b: Option<&[u8]>, same: impl Fn(&[u8], &[u8]) -> bool)
 }
 
 /// Equal octets, an escape of what is not reserved being the octet itself.
-pub(super) fn same_text(a: &[u8], b: &[u8]) -> bool {
+fn same_text(a: &[u8], b: &[u8]) -> bool {
     units(a).eq(units(b))
 }
 
-fn same_text_any_case(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same_text_any_case(a: &[u8], b: &[u8]) -> bool {
     let lower = |(octet, escaped): (u8, bool)| (octet.to_ascii_lowercase(), escaped);
     units(a).map(lower).eq(units(b).map(lower))
 }
 
 /// The octets of `text`; the flag tells an escaped reserved octet, which is not the same as the octet.
-pub(super) fn units(text: &[u8]) -> impl Iterator<Item = (u8, bool)> + '_ {
+fn units(text: &[u8]) -> impl Iterator<Item = (u8, bool)> + '_ {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (&first, tail) = rest.split_first()?;

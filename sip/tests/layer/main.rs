@@ -1,0 +1,18 @@
+//! The message layer seen from outside.
+
+#[cfg(test)]
+mod building;
+#[cfg(test)]
+mod data;
+#[cfg(test)]
+mod framing;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod outgoing;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod torture;
+#[cfg(test)]
+mod uris;

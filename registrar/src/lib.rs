@@ -1,1 +1,283 @@
-//! Who is where and what they can show: bindings, REGISTER rules, OPTIONS queries.
+//! Who is where and what they can show: REGISTER processing (RFC 3261 §10.3 in the order of CPI.md 6.1),
+//! bindings with their capabilities (CPI.md 1.7), and what was learned of terminals that said nothing.
+//!
+//! Sends no SIP: [`Registrar::register`] takes a request and returns what to answer, [`Registrar::lookup`]
+//! returns targets, [`Registrar::query`] says whether a terminal is to be asked. The clock comes in as `now`.
+//! State lives in `store`: one record per AOR, so that a REGISTER is one compare-and-swap, and each distinct
+//! CPI once, however many phones have it.
+
+mod binding;
+mod codec;
+mod contact;
+mod interned;
+mod learned;
+mod options;
+mod outcome;
+mod record;
+mod request;
+mod rules;
+mod sweep;
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use cpi::Cpi;
+use sip::{Request, Uri};
+use store::{Space, Store, SwapError, Version};
+
+pub use binding::{Binding, Source};
+pub use cpi::profile::Profiles;
+pub use learned::{Query, QueryTicket, QueryWait, Sent};
+pub use options::Options;
+pub use outcome::RegisterOutcome;
+pub use sweep::Swept;
+
+use interned::{CpiTable, Pinned};
+use learned::Learned;
+use outcome::{Refusal, accepted};
+use record::{Record, Stored};
+use request::{Contacts, Registration};
+use rules::Slot;
+
+/// How often a REGISTER is decided anew because another for the same AOR was faster.
+const ATTEMPTS: usize = 32;
+
+/// The registrar of our domains.
+#[derive(Debug)]
+pub struct Registrar {
+    records: Space,
+    cpis: Arc<CpiTable>,
+    learned: Arc<Learned>,
+    settings: RwLock<Arc<Settings>>,
+    /// Tells flows of this run from those of earlier ones, whose ids mean nothing any more.
+    boot: u64,
+}
+
+/// Options with what is looked up in them.
+#[derive(Debug)]
+struct Settings {
+    options: Options,
+    listed: HashSet<String>,
+}
+
+/// Where an AOR is.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// Its bindings, the highest q first, among equals the most recently refreshed. Never empty.
+    Bindings(Vec<Arc<Binding>>),
+    /// Nowhere, but it exists: a listed user, or one whose last binding ended not long ago. 480.
+    Known,
+    /// No such user. 404.
+    Unknown,
+}
+
+impl Registrar {
+    /// Takes up what `store` holds.
+    pub fn open(store: &Store, options: Options) -> Self {
+        Self {
+            records: store.space("bindings"),
+            cpis: Arc::new(CpiTable::load(store.space("cpi"))),
+            learned: Arc::new(Learned::default()),
+            settings: RwLock::new(Settings::new(options)),
+            boot: boot_id(),
+        }
+    }
+
+    /// Works with other options from now on.
+    pub fn reconfigure(&self, options: Options) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Settings::new(options);
+    }
+
+    /// Whether the host of `uri` is one of our domains.
+    pub fn is_ours(&self, uri: &Uri) -> bool {
+        self.settings().options.is_ours(uri)
+    }
+
+    /// Processes a REGISTER for one of our domains (that it is one, the proxy has seen: CPI.md 6.1 step 1).
+    /// All of its bindings are changed, durably, or none.
+    pub async fn register(&self, request: &Request, source: Source, now: SystemTime) -> RegisterOutcome {
+        let (settings, now_seconds) = (self.settings(), unix_seconds(now));
+        let registration = match Registration::read(request, source, &settings.options) {
+            Ok(registration) => registration,
+            Err(refusal) => return refusal.outcome(),
+        };
+        match self.change(&registration, &settings.options, now_seconds).await {
+            Ok(bindings) => accepted(&bindings, &registration.path, now, now_seconds),
+            Err(refusal) => refusal.outcome(),
+        }
+    }
+
+    /// The bindings of the address of record `aor`, whose URI parameters don't count.
+    pub fn lookup(&self, aor: &Uri, now: SystemTime) -> Lookup {
+        let (settings, now) = (self.settings(), unix_seconds(now));
+        if !settings.options.is_ours(aor) {
+            return Lookup::Unknown;
+        }
+        let aor = aor.aor();
+        let record = self.load(&aor).map_or_else(Record::default, |(_, record)| record);
+        let ended = record.ended_at();
+        let mut live: Vec<_> = record.into_live(now).collect();
+        if live.is_empty() {
+            let remembered = ended.is_some_and(|ended| now < settings.options.forgotten_at(ended));
+            let known = remembered || settings.listed.contains(&aor);
+            return if known { Lookup::Known } else { Lookup::Unknown };
+        }
+        live.sort_by_key(|stored| std::cmp::Reverse((stored.q(), stored.refreshed_at)));
+        let aor: Arc<str> = aor.into();
+        let bindings = live.into_iter().filter_map(|stored| {
+            let cpi = stored.effective.and_then(|id| self.cpis.find(id));
+            Binding::of(stored, Arc::clone(&aor), cpi, self.boot).map(Arc::new)
+        });
+        Lookup::Bindings(bindings.collect())
+    }
+
+    /// The capabilities that count for a target (CPI.md L4): its binding's own, else what was learned of it,
+    /// else those of its device profile. `None`: nothing is known. (A SUBSCRIBE dialog's come before all of
+    /// these, and are known to whoever has the dialog.)
+    pub fn cpi_for(&self, binding: &Binding, profiles: &Profiles, now: SystemTime) -> Option<Arc<Cpi>> {
+        let own = binding.cpi.clone();
+        let learned = self.learned.cpi(binding, unix_seconds(now));
+        let profile = binding.user_agent().and_then(|agent| profiles.find(agent).cloned());
+        let known: Vec<_> = [own, learned, profile].into_iter().flatten().collect();
+        let best = cpi::merge::effective(known.iter().map(AsRef::as_ref))?;
+        known.iter().find(|each| std::ptr::eq(Arc::as_ptr(each), best)).cloned()
+    }
+
+    /// How many AORs have a record.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether no AOR has a record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many different CPIs are held.
+    pub fn distinct_cpis(&self) -> usize {
+        self.cpis.len()
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn load(&self, aor: &str) -> Option<(Version, Record)> {
+        let found = self.records.get(aor.as_bytes())?;
+        let record = Record::decode(&found.value).unwrap_or_else(|| {
+            tracing::error!("a stored registration can't be read and counts as empty");
+            Record::default()
+        });
+        Some((found.version, record))
+    }
+
+    /// Steps 6 and 7 of CPI.md 6.1, and the commit. Returns the bindings there are then.
+    async fn change(
+        &self,
+        registration: &Registration,
+        options: &Options,
+        now: u64,
+    ) -> Result<Vec<Stored>, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let (version, record) = self.load(&registration.aor).unzip();
+            let record = record.unwrap_or_default();
+            let ended = record.ended_at();
+            let live: Vec<_> = record.into_live(now).collect();
+            if matches!(registration.contacts, Contacts::None) {
+                return Ok(live);
+            }
+            let had: Vec<_> =
+                live.iter().map(|stored| (stored.uri.clone(), stored.call_id.clone())).collect();
+            let slots = rules::decide(live, registration, options, now)?;
+            if slots.is_empty() && had.is_empty() {
+                return Ok(Vec::new());
+            }
+            if version.is_none() && self.records.len() >= options.users {
+                return Err(Refusal::RegistrarFull);
+            }
+            let (bindings, _pinned) = self.equip(slots, registration, options).await?;
+            let ended = if had.is_empty() { ended.unwrap_or(now) } else { now };
+            let record = Record::new(bindings, ended);
+            match self.records.swap(registration.aor.as_bytes(), version, Some(record.encode())).await {
+                Ok(_) => {
+                    self.forget_learned(&registration.aor, &had, &record);
+                    return Ok(record.bindings);
+                }
+                Err(SwapError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Busy)
+    }
+
+    /// Gives each binding that the request adds or refreshes its CPI (rules L1, L2, L5). The pins keep a CPI
+    /// from being cleared away before the record that names it is written.
+    async fn equip(
+        &self,
+        slots: Vec<Slot>,
+        registration: &Registration,
+        options: &Options,
+    ) -> Result<(Vec<Stored>, Vec<Pinned>), Refusal> {
+        let (mut bindings, mut pinned, mut octets) = (Vec::with_capacity(slots.len()), Vec::new(), 0);
+        for Slot { mut binding, fresh } in slots {
+            if let Some(fresh) = fresh {
+                let kept = fresh.kept_headers.and_then(|id| self.cpis.find(id));
+                let headers =
+                    cpi::merge::refresh(kept.as_deref(), registration.headers.clone(), kept.is_some());
+                let effective = cpi::merge::binding(&headers, &fresh.contact);
+                let headers = self.pin(headers, options).await?;
+                let effective = self.pin(effective, options).await?;
+                binding.boot = self.boot;
+                binding.headers = headers.as_ref().map(Pinned::id);
+                binding.effective = effective.as_ref().map(Pinned::id);
+                pinned.extend(headers.into_iter().chain(effective));
+            }
+            octets += binding.effective.map_or(0, |id| self.cpis.octets(id));
+            bindings.push(binding);
+        }
+        if octets > options.cpi_octets {
+            return Err(Refusal::CapabilitiesTooLarge);
+        }
+        Ok((bindings, pinned))
+    }
+
+    async fn pin(&self, cpi: Cpi, options: &Options) -> Result<Option<Pinned>, Refusal> {
+        let says_nothing = cpi.is_unknown() && cpi.features.is_empty() && cpi.user_agent.is_none();
+        if says_nothing {
+            return Ok(None);
+        }
+        self.cpis.pin(cpi, options).await.map(Some)
+    }
+
+    /// What was learned of a terminal ends with its binding, or with its Call-ID (rule L7).
+    fn forget_learned(&self, aor: &str, had: &[(Bytes, Bytes)], record: &Record) {
+        let has: Vec<_> = record.bindings.iter().map(|now| (now.uri.clone(), now.call_id.clone())).collect();
+        let gone = had.iter().filter(|each| !has.contains(each));
+        let new = has.iter().filter(|each| !had.contains(each));
+        gone.chain(new).for_each(|(uri, _)| self.learned.forget(aor, uri));
+    }
+}
+
+impl Settings {
+    fn new(options: Options) -> Arc<Self> {
+        let listed = options.listed.iter().filter_map(|aor| Some(aor.parse::<Uri>().ok()?.aor())).collect();
+        Arc::new(Self { options, listed })
+    }
+}
+
+/// Random: a store that takes no write could not count.
+fn boot_id() -> u64 {
+    let mut octets = [0; 8];
+    if getrandom::fill(&mut octets).is_ok() {
+        return u64::from_be_bytes(octets);
+    }
+    // Without randomness the clock tells two runs apart well enough.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() << 32 | u64::from(since.subsec_nanos())
+}
+
+fn unix_seconds(now: SystemTime) -> u64 {
+    now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

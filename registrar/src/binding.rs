@@ -1,0 +1,118 @@
+//! A binding as a request's road needs it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use cpi::{Cpi, Features};
+use sip::Uri;
+
+use crate::record::Stored;
+
+/// Where a REGISTER came from: opaque here, so that a request can go back the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Name of the transport as transport writes it (`UDP`, `TCP`, ..).
+    pub transport: String,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The other end as seen on the socket, behind a NAT not what the Contact says.
+    pub remote: SocketAddr,
+    /// The flow's id. `None` in a binding of an earlier run, whose flows are gone.
+    pub flow: Option<u64>,
+}
+
+/// One Contact of an AOR.
+#[derive(Clone)]
+pub struct Binding {
+    /// The canonical AOR.
+    pub aor: Arc<str>,
+    /// The Contact URI.
+    pub uri: Uri,
+    /// The Contact's parameters in the order received, repeated ones too, from the first `;` on, without
+    /// `expires`.
+    pub params: Bytes,
+    /// Preference in thousandths; 1000 if none was given.
+    pub q: u16,
+    /// When it ends.
+    pub expires_at: SystemTime,
+    /// What the terminal said of itself: REGISTER headers and Contact parameters merged (rules L1, L2, L5),
+    /// shared by all bindings that said the same. It may name a device or features only, see
+    /// [`Cpi::is_unknown`]; what counts for a target is told by [`crate::Registrar::cpi_for`].
+    pub cpi: Option<Arc<Cpi>>,
+    /// Path values in order (RFC 3327): the route to the terminal.
+    pub path: Vec<Bytes>,
+    /// Where its REGISTER came from.
+    pub source: Source,
+    /// Call-ID of that REGISTER.
+    pub call_id: Bytes,
+    /// Its CSeq number.
+    pub cseq: u32,
+}
+
+impl Binding {
+    /// `None` if what is stored is no URI, which is never written.
+    pub(crate) fn of(stored: Stored, aor: Arc<str>, cpi: Option<Arc<Cpi>>, boot: u64) -> Option<Self> {
+        let q = stored.q();
+        let flow = stored.source.flow.filter(|_| stored.boot == boot);
+        Some(Self {
+            aor,
+            uri: Uri::shared(stored.uri).ok()?,
+            params: stored.params,
+            q,
+            expires_at: UNIX_EPOCH + Duration::from_secs(stored.expires_at),
+            cpi,
+            path: stored.path,
+            source: Source { flow, ..stored.source },
+            call_id: stored.call_id,
+            cseq: stored.cseq,
+        })
+    }
+
+    /// `+sip.instance` without quotes and angle brackets (RFC 5626 §4.1).
+    pub fn instance(&self) -> Option<Cow<'_, [u8]>> {
+        let value = grammar::params(&self.params).find_name(b"+sip.instance")?.value?;
+        Some(match value.text() {
+            Cow::Borrowed(text) => Cow::Borrowed(bare(text)),
+            Cow::Owned(text) => Cow::Owned(bare(&text).to_vec()),
+        })
+    }
+
+    /// `reg-id` (RFC 5626 §4.2), 1 to 2^31-1; it means nothing without an instance.
+    pub fn reg_id(&self) -> Option<u32> {
+        self.instance()?;
+        let value = grammar::params(&self.params).find_name(b"reg-id")?.value?;
+        let number = u32::try_from(grammar::decimal(value.raw())?).ok()?;
+        (1..1 << 31).contains(&number).then_some(number)
+    }
+
+    /// Its feature parameters (RFC 3840); with [`cpi::feature::retain_method`] they choose among targets (F6).
+    pub fn features(&self) -> Option<&Features> {
+        self.cpi.as_deref().map(|cpi| &cpi.features)
+    }
+
+    /// User-Agent of its REGISTER.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.cpi.as_deref()?.user_agent.as_deref()
+    }
+}
+
+fn bare(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"<").and_then(|text| text.strip_suffix(b">")).unwrap_or(text)
+}
+
+/// Without the AOR, the user part and the Call-ID, which are not for logs.
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding")
+            .field("uri", &self.uri)
+            .field("q", &self.q)
+            .field("expires_at", &self.expires_at)
+            .field("path", &self.path.len())
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}

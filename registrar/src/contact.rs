@@ -1,0 +1,174 @@
+//! One Contact of a REGISTER. What is kept of it goes out again in every 200 of its AOR, so that nothing is
+//! kept that a reader of that header could misread.
+
+use bytes::Bytes;
+use cpi::ContactCpi;
+use grammar::Value;
+use sip::{NameAddr, Uri};
+
+use crate::options::Options;
+use crate::outcome::Refusal;
+
+/// What an expiry that is no number means (RFC 3261 §10.3).
+const MALFORMED_EXPIRES: u32 = 3600;
+
+/// Parameters of one Contact.
+const PARAMS: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct NewContact {
+    pub(crate) uri: Uri,
+    /// As they came, in order, repeated ones too; without those the registrar writes itself.
+    pub(crate) params: Bytes,
+    /// Seconds asked for.
+    pub(crate) lifetime: u32,
+    pub(crate) cpi: ContactCpi,
+}
+
+impl NewContact {
+    /// `expires` is what the Expires header says, for a Contact that doesn't.
+    pub(crate) fn read(
+        address: &NameAddr<'_>,
+        expires: Option<u32>,
+        options: &Options,
+    ) -> Result<Self, Refusal> {
+        let uri = address.uri().map_err(|_| Refusal::MalformedContact)?;
+        let (mut params, mut own_expires) = (Vec::new(), None);
+        for (count, param) in address.params().enumerate() {
+            if count >= PARAMS {
+                return Err(Refusal::ContactTooLong);
+            }
+            if param.is(b"expires") {
+                let text = param.value.map_or(&b""[..], |value| value.raw());
+                own_expires = own_expires.or(Some(seconds(text)));
+            } else if !is_assigned_by_registrar(&param) {
+                write_param(&mut params, &param)?;
+            }
+        }
+        if uri.as_bytes().len() + params.len() > options.contact_octets {
+            return Err(Refusal::ContactTooLong);
+        }
+        Ok(Self {
+            uri,
+            params: params.into(),
+            lifetime: own_expires.or(expires).unwrap_or(options.default_expires),
+            cpi: cpi::contact::decode(address.params(), &options.extensions),
+        })
+    }
+}
+
+/// `delta-seconds`: what is above 2^32-1 counts as that, what is no number as an hour.
+pub(crate) fn seconds(text: &[u8]) -> u32 {
+    let text = grammar::trim(text);
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return MALFORMED_EXPIRES;
+    }
+    grammar::decimal(text).and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX)
+}
+
+/// A terminal's idea of its GRUUs is ignored (RFC 5627 §5.1).
+fn is_assigned_by_registrar(param: &grammar::Param<'_>) -> bool {
+    param.is(b"pub-gruu") || param.is(b"temp-gruu")
+}
+
+fn write_param(out: &mut Vec<u8>, param: &grammar::Param<'_>) -> Result<(), Refusal> {
+    if !grammar::is_token(param.name) {
+        return Err(Refusal::MalformedContact);
+    }
+    out.push(b';');
+    out.extend_from_slice(param.name);
+    match param.value {
+        None => {}
+        Some(Value::Plain(text)) if !text.is_empty() && text.iter().all(|&b| is_plain(b)) => {
+            out.push(b'=');
+            out.extend_from_slice(text);
+        }
+        Some(Value::Quoted(inner)) if is_closed(param.raw, inner) => {
+            let inner = grammar::unfold(inner);
+            if inner.iter().any(|&b| b.is_ascii_control() && b != b'\t') {
+                return Err(Refusal::MalformedContact);
+            }
+            out.extend_from_slice(b"=\"");
+            out.extend_from_slice(&inner);
+            out.push(b'"');
+        }
+        Some(_) => return Err(Refusal::MalformedContact),
+    }
+    Ok(())
+}
+
+/// A token, a host, or what else is met unquoted (`type=image/gif`), without an octet that ends the value.
+const fn is_plain(b: u8) -> bool {
+    !matches!(b, 0..=b' ' | b'"' | b',' | b';' | b'<' | b'>' | b'\\' | 0x7f)
+}
+
+/// Whether the quoted string ends with its quote and nothing follows.
+fn is_closed(raw: &[u8], inner: &[u8]) -> bool {
+    raw.strip_suffix(b"\"").is_some_and(|before| before.ends_with(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &[u8]) -> Result<NewContact, Refusal> {
+        NewContact::read(&NameAddr::parse(value).unwrap(), None, &Options::default())
+    }
+
+    #[test]
+    fn seconds_follow_rfc_3261_10_3() {
+        for (text, value) in [
+            (&b"0"[..], 0),
+            (b" 60 ", 60),
+            (b"4294967295", u32::MAX),
+            (b"4294967296", u32::MAX),
+            (b"99999999999999999999999", u32::MAX),
+            (b"-1", 3600),
+            (b"soon", 3600),
+            (b"", 3600),
+        ] {
+            assert_eq!(seconds(text), value, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn order_and_repetition_are_kept_white_space_and_folds_are_not() {
+        let contact = read(
+            b"<sip:a@h> ; type=\"image/gif\" ;q = 0.5\r\n ;type=\"image/jpeg\";expires=7;audio;+x=\"#<=5\"",
+        )
+        .unwrap();
+        assert_eq!(contact.params, ";type=\"image/gif\";q=0.5;type=\"image/jpeg\";audio;+x=\"#<=5\"");
+        assert_eq!(contact.lifetime, 7);
+    }
+
+    #[test]
+    fn the_first_expires_counts_and_gruus_of_the_terminal_are_dropped() {
+        let contact = read(b"<sip:a@h>;expires=7;expires=8;pub-gruu=\"sip:x@h;gr\";temp-gruu=\"y\"").unwrap();
+        assert_eq!((contact.lifetime, &contact.params[..]), (7, &b""[..]));
+    }
+
+    #[test]
+    fn a_parameter_that_would_break_the_200_is_refused() {
+        for bad in [
+            &b"<sip:a@h>;x=\"open"[..],
+            b"<sip:a@h>;x=\"open\\\"",
+            b"<sip:a@h>;x=\"a\"b",
+            b"<sip:a@h>;x=a b",
+            b"<sip:a@h>;x=",
+            b"<sip:a@h>;a b=c",
+            b"<sip:a@h>;=c",
+            b"<sip:a@h>;x=<y",
+            b"<sip:a@h>;x=\"a\x00b\"",
+        ] {
+            assert_eq!(read(bad).err(), Some(Refusal::MalformedContact), "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_contact_over_the_limit_is_refused() {
+        let long = [b"<sip:a@h>;x=".as_slice(), &[b'y'; 9000]].concat();
+        assert_eq!(read(&long).err(), Some(Refusal::ContactTooLong));
+        let many = [b"<sip:a@h>".as_slice(), &b";x".repeat(65)].concat();
+        assert_eq!(read(&many).err(), Some(Refusal::ContactTooLong));
+    }
+}

@@ -1,0 +1,78 @@
+//! What the configuration says about registration.
+
+use std::time::Duration;
+
+use cpi::Extensions;
+use sip::Uri;
+
+/// How a registrar works. Durations and sizes as in the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The domains it is responsible for.
+    pub domains: Vec<String>,
+    /// AORs that exist although they may never have registered.
+    pub listed: Vec<String>,
+    /// `registrar.remember`: how long an AOR is known after its last binding ended.
+    pub remember: Duration,
+    /// `registrar.min_expires`, seconds: less, and less than an hour, is answered 423.
+    pub min_expires: u32,
+    /// `registrar.default_expires`, seconds, for a Contact that names none.
+    pub default_expires: u32,
+    /// Seconds to which a longer expiry is shortened.
+    pub max_expires: u32,
+    /// `cpi.from_register_accept`: Accept and its companions in a REGISTER describe the terminal (rule L1).
+    pub from_register_accept: bool,
+    /// A Path from a terminal that doesn't say `Supported: path` is refused with 420 (RFC 3327 §5.3).
+    pub path_needs_support: bool,
+    /// Names beside `length` and `media-pix-*` that carry constraints.
+    pub extensions: Extensions,
+    /// Bindings of one user; more are answered 403.
+    pub contacts: usize,
+    /// Octets of one Contact, its URI and parameters together.
+    pub contact_octets: usize,
+    /// Octets of the CPIs of one user's bindings.
+    pub cpi_octets: usize,
+    /// Values of one Path.
+    pub path_values: usize,
+    /// Users that have a record; one more is answered 503.
+    pub users: usize,
+    /// Different CPIs held; a further one is answered 503.
+    pub distinct_cpis: usize,
+    /// Terminals of which something learned is kept.
+    pub learned: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            domains: vec!["localhost".to_owned()],
+            listed: Vec::new(),
+            remember: Duration::from_secs(30 * 24 * 3600),
+            min_expires: 60,
+            default_expires: 3600,
+            max_expires: u32::MAX,
+            from_register_accept: true,
+            path_needs_support: true,
+            extensions: Extensions::NONE,
+            contacts: 32,
+            contact_octets: 8 * 1024,
+            cpi_octets: 64 * 1024,
+            path_values: 16,
+            users: 10_000_000,
+            distinct_cpis: 1_000_000,
+            learned: 1_000_000,
+        }
+    }
+}
+
+impl Options {
+    /// Whether the host of `uri` is one of the domains.
+    pub(crate) fn is_ours(&self, uri: &Uri) -> bool {
+        uri.is_sip() && uri.host().is_some_and(|host| self.domains.iter().any(|domain| host.is(domain)))
+    }
+
+    /// When an AOR whose last binding ended at `ended` is forgotten, in Unix seconds.
+    pub(crate) fn forgotten_at(&self, ended: u64) -> u64 {
+        ended.saturating_add(self.remember.as_secs())
+    }
+}

@@ -247,6 +247,13 @@ impl<P: Clone, U> Table<P, U> {
         }
     }
 
+    /// The user has what it waited for.
+    pub fn detach(&mut self, id: Id) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.user = None;
+        }
+    }
+
     /// The other end of a transaction.
     pub fn peer(&self, id: Id) -> Option<&P> {
         self.entries.get(id).map(|entry| &entry.peer)

@@ -1,0 +1,126 @@
+//! What arrives: octets become messages, invalid ones get their verdict, valid ones go to their shard.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sip::transaction::shard_of;
+use sip::{Framed, HeaderId, Invalid, Message, RawMessage, ResponseBuilder, Verdict, Via};
+
+use crate::datagram::DatagramSocket;
+use crate::peer::Peer;
+use crate::shard::{Arrival, Arrivals};
+use crate::stream::{Connection, Outbound};
+use crate::wiring::Wiring;
+
+/// What becomes of a connection after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    GoOn,
+    Close,
+    /// An answer is queued, after which nothing is written.
+    CloseAfterAnswer,
+}
+
+/// A datagram came.
+pub(crate) fn datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, octets: Bytes, source: SocketAddr) {
+    let limits = &wiring.config.messages;
+    let framed = match sip::frame::datagram(octets, limits) {
+        Ok(framed) => framed,
+        Err(invalid) => return invalid_datagram(wiring, socket, invalid, source),
+    };
+    let Framed::Message(mut raw) = framed else { return wiring.metrics.keepalives.add_one() };
+    raw.set_source(source);
+    match sip::validate(raw, limits) {
+        Ok(message) => {
+            let peer = |via: &Via<'_>| Peer::of_datagram(socket, source, Some(via));
+            if let Some((queue, arrival)) = sort(wiring, message, peer, false) {
+                queue.offer(arrival, &wiring.metrics);
+            }
+        }
+        Err(invalid) => invalid_datagram(wiring, socket, invalid, source),
+    }
+}
+
+/// A message came over a connection. Waits while the shard's queue is full: the other end then waits too.
+pub(crate) async fn message(wiring: &Wiring, connection: &Arc<Connection>, mut raw: RawMessage) -> Next {
+    raw.set_source(connection.remote());
+    match sip::validate(raw, &wiring.config.messages) {
+        Ok(message) => {
+            let peer = |via: &Via<'_>| Peer::of_connection(connection, Some(via));
+            if let Some((queue, arrival)) = sort(wiring, message, peer, true) {
+                queue.wait(arrival).await;
+            }
+            Next::GoOn
+        }
+        Err(invalid) => invalid_on_stream(wiring, connection, &invalid),
+    }
+}
+
+/// The shard a message belongs to. `None`: it belongs to none and is dropped.
+fn sort(
+    wiring: &Wiring,
+    message: Message,
+    peer: impl FnOnce(&Via<'_>) -> Peer,
+    reliable: bool,
+) -> Option<(&Arrivals, Arrival)> {
+    match message {
+        Message::Request(request) => {
+            wiring.metrics.requests_in.add_one();
+            let peer = peer(&request.top_via());
+            let queue = &wiring.shard_of(&request)?.arrivals;
+            Some((queue, Arrival::Request { request, peer, reliable }))
+        }
+        Message::Response(response) => {
+            wiring.metrics.responses_in.add_one();
+            let via = response.top_via();
+            let shard = shard_of(response.branch().unwrap_or_default());
+            // RFC 3261 §18.1.2: what does not name us in its top Via is not for us.
+            let Some(shard) = shard.and_then(|shard| wiring.shards.get(usize::from(shard))) else {
+                wiring.metrics.foreign_responses.add_one();
+                return None;
+            };
+            let flow = peer(&via).flow();
+            Some((&shard.arrivals, Arrival::Response { response, flow }))
+        }
+    }
+}
+
+fn invalid_datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, mut invalid: Invalid, source: SocketAddr) {
+    invalid.raw.set_source(source);
+    let Verdict::Answer { status, reason, .. } = invalid.verdict() else {
+        return wiring.metrics.invalid_dropped.add_one();
+    };
+    let via = invalid.raw.values(HeaderId::Via).next().and_then(Via::parse);
+    let Peer::Datagram { to, .. } = Peer::of_datagram(socket, source, via.as_ref()) else { return };
+    let answer = ResponseBuilder::to_request(&invalid, status, &reason).encode();
+    match socket.send(&answer, to, &mut Vec::new()) {
+        Ok(()) => wiring.metrics.invalid_answered.add_one(),
+        Err(_) => wiring.metrics.send_errors.add_one(),
+    }
+}
+
+/// An invalid message on a connection.
+pub(crate) fn invalid_on_stream(wiring: &Wiring, connection: &Connection, invalid: &Invalid) -> Next {
+    match invalid.verdict() {
+        Verdict::Answer { status, reason, close } => {
+            let octets =
+                ResponseBuilder::to_request(invalid, status, &reason).received(connection.remote()).encode();
+            wiring.metrics.invalid_answered.add_one();
+            let sent = connection.send(Outbound { octets, blame: None, last: close });
+            match (sent, close) {
+                (Ok(()), false) => Next::GoOn,
+                (Ok(()), true) => Next::CloseAfterAnswer,
+                (Err(_), _) => Next::Close,
+            }
+        }
+        Verdict::Drop => {
+            wiring.metrics.invalid_dropped.add_one();
+            Next::GoOn
+        }
+        Verdict::Close => {
+            wiring.metrics.invalid_closed.add_one();
+            Next::Close
+        }
+    }
+}

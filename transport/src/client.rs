@@ -1,0 +1,80 @@
+//! The handle of a client transaction.
+
+use sip::Response;
+use tokio::sync::mpsc;
+
+use crate::TransportError;
+use crate::shard::{Order, Orders};
+
+/// What happens to a request of ours.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "responses are the rule, and their index is held without allocating"
+)]
+pub enum ClientEvent {
+    /// A response. An INVITE may get several 2xx.
+    Response(Response),
+    /// No final response in time (Timer B or F, or a cancelled INVITE's last wait). Nothing more comes.
+    Timeout,
+    /// The request could not be sent. Nothing more comes.
+    TransportError(TransportError),
+}
+
+/// A request under way. Dropped before its final response an INVITE is cancelled, anything else is left to
+/// itself.
+#[derive(Debug)]
+pub struct ClientTransaction {
+    branch: String,
+    orders: Orders,
+    events: mpsc::Receiver<ClientEvent>,
+    cancel_on_drop: bool,
+}
+
+impl ClientTransaction {
+    pub(crate) const fn new(
+        branch: String,
+        orders: Orders,
+        events: mpsc::Receiver<ClientEvent>,
+        is_invite: bool,
+    ) -> Self {
+        Self { branch, orders, events, cancel_on_drop: is_invite }
+    }
+
+    /// The next event; `None` once the transaction is over.
+    pub async fn next(&mut self) -> Option<ClientEvent> {
+        let event = self.events.recv().await;
+        let goes_on = matches!(&event, Some(ClientEvent::Response(response)) if response.status() < 200);
+        self.cancel_on_drop &= goes_on;
+        event
+    }
+
+    /// Waits for the final event, and gives what comes before it to no one.
+    pub async fn last(mut self) -> Option<ClientEvent> {
+        loop {
+            match self.next().await? {
+                ClientEvent::Response(response) if response.status() < 200 => {}
+                event => return Some(event),
+            }
+        }
+    }
+
+    /// Cancels an INVITE (RFC 3261 §9.1): the CANCEL goes at once or after the first provisional response. The
+    /// final response still comes, normally a 487. Nothing happens to other requests.
+    pub fn cancel(&self) {
+        self.orders.give(Order::Cancel { branch: self.branch.clone() });
+    }
+
+    /// The branch we wrote in the request's Via.
+    pub fn branch(&self) -> &str {
+        &self.branch
+    }
+}
+
+impl Drop for ClientTransaction {
+    fn drop(&mut self) {
+        if self.cancel_on_drop {
+            self.cancel();
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The endpoint: from a config to sockets, from sockets to tasks, and the end of it all.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use sip::{Encoded, Outgoing};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::datagram::{self, DatagramSocket};
+use crate::metrics::Metrics;
+use crate::shard::{self, Inbox, NewRequest, Order, Shard};
+use crate::wiring::{SentBy, ShardQueues, Wiring};
+use crate::{BindError, ClientEvent, ClientTransaction, Config, Destination, Handler, Protocol, stream};
+
+/// How often a draining endpoint looks whether its transactions are through.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How long tasks may take to end once they are told to.
+const LAST_WAIT: Duration = Duration::from_secs(3);
+
+/// Sends requests and stateless messages, and knows the sockets. Clones are the same endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    wiring: Arc<Wiring>,
+}
+
+/// An endpoint whose sockets are open and whose tasks wait for their handler.
+#[derive(Debug)]
+pub struct Bound {
+    endpoint: Endpoint,
+    inboxes: Vec<Inbox>,
+    datagrams: Vec<(Arc<DatagramSocket>, datagram::Waiting)>,
+    listeners: Vec<TcpListener>,
+}
+
+impl Endpoint {
+    /// Opens all sockets of the config. What arrives from now on waits in them.
+    ///
+    /// # Errors
+    /// [`BindError`] names the address; the sockets opened before it are closed again.
+    #[expect(
+        clippy::unused_async,
+        reason = "sockets must be opened on a runtime, and later ones (TLS) read files"
+    )]
+    pub async fn bind(config: Config) -> Result<Bound, BindError> {
+        let mut sockets = Sockets::default();
+        for listen in &config.listen {
+            sockets.open(listen.protocol, listen.addr, &config).map_err(|source| BindError::Listen {
+                protocol: listen.protocol,
+                addr: listen.addr,
+                source,
+            })?;
+        }
+        if sockets.sent_by.is_empty() {
+            return Err(BindError::NoListeners);
+        }
+        let share = config.transactions_per_shard();
+        let (mut shards, mut inboxes) = (Vec::new(), Vec::new());
+        for _ in 0..config.shard_count() {
+            let (arrivals, orders, inbox) = shard::queues(config.shard_queue, share);
+            shards.push(ShardQueues { arrivals, orders });
+            inboxes.push(inbox);
+        }
+        let wiring = Wiring {
+            connections: stream::Connections::new(unguessable()),
+            metrics: Metrics::register(),
+            shards: shards.into(),
+            datagrams: sockets.datagrams.iter().map(|(socket, _)| Arc::clone(socket)).collect(),
+            sent_by: sockets.sent_by,
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            hasher: RandomState::new(),
+            seed: unguessable(),
+            numbers: 0.into(),
+            turn: 0.into(),
+            config,
+        };
+        let endpoint = Endpoint { wiring: Arc::new(wiring) };
+        Ok(Bound { endpoint, inboxes, datagrams: sockets.datagrams, listeners: sockets.listeners })
+    }
+
+    /// Sends a request in a transaction of its own, over the destination's protocol. Our Via, with a fresh
+    /// branch, is put on top here; the outgoing message has none of ours yet.
+    pub fn request(&self, outgoing: Outgoing, destination: Destination) -> ClientTransaction {
+        self.request_marked(outgoing, destination, None)
+    }
+
+    /// As [`Self::request`], with `mark` (a token) at the end of the branch behind a dot: what loop detection
+    /// compares (RFC 5393 §4.2.1).
+    pub fn request_marked(
+        &self,
+        mut outgoing: Outgoing,
+        destination: Destination,
+        mark: Option<&str>,
+    ) -> ClientTransaction {
+        let wiring = &self.wiring;
+        let (shard, orders) = wiring.next_shard();
+        let branch = sip::transaction::branch(shard, wiring.seed, wiring.next_number(), mark);
+        self.push_via(&mut outgoing, &destination, &branch);
+        let method = method_of(&outgoing);
+        let is_invite = method == b"INVITE";
+        let (events, receiver) = mpsc::channel(wiring.config.response_queue.max(8));
+        let refuse = events.clone();
+        let given = wiring.peer(&destination).and_then(|peer| {
+            let reliable = destination.protocol().is_reliable();
+            let octets = outgoing.encode();
+            let new = NewRequest { method, branch: branch.clone(), octets, peer, reliable, events };
+            let given = orders.give(Order::Request(Box::new(new)));
+            given.then_some(()).ok_or(crate::TransportError::QueueFull)
+        });
+        if let Err(error) = given {
+            // The queue is new and the receiver is here.
+            let _sent = refuse.try_send(ClientEvent::TransportError(error));
+        }
+        ClientTransaction::new(branch, orders, receiver, is_invite)
+    }
+
+    /// Sends a request without a transaction, with our Via: an ACK for a 2xx (RFC 3261 §16.11). Nobody hears
+    /// whether it arrived.
+    pub fn send_stateless(&self, mut outgoing: Outgoing, destination: Destination) {
+        let wiring = &self.wiring;
+        let (shard, _) = wiring.next_shard();
+        let branch = sip::transaction::branch(shard, wiring.seed, wiring.next_number(), None);
+        self.push_via(&mut outgoing, &destination, &branch);
+        self.send_encoded(outgoing.encode(), destination);
+    }
+
+    /// Sends octets as they are, once.
+    pub fn send_encoded(&self, octets: Encoded, destination: Destination) {
+        let (_, orders) = self.wiring.next_shard();
+        match self.wiring.peer(&destination) {
+            Ok(peer) => drop(orders.give(Order::Stateless { octets, peer })),
+            Err(_) => self.wiring.metrics.send_errors.add_one(),
+        }
+    }
+
+    fn push_via(&self, outgoing: &mut Outgoing, destination: &Destination, branch: &str) {
+        let protocol = destination.protocol();
+        let sent_by = self.wiring.sent_by(protocol, Some(destination.remote().ip()));
+        // RFC 3581 §3; the branch stands before it, where a router's quotation still has it.
+        let rport = if protocol.is_reliable() { "" } else { ";rport" };
+        outgoing.push_via(format!("SIP/2.0/{} {sent_by};branch={branch}{rport}", protocol.via()));
+    }
+
+    /// The addresses of a host: itself if it is numeric (IPv6 in brackets), else what the resolver says.
+    ///
+    /// # Errors
+    /// The name is not known, or the resolver failed.
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let numeric = sip::Host::parse(host.as_bytes()).and_then(|host| host.ip());
+        if let Some(ip) = numeric.or_else(|| host.parse::<IpAddr>().ok()) {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        self.wiring.config.resolver.lookup(host, port).await
+    }
+
+    /// Host and port we write in the Via of that protocol; `None` without a listener of it.
+    pub fn sent_by(&self, protocol: Protocol) -> Option<String> {
+        self.wiring.sent_by.iter().find(|by| by.protocol == protocol).map(|by| by.text.clone())
+    }
+
+    /// The sockets that are open, in the order of the config.
+    pub fn local_addrs(&self) -> Vec<(Protocol, SocketAddr)> {
+        self.wiring.sent_by.iter().map(|by| (by.protocol, by.local)).collect()
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.wiring.metrics
+    }
+
+    /// Connections that are open or opening.
+    pub fn connections(&self) -> usize {
+        self.wiring.connections.len()
+    }
+
+    /// Whether the connection of a flow is still open; a flow over UDP always is.
+    pub fn is_open(&self, flow: &crate::Flow) -> bool {
+        flow.protocol == Protocol::Udp || self.wiring.connections.of_flow(flow).is_some()
+    }
+
+    /// Ends gracefully: no new connections, 503 to new requests, until all transactions have their final
+    /// response or `patience` is over; then everything is closed. Returns the number of transactions that were
+    /// left without.
+    pub async fn drain(&self, patience: Duration) -> usize {
+        let deadline = Instant::now() + patience;
+        self.wiring.draining.cancel();
+        for shard in &self.wiring.shards {
+            shard.orders.give(Order::Drain);
+        }
+        let mut waiting = self.waiting().await;
+        while waiting > 0 && Instant::now() < deadline {
+            sleep(DRAIN_LOOK).await;
+            waiting = self.waiting().await;
+        }
+        self.wiring.stop.cancel();
+        self.wiring.tasks.close();
+        // What has not ended by then is dropped with the runtime.
+        let _overdue = timeout(LAST_WAIT, self.wiring.tasks.wait()).await;
+        waiting
+    }
+
+    /// Transactions, of all shards, whose final response has not come or not gone yet.
+    pub async fn waiting(&self) -> usize {
+        let mut sum = 0;
+        for shard in &self.wiring.shards {
+            let (answer, count) = oneshot::channel();
+            shard.orders.give(Order::CountWaiting(answer));
+            sum += count.await.unwrap_or_default();
+        }
+        sum
+    }
+}
+
+impl Bound {
+    /// The sockets that are open, in the order of the config.
+    pub fn local_addrs(&self) -> Vec<(Protocol, SocketAddr)> {
+        self.endpoint.local_addrs()
+    }
+
+    /// The endpoint, for a handler that sends requests itself. Nothing is sent before [`Self::serve`].
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    /// Starts the tasks on the current runtime.
+    pub fn serve(self, handler: Arc<dyn Handler>) -> Endpoint {
+        let wiring = &self.endpoint.wiring;
+        for (inbox, queues) in self.inboxes.into_iter().zip(&wiring.shards) {
+            let shard = Shard::new(Arc::clone(wiring), Arc::clone(&handler), queues.orders.clone());
+            wiring.tasks.spawn(shard.run(inbox));
+        }
+        for (socket, waiting) in self.datagrams {
+            wiring.tasks.spawn(datagram::receive(Arc::clone(&socket), Arc::clone(wiring)));
+            wiring.tasks.spawn(datagram::send_waiting(socket, waiting, Arc::clone(wiring)));
+        }
+        for listener in self.listeners {
+            wiring.tasks.spawn(stream::accept(listener, Arc::clone(wiring)));
+        }
+        self.endpoint
+    }
+}
+
+/// Sockets as they are opened one by one.
+#[derive(Default)]
+struct Sockets {
+    datagrams: Vec<(Arc<DatagramSocket>, datagram::Waiting)>,
+    listeners: Vec<TcpListener>,
+    sent_by: Vec<SentBy>,
+}
+
+impl Sockets {
+    fn open(&mut self, protocol: Protocol, addr: SocketAddr, config: &Config) -> io::Result<()> {
+        let local = match protocol {
+            Protocol::Udp => {
+                let id = u64::try_from(self.datagrams.len()).unwrap_or_default();
+                let (socket, waiting) = DatagramSocket::bind(addr, id, config.datagram_queue)?;
+                let local = socket.local();
+                self.datagrams.push((socket, waiting));
+                local
+            }
+            Protocol::Tcp => {
+                let listener = stream::bind(addr)?;
+                let local = listener.local_addr()?;
+                self.listeners.push(listener);
+                local
+            }
+        };
+        self.sent_by.push(SentBy::new(protocol, local, config.sent_by.as_deref()));
+        Ok(())
+    }
+}
+
+fn method_of(outgoing: &Outgoing) -> Vec<u8> {
+    outgoing.start_line().split(|&b| b == b' ').next().unwrap_or_default().to_vec()
+}
+
+/// A number nobody outside knows: the system's random keys, hashed.
+fn unguessable() -> u64 {
+    RandomState::new().hash_one(0u8)
+}

@@ -1,0 +1,98 @@
+//! The other end of a transaction, and how a response finds its way back (RFC 3261 §18.2.2, RFC 3581 §4).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use sip::Via;
+
+use crate::datagram::DatagramSocket;
+use crate::stream::Connection;
+use crate::{Flow, Protocol};
+
+/// Where the messages of one transaction go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Peer {
+    /// From this socket. `source` is where the request came from, which is not always where its response goes.
+    Datagram { socket: Arc<DatagramSocket>, source: SocketAddr, to: SocketAddr },
+    /// Over this connection; when it is gone, over one to `otherwise`.
+    Connection { connection: Arc<Connection>, otherwise: Option<SocketAddr> },
+    /// Over any connection to this address.
+    Stream { to: SocketAddr },
+}
+
+impl Peer {
+    /// The way back for a request that came as a datagram.
+    pub(crate) fn of_datagram(
+        socket: &Arc<DatagramSocket>,
+        source: SocketAddr,
+        via: Option<&Via<'_>>,
+    ) -> Self {
+        let to = via.map_or(source, |via| datagram_response(source, via));
+        Peer::Datagram { socket: Arc::clone(socket), source, to }
+    }
+
+    /// The way back for a request that came over a connection.
+    pub(crate) fn of_connection(connection: &Arc<Connection>, via: Option<&Via<'_>>) -> Self {
+        let port = via.and_then(Via::port).unwrap_or(Protocol::Tcp.default_port());
+        let otherwise = Some(SocketAddr::new(connection.remote().ip(), port));
+        Peer::Connection { connection: Arc::clone(connection), otherwise }
+    }
+
+    /// The flow of a request that came from there.
+    pub(crate) fn flow(&self) -> Flow {
+        match self {
+            Peer::Datagram { socket, source, .. } => socket.flow(*source),
+            Peer::Connection { connection, .. } => connection.flow(),
+            Peer::Stream { to } => {
+                Flow { protocol: Protocol::Tcp, local: unspecified(to.ip()), remote: *to, id: 0 }
+            }
+        }
+    }
+}
+
+/// `maddr` if it is an address, else the source: its port if `rport` asks for it, the port of sent-by otherwise.
+/// A `maddr` that is a name is ignored, it would need DNS on the way back.
+fn datagram_response(source: SocketAddr, via: &Via<'_>) -> SocketAddr {
+    let port = via.port().unwrap_or(Protocol::Udp.default_port());
+    match via.maddr().and_then(|maddr| maddr.ip()) {
+        Some(maddr) if maddr.is_ipv4() == source.is_ipv4() => SocketAddr::new(maddr, port),
+        _ if via.rport().is_some() => source,
+        _ => SocketAddr::new(source.ip(), port),
+    }
+}
+
+/// The address that says nothing, of the same family.
+pub(crate) fn unspecified(like: IpAddr) -> SocketAddr {
+    match like {
+        IpAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        IpAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response_to(via: &str) -> String {
+        let via = Via::parse(via.as_bytes()).unwrap();
+        datagram_response("192.0.2.7:40000".parse().unwrap(), &via).to_string()
+    }
+
+    #[test]
+    fn rport_brings_the_response_to_the_source_port() {
+        assert_eq!(response_to("SIP/2.0/UDP h:5070;rport;branch=z9hG4bK1"), "192.0.2.7:40000");
+    }
+
+    #[test]
+    fn without_rport_the_response_goes_to_the_port_of_sent_by() {
+        assert_eq!(response_to("SIP/2.0/UDP h:5070;branch=z9hG4bK1"), "192.0.2.7:5070");
+        assert_eq!(response_to("SIP/2.0/UDP h;branch=z9hG4bK1"), "192.0.2.7:5060");
+    }
+
+    #[test]
+    fn a_numeric_maddr_takes_the_response() {
+        assert_eq!(response_to("SIP/2.0/UDP h:5070;maddr=192.0.2.9;rport"), "192.0.2.9:5070");
+        assert_eq!(response_to("SIP/2.0/UDP h;maddr=proxy.example.com;rport"), "192.0.2.7:40000");
+        assert_eq!(response_to("SIP/2.0/UDP h;maddr=[2001:db8::1];rport"), "192.0.2.7:40000");
+    }
+}

@@ -1,0 +1,385 @@
+//! A shard: one task with its own table of transactions, driven by two bounded queues and the clock.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sip::transaction::{Event, Id, Sending, Settings, Table};
+use sip::{Encoded, Method, Request, Response};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::peer::Peer;
+use crate::stream::{Blame, Outbound};
+use crate::wiring::Wiring;
+use crate::{ClientEvent, Flow, Handler, ServerTransaction, TransportError};
+
+/// The clock as the machines know it.
+type Clock = std::time::Instant;
+
+/// Room in the queue of a client transaction's user that provisional responses don't take.
+const KEPT_FOR_FINALS: usize = 4;
+
+/// Inputs taken in one go before the clock is looked at again.
+const BATCH: usize = 64;
+
+/// A valid message for a shard.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "messages are moved through the queue once, and boxing would allocate"
+)]
+pub(crate) enum Arrival {
+    Request { request: Request, peer: Peer, reliable: bool },
+    Response { response: Response, flow: Flow },
+}
+
+/// What the users of a shard's transactions want.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Respond {
+        id: Id,
+        octets: Encoded,
+    },
+    Abandon {
+        id: Id,
+    },
+    Fail {
+        id: Id,
+    },
+    Request(Box<NewRequest>),
+    Stateless {
+        octets: Encoded,
+        peer: Peer,
+    },
+    Cancel {
+        branch: String,
+    },
+    Failed {
+        id: Id,
+        error: TransportError,
+    },
+    Unreachable {
+        method: Vec<u8>,
+        branch: Vec<u8>,
+        error: TransportError,
+    },
+    Drain,
+    /// How many transactions have no final response yet.
+    CountWaiting(oneshot::Sender<usize>),
+}
+
+/// A request of ours on its way to its shard.
+#[derive(Debug)]
+pub(crate) struct NewRequest {
+    pub(crate) method: Vec<u8>,
+    pub(crate) branch: String,
+    pub(crate) octets: Encoded,
+    pub(crate) peer: Peer,
+    pub(crate) reliable: bool,
+    pub(crate) events: mpsc::Sender<ClientEvent>,
+}
+
+/// The queue of messages into a shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrivals(mpsc::Sender<Arrival>);
+
+impl Arrivals {
+    /// Puts it in, or drops and counts it: a datagram that is lost is sent again.
+    pub(crate) fn offer(&self, arrival: Arrival, metrics: &Metrics) {
+        if self.0.try_send(arrival).is_err() {
+            metrics.queue_full.add_one();
+        }
+    }
+
+    /// Puts it in as soon as there is room.
+    pub(crate) async fn wait(&self, arrival: Arrival) {
+        // The shard is gone only when the endpoint has stopped.
+        let _stopped = self.0.send(arrival).await;
+    }
+}
+
+/// The queue of orders into a shard. It holds several for each transaction the table may have, so that it is
+/// not full unless the shard is stuck.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders(mpsc::Sender<Order>);
+
+impl Orders {
+    /// A queue that leads nowhere.
+    pub(crate) fn closed() -> Self {
+        Self(mpsc::channel(1).0)
+    }
+
+    /// Puts it in. After the endpoint has stopped nobody misses it.
+    pub(crate) fn give(&self, order: Order) -> bool {
+        match self.0.try_send(order) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::error!("a shard's queue of orders is full, an order is lost");
+                false
+            }
+        }
+    }
+}
+
+/// The far ends of a shard's queues, until it starts.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    arrivals: mpsc::Receiver<Arrival>,
+    orders: mpsc::Receiver<Order>,
+}
+
+/// The queues of one shard.
+pub(crate) fn queues(arrivals: usize, transactions: usize) -> (Arrivals, Orders, Inbox) {
+    let (arrivals, arrivals_end) = mpsc::channel(arrivals.max(1));
+    let (orders, orders_end) = mpsc::channel(1024 + 4 * transactions);
+    (Arrivals(arrivals), Orders(orders), Inbox { arrivals: arrivals_end, orders: orders_end })
+}
+
+/// Who waits for what a transaction does.
+#[derive(Debug)]
+enum User {
+    Server(CancellationToken),
+    Client(mpsc::Sender<ClientEvent>),
+}
+
+pub(crate) struct Shard {
+    table: Table<Peer, User>,
+    wiring: Arc<Wiring>,
+    handler: Arc<dyn Handler>,
+    orders: Orders,
+    /// Where head and body of a datagram are joined.
+    scratch: Vec<u8>,
+    /// Sends that failed while events were drained.
+    failures: Vec<(Id, TransportError)>,
+    /// Of the message in hand: what a handler is told with an ACK or a stray response.
+    flow: Option<Flow>,
+    /// Of the transaction that is told of an error.
+    error: TransportError,
+}
+
+impl Shard {
+    pub(crate) fn new(wiring: Arc<Wiring>, handler: Arc<dyn Handler>, orders: Orders) -> Self {
+        let config = &wiring.config;
+        let table = Table::new(Settings {
+            timers: config.timers,
+            transactions: config.transactions_per_shard(),
+            retry_after: config.retry_after,
+        });
+        let error = TransportError::FlowClosed;
+        Self { table, wiring, handler, orders, scratch: Vec::new(), failures: Vec::new(), flow: None, error }
+    }
+
+    /// Lives until the endpoint stops. Orders go before messages, so that work in hand is finished first.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) {
+        let mut orders = Vec::with_capacity(BATCH);
+        let mut arrivals = Vec::with_capacity(BATCH);
+        let stop = self.wiring.stop.clone();
+        loop {
+            let deadline = self.table.deadline().map(Instant::from_std);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = inbox.orders.recv_many(&mut orders, BATCH) => {}
+                () = until(deadline) => {}
+                _ = inbox.arrivals.recv_many(&mut arrivals, BATCH) => {}
+            }
+            let now = Instant::now().into_std();
+            if self.table.deadline().is_some_and(|deadline| deadline <= now) {
+                self.table.on_timeout(now);
+                self.settle(now);
+            }
+            for order in orders.drain(..) {
+                self.order(now, order);
+                self.settle(now);
+            }
+            for arrival in arrivals.drain(..) {
+                self.arrive(now, arrival);
+                self.settle(now);
+            }
+        }
+    }
+
+    fn arrive(&mut self, now: Clock, arrival: Arrival) {
+        match arrival {
+            Arrival::Request { request, peer, reliable } => {
+                self.flow = Some(peer.flow());
+                self.table.on_request(now, request, peer, reliable);
+            }
+            Arrival::Response { response, flow } => {
+                self.flow = Some(flow);
+                self.table.on_response(now, response);
+            }
+        }
+    }
+
+    fn order(&mut self, now: Clock, order: Order) {
+        match order {
+            Order::Respond { id, octets } => {
+                if self.table.respond(now, id, octets).is_err() {
+                    self.wiring.metrics.late_responses.add_one();
+                }
+            }
+            Order::Abandon { id } => self.table.abandon(now, id),
+            Order::Fail { id } => self.table.fail(now, id),
+            Order::Request(new) => self.request(now, *new),
+            Order::Stateless { octets, peer } => {
+                if self.send(None, octets, &peer).is_err() {
+                    self.wiring.metrics.send_errors.add_one();
+                }
+            }
+            Order::Cancel { branch } => {
+                if let Some(id) = self.table.client(branch.as_bytes(), b"INVITE") {
+                    self.table.cancel(now, id);
+                }
+            }
+            Order::Failed { id, error } => self.failures.push((id, error)),
+            Order::Unreachable { method, branch, error } => {
+                let found = self.table.client(&branch, &method);
+                self.failures.extend(found.map(|id| (id, error)));
+            }
+            Order::Drain => self.table.drain(),
+            // The one who asked may have gone.
+            Order::CountWaiting(answer) => drop(answer.send(self.table.waiting())),
+        }
+    }
+
+    fn request(&mut self, now: Clock, new: NewRequest) {
+        let NewRequest { method, branch, octets, peer, reliable, events } = new;
+        let sending = Sending { method: &method, branch: branch.as_bytes(), octets, peer, reliable };
+        let user = Some(User::Client(events.clone()));
+        if self.table.request(now, sending, user).is_err() {
+            self.wiring.metrics.transactions_refused.add_one();
+            // A user who went away already misses nothing.
+            let _gone = events.try_send(ClientEvent::TransportError(TransportError::Limit));
+        }
+    }
+
+    /// Does what the table wants until it wants nothing.
+    fn settle(&mut self, now: Clock) {
+        loop {
+            while let Some(event) = self.table.poll() {
+                self.event(event);
+            }
+            let Some((id, error)) = self.failures.pop() else { return };
+            self.error = error;
+            self.table.on_transport_error(now, id);
+        }
+    }
+
+    fn event(&mut self, event: Event<Peer>) {
+        match event {
+            Event::Send { id, octets, peer } => {
+                if let Err(error) = self.send(id, octets, &peer) {
+                    self.wiring.metrics.send_errors.add_one();
+                    self.failures.extend(id.map(|id| (id, error)));
+                }
+            }
+            Event::Request { id, request } => self.hand_over(id, request),
+            Event::Ack { request } => {
+                if let Some(flow) = self.flow {
+                    self.handler.ack(request, flow);
+                }
+            }
+            Event::Cancelled { id } => {
+                if let Some(User::Server(cancelled)) = self.table.user(id) {
+                    cancelled.cancel();
+                }
+            }
+            Event::Response { id, response } => self.deliver(id, response),
+            Event::Stray { response } => {
+                self.wiring.metrics.stray_responses.add_one();
+                if let Some(flow) = self.flow {
+                    self.handler.stray_response(response, flow);
+                }
+            }
+            Event::Expired { id } => self.tell(id, ClientEvent::Timeout),
+            Event::Failed { id } => self.tell(id, ClientEvent::TransportError(self.error)),
+            Event::Refused => self.wiring.metrics.transactions_refused.add_one(),
+            Event::Ended { .. } => {}
+        }
+    }
+
+    fn hand_over(&mut self, id: Id, request: Request) {
+        let Some(flow) = self.table.peer(id).map(Peer::flow) else { return };
+        let cancelled = CancellationToken::new();
+        self.table.attach(id, User::Server(cancelled.clone()));
+        let transaction = ServerTransaction::new(id, self.orders.clone(), flow, cancelled);
+        if request.method() == Method::Cancel {
+            self.handler.cancel(request, transaction);
+        } else {
+            self.handler.request(request, transaction);
+        }
+    }
+
+    /// A provisional response leaves room in the queue for those that matter.
+    fn deliver(&mut self, id: Id, response: Response) {
+        let Some(User::Client(events)) = self.table.user(id) else { return };
+        let is_over = response.status() >= 300 || (response.status() >= 200 && !is_invite(&response));
+        if response.is_provisional() && events.capacity() <= KEPT_FOR_FINALS {
+            return self.wiring.metrics.user_queue_full.add_one();
+        }
+        if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(ClientEvent::Response(response)) {
+            self.wiring.metrics.user_queue_full.add_one();
+        }
+        if is_over {
+            // The machine lives on to absorb repetitions; its user need not wait for that.
+            self.table.detach(id);
+        }
+    }
+
+    fn tell(&self, id: Id, event: ClientEvent) {
+        if let Some(User::Client(events)) = self.table.user(id) {
+            // A user who went away misses nothing, and the queue has room kept for this.
+            let _gone = events.try_send(event);
+        }
+    }
+
+    fn send(&mut self, id: Option<Id>, octets: Encoded, peer: &Peer) -> Result<(), TransportError> {
+        let blame = id.map(|id| Blame { orders: self.orders.clone(), id });
+        let sent = match peer {
+            Peer::Datagram { socket, to, .. } => socket.send(&octets, *to, &mut self.scratch),
+            Peer::Connection { connection, otherwise } => {
+                let outbound = Outbound { octets, blame, last: false };
+                match (connection.send(outbound), otherwise) {
+                    (Ok(()), _) => Ok(()),
+                    // RFC 3261 §18.2.2: the connection of the request is gone.
+                    (Err((outbound, TransportError::FlowClosed)), Some(to)) => self.connect(*to, outbound),
+                    (Err((_, error)), _) => Err(error),
+                }
+            }
+            Peer::Stream { to } => self.connect(*to, Outbound { octets, blame, last: false }),
+        };
+        match sent {
+            Ok(()) => self.wiring.metrics.messages_out.add_one(),
+            Err(TransportError::QueueFull) => self.wiring.metrics.send_queue_full.add_one(),
+            Err(_) => {}
+        }
+        sent
+    }
+
+    fn connect(&self, to: SocketAddr, outbound: Outbound) -> Result<(), TransportError> {
+        let connection = self.wiring.connections.towards(&self.wiring, to)?;
+        match connection.send(outbound) {
+            // It closed in this very moment, and is not found a second time.
+            Err((outbound, TransportError::FlowClosed)) => {
+                let another = self.wiring.connections.towards(&self.wiring, to)?;
+                another.send(outbound).map_err(|(_, error)| error)
+            }
+            sent => sent.map_err(|(_, error)| error),
+        }
+    }
+}
+
+fn is_invite(response: &Response) -> bool {
+    response.cseq().method == Method::Invite
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,159 @@
+//! What the tasks of one endpoint share: the queues to the shards, the sockets, the limits.
+
+use std::hash::RandomState;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use sip::transaction;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::datagram::DatagramSocket;
+use crate::icmp;
+use crate::metrics::Metrics;
+use crate::peer::Peer;
+use crate::shard::{Arrivals, Order, Orders};
+use crate::stream::Connections;
+use crate::{Config, Destination, Protocol, TransportError};
+
+#[derive(Debug)]
+pub(crate) struct Wiring {
+    pub(crate) config: Config,
+    pub(crate) metrics: Metrics,
+    pub(crate) shards: Box<[ShardQueues]>,
+    pub(crate) datagrams: Vec<Arc<DatagramSocket>>,
+    pub(crate) connections: Connections,
+    /// Host and port we write in Via, per listener.
+    pub(crate) sent_by: Vec<SentBy>,
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the endpoint begins to drain: no more connections are accepted.
+    pub(crate) draining: CancellationToken,
+    /// Cancelled when everything ends.
+    pub(crate) stop: CancellationToken,
+    /// Which shard a request belongs to can't be aimed from outside.
+    pub(crate) hasher: RandomState,
+    /// Of this process, in every branch it writes.
+    pub(crate) seed: u64,
+    pub(crate) numbers: AtomicU64,
+    pub(crate) turn: AtomicUsize,
+}
+
+/// The two queues of a shard.
+#[derive(Debug)]
+pub(crate) struct ShardQueues {
+    pub(crate) arrivals: Arrivals,
+    pub(crate) orders: Orders,
+}
+
+/// One listener as a Via names it.
+#[derive(Clone, Debug)]
+pub(crate) struct SentBy {
+    pub(crate) protocol: Protocol,
+    pub(crate) local: SocketAddr,
+    pub(crate) text: String,
+}
+
+impl SentBy {
+    pub(crate) fn new(protocol: Protocol, local: SocketAddr, host: Option<&str>) -> Self {
+        let text = match host {
+            Some(host) => format!("{host}:{}", local.port()),
+            None => SocketAddr::new(reachable(local.ip()), local.port()).to_string(),
+        };
+        Self { protocol, local, text }
+    }
+}
+
+/// For a listener on all addresses, the one this machine would use towards the world. No packet is sent.
+fn reachable(ip: IpAddr) -> IpAddr {
+    /// Addresses for documentation (RFC 5737, RFC 3849): routed as anything unknown is.
+    const WORLD: [(&str, &str); 2] = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    if !ip.is_unspecified() {
+        return ip;
+    }
+    let found = WORLD.iter().find_map(|(any, world)| {
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.connect(world).ok()?;
+        socket.local_addr().ok().map(|addr| addr.ip()).filter(|found| found.is_ipv4() == ip.is_ipv4())
+    });
+    let loopback =
+        if ip.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]) };
+    found.unwrap_or(loopback)
+}
+
+impl Wiring {
+    /// A number that was not given before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The shard for the next request of ours.
+    pub(crate) fn next_shard(&self) -> (u16, Orders) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len().max(1);
+        let number = u16::try_from(turn).unwrap_or_default();
+        let orders = self.shards.get(turn).map_or_else(Orders::closed, |shard| shard.orders.clone());
+        (number, orders)
+    }
+
+    /// The shard a request belongs to.
+    pub(crate) fn shard_of(&self, request: &sip::Request) -> Option<&ShardQueues> {
+        let shards = u64::try_from(self.shards.len()).unwrap_or(1).max(1);
+        let at = transaction::affinity(request, &self.hasher) % shards;
+        self.shards.get(usize::try_from(at).unwrap_or_default())
+    }
+
+    /// What we write as sent-by towards a destination.
+    pub(crate) fn sent_by(&self, protocol: Protocol, towards: Option<IpAddr>) -> &str {
+        let fits = |by: &&SentBy| towards.is_none_or(|ip| by.local.is_ipv4() == ip.is_ipv4());
+        let of_protocol = || self.sent_by.iter().filter(|by| by.protocol == protocol);
+        let near = |by: &&SentBy| towards.is_none_or(|ip| reaches(by.local, ip));
+        let found = of_protocol().find(near).or_else(|| of_protocol().find(fits));
+        let found = found.or_else(|| self.sent_by.iter().find(fits)).or_else(|| self.sent_by.first());
+        found.map_or("localhost", |by| by.text.as_str())
+    }
+
+    /// Where the octets of a request go, or why they can't.
+    pub(crate) fn peer(&self, destination: &Destination) -> Result<Peer, TransportError> {
+        match destination {
+            Destination::Flow(flow) if flow.protocol == Protocol::Udp => {
+                let socket = self.datagrams.iter().find(|socket| socket.id() == flow.id);
+                let socket = socket.or_else(|| self.datagrams.iter().find(|s| s.local() == flow.local));
+                self.datagram_peer(socket, flow.remote)
+            }
+            Destination::Flow(flow) => {
+                let connection = self.connections.of_flow(flow).ok_or(TransportError::FlowClosed)?;
+                Ok(Peer::Connection { connection, otherwise: None })
+            }
+            Destination::Address { protocol: Protocol::Udp, addr } => {
+                let near = self.datagrams.iter().find(|socket| reaches(socket.local(), addr.ip()));
+                let family = |s: &&Arc<DatagramSocket>| s.local().is_ipv4() == addr.is_ipv4();
+                self.datagram_peer(near.or_else(|| self.datagrams.iter().find(family)), *addr)
+            }
+            Destination::Address { protocol: Protocol::Tcp, addr } => Ok(Peer::Stream { to: *addr }),
+        }
+    }
+
+    fn datagram_peer(
+        &self,
+        socket: Option<&Arc<DatagramSocket>>,
+        to: SocketAddr,
+    ) -> Result<Peer, TransportError> {
+        let socket = Arc::clone(socket.ok_or(TransportError::NoSocket)?);
+        Ok(Peer::Datagram { socket, source: to, to })
+    }
+
+    /// ICMP said that a datagram did not arrive.
+    pub(crate) fn unreachable(&self, failed: icmp::Failed) {
+        self.metrics.icmp_errors.add_one();
+        if let Some(shard) = self.shards.get(usize::from(failed.shard)) {
+            let icmp::Failed { method, branch, error, .. } = failed;
+            shard.orders.give(Order::Unreachable { method, branch, error });
+        }
+    }
+}
+
+/// Whether a socket bound there can send to that address without surprise: loopback keeps to itself.
+fn reaches(local: SocketAddr, to: IpAddr) -> bool {
+    local.is_ipv4() == to.is_ipv4()
+        && (local.ip().is_unspecified() || local.ip().is_loopback() == to.is_loopback())
+}

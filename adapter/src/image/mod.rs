@@ -8,9 +8,22 @@
 //! The road of one picture: probe, decode (at least as large as needed), scale down, turn upright, encode,
 //! and, under an octet limit, the search of [`Spec::octets`].
 
+mod container;
+mod decode;
+mod encode;
+mod palette;
+mod pictures;
+mod predict;
 mod probe;
+mod raster;
+mod search;
+mod strip;
 
+pub use predict::predict;
 pub use probe::{probe, probe_within};
+pub use strip::strip;
+
+use encode::{Pictures, Setting};
 
 use bytes::Bytes;
 
@@ -133,14 +146,18 @@ pub struct Guards {
     pub pixels: u64,
     /// Most frames of an animation.
     pub frames: u32,
-    /// Most decoded octets for one octet of the file. Pictures below [`Guards::EXPANSION_FLOOR`] pass: a small
-    /// drawing may well be a flat colour.
+    /// Most decoded octets for one octet of the file; a fifth of it from [`Guards::LARGE`] on, since deflate can't
+    /// do much more than 1000 and a large bomb would pass. Pictures below [`Guards::SMALL`] pass: a small
+    /// drawing may well be of one colour.
     pub expansion: u64,
 }
 
 impl Guards {
     /// Decoded octets up to which the expansion is not asked for.
-    pub const EXPANSION_FLOOR: u64 = 4 << 20;
+    pub const SMALL: u64 = 4 << 20;
+
+    /// Decoded octets from which the expansion is held five times tighter.
+    pub const LARGE: u64 = 48 << 20;
 
     /// Whether the picture of this head, `octets` long, may be decoded.
     ///
@@ -155,8 +172,9 @@ impl Guards {
             return Err(ImageError::TooManyFrames { frames: probe.frames, limit: self.frames });
         }
         let decoded = pixels.saturating_mul(probe.channels());
-        if decoded > Self::EXPANSION_FLOOR && decoded / octets.max(1) > self.expansion {
-            return Err(ImageError::Expansion { limit: self.expansion });
+        let limit = if decoded > Self::LARGE { self.expansion / 5 } else { self.expansion };
+        if decoded > Self::SMALL && decoded / octets.max(1) > limit {
+            return Err(ImageError::Expansion { limit });
         }
         Ok(())
     }
@@ -239,7 +257,7 @@ pub struct Image {
     pub quality: Option<u8>,
     /// The colours of its palette, if it has one.
     pub palette: Option<u16>,
-    /// What was done, in CPI.md §3.9's order.
+    /// What was done, in the order of [`Op`].
     pub ops: Vec<Op>,
     /// What it took.
     pub work: Work,
@@ -249,8 +267,6 @@ pub struct Image {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
-    /// Metadata was taken out, the orientation applied.
-    Strip,
     /// Another format.
     Transcode,
     /// Fewer pixels.
@@ -263,7 +279,6 @@ impl Op {
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Op::Strip => "strip",
             Op::Transcode => "transcode",
             Op::Scale => "scale",
             Op::Recompress => "recompress",
@@ -345,7 +360,8 @@ pub enum ImageError {
     Stopped,
 }
 
-/// Makes the picture `spec` asks for out of `bytes`. Asks `stop` between the stages and the frames.
+/// Makes the picture `spec` asks for out of `bytes`. Asks `stop` between the stages, the frames and the attempts;
+/// a search that is stopped with something that fits gives that.
 ///
 /// # Errors
 /// [`ImageError`]: the picture is broken or over a guard, the limit can't be met, or `stop` said so.
@@ -355,24 +371,59 @@ pub fn transform(
     guards: &Guards,
     stop: &dyn Fn() -> bool,
 ) -> Result<Image, ImageError> {
-    let _probe = probe_within(bytes, guards)?;
-    if stop() {
-        return Err(ImageError::Stopped);
+    if !spec.kind.is_writable() {
+        return Err(ImageError::NotWritable { kind: spec.kind });
     }
-    Err(ImageError::NotWritable { kind: spec.kind })
+    let probe = probe_within(bytes, guards)?;
+    let size = (spec.width.clamp(1, probe.width), spec.height.clamp(1, probe.height));
+    let mut work = Work::default();
+    let pictures = pictures::read(bytes, &probe, spec, size, guards, stop, &mut work)?;
+    let found = match spec.octets {
+        Some(limit) => {
+            let guess = predict(&probe, bytes.len() as u64, spec);
+            search::within(limit, pictures, spec, guess, stop, &mut work)?
+        }
+        None => plain(pictures, spec, &mut work)?,
+    };
+    let (width, height) = found.size;
+    Ok(Image {
+        bytes: found.written.bytes.into(),
+        kind: spec.kind,
+        width,
+        height,
+        frames: found.frames,
+        quality: if let Setting::Quality(quality) = found.setting { Some(quality) } else { None },
+        palette: found.written.palette,
+        ops: ops(&probe, spec.kind, found.size),
+        work,
+    })
 }
 
-/// The octets `spec` will need, a bit more rather than less; integers only, so that a plan is the same
-/// everywhere. [`Spec::octets`] and [`Spec::floor`] are not looked at.
-pub fn predict(probe: &Probe, octets: u64, spec: &Spec) -> u64 {
-    let _ = (probe, spec);
-    octets
+/// At the setting that was asked for.
+fn plain(pictures: Pictures, spec: &Spec, work: &mut Work) -> Result<search::Found, ImageError> {
+    /// Pixels up to which tables of its own cost a JPEG no time worth naming.
+    const SMALL: u64 = 320 * 240;
+    let setting = match spec.kind {
+        Kind::Jpeg => Setting::Quality(spec.quality.clamp(1, 100)),
+        Kind::Png if spec.palette.is_none() => Setting::Full,
+        _ => Setting::Colours(spec.palette.unwrap_or(256)),
+    };
+    work.encodes = 1;
+    work.encoded = pictures.count();
+    let written = encode::write(spec.kind, &pictures, setting, pictures.count() <= SMALL)?;
+    Ok(search::Found::new(written, &pictures, setting))
 }
 
-/// The same picture without EXIF, XMP, comments and texts, every pixel and the ICC profile kept (CPI.md §3.5 V2).
-/// `None`: nothing to take out, or it would lie on its side without its EXIF, or it is of a format where
-/// this is not done, or it is broken.
-pub fn strip(bytes: &[u8]) -> Option<Bytes> {
-    let _ = bytes;
-    None
+fn ops(probe: &Probe, kind: Kind, size: (u32, u32)) -> Vec<Op> {
+    let mut ops = Vec::new();
+    if probe.kind != kind {
+        ops.push(Op::Transcode);
+    }
+    if size != (probe.width, probe.height) {
+        ops.push(Op::Scale);
+    }
+    if ops.is_empty() {
+        ops.push(Op::Recompress);
+    }
+    ops
 }

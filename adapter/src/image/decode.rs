@@ -1,0 +1,205 @@
+//! From a file to pixels. The head has been probed and admitted before anything here runs.
+
+use std::io::Cursor;
+use std::num::NonZeroU64;
+
+use image::ImageDecoder;
+use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+
+use super::raster::{Layout, Raster};
+use super::{ImageError, Kind, Probe};
+
+/// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
+const MAX_SCANS: usize = 64;
+
+/// Memory a PNG decoder may use beside the pixels.
+const PNG_OVERHEAD: u64 = 8 << 20;
+
+/// How the pixels will be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    /// Size that is needed, before the orientation is applied. The raster is at least as large; a decoder that can
+    /// decode at a fraction of the size may stop at the smallest that is.
+    pub(super) at_least: (u32, u32),
+    /// Whether [`Layout::Ycbcr8`] is welcome.
+    pub(super) ycbcr: bool,
+}
+
+/// The picture, or the first one of several, as it lies in the file: the orientation is not applied yet.
+pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
+    let raster = match probe.kind {
+        Kind::Jpeg => jpeg(bytes, want),
+        Kind::Png => png(bytes, probe),
+        Kind::Gif => {
+            return Film::open(bytes, probe)?.next_frame()?.map(|frame| frame.raster).ok_or(NO_FRAME);
+        }
+        Kind::Bmp => image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(dynamic),
+        Kind::Webp => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).ok().and_then(dynamic),
+    };
+    let raster =
+        raster.ok_or(ImageError::Damaged { kind: probe.kind, what: "its pixels can't be decoded" })?;
+    let (width, height) = lying(probe);
+    if raster.width > width || raster.height > height {
+        return Err(ImageError::Damaged {
+            kind: probe.kind,
+            what: "it has more pixels than its header says",
+        });
+    }
+    Ok(raster)
+}
+
+/// Width and height as they lie in the file.
+pub(super) fn lying(probe: &Probe) -> (u32, u32) {
+    if probe.orientation >= 5 { (probe.height, probe.width) } else { (probe.width, probe.height) }
+}
+
+/// Decodes at full size: zune-jpeg knows no other. A decoder that scales in the DCT would look at
+/// `want.at_least` here.
+fn jpeg(bytes: &[u8], want: Want) -> Option<Raster> {
+    let _ = want.at_least;
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_max_scans(MAX_SCANS);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().ok()?;
+    let (colours, layout) = match decoder.input_colorspace()? {
+        ColorSpace::Luma => (ColorSpace::Luma, Layout::L8),
+        ColorSpace::YCbCr if want.ycbcr => (ColorSpace::YCbCr, Layout::Ycbcr8),
+        _ => (ColorSpace::RGB, Layout::Rgb8),
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    let (width, height) = decoder.dimensions()?;
+    let pixels = decoder.decode().ok()?;
+    Raster::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?, layout, pixels)
+}
+
+fn png(bytes: &[u8], probe: &Probe) -> Option<Raster> {
+    let decoded = probe.pixels().saturating_mul(8).saturating_add(PNG_OVERHEAD);
+    let limits = png::Limits { bytes: usize::try_from(decoded).ok()? };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    let mut reader = decoder.read_info().ok()?;
+    let mut pixels = vec![0; reader.output_buffer_size()?];
+    let output = reader.next_frame(&mut pixels).ok()?;
+    pixels.truncate(output.buffer_size());
+    let layout = match output.color_type {
+        png::ColorType::Grayscale => Layout::L8,
+        png::ColorType::GrayscaleAlpha => Layout::La8,
+        png::ColorType::Rgb => Layout::Rgb8,
+        png::ColorType::Rgba => Layout::Rgba8,
+        png::ColorType::Indexed => return None,
+    };
+    Raster::new(output.width, output.height, layout, pixels)
+}
+
+/// What `image` decodes; BMP and WebP come as gray or colour with 8 bits.
+fn dynamic(decoder: impl ImageDecoder) -> Option<Raster> {
+    let (width, height) = decoder.dimensions();
+    let layout = match decoder.color_type() {
+        image::ColorType::L8 => Layout::L8,
+        image::ColorType::La8 => Layout::La8,
+        image::ColorType::Rgb8 => Layout::Rgb8,
+        image::ColorType::Rgba8 => Layout::Rgba8,
+        _ => return None,
+    };
+    let mut pixels = vec![0; usize::try_from(decoder.total_bytes()).ok()?];
+    decoder.read_image(&mut pixels).ok()?;
+    Raster::new(width, height, layout, pixels)
+}
+
+const NO_FRAME: ImageError = ImageError::Damaged { kind: Kind::Gif, what: "it has no picture" };
+
+/// One picture of an animation, whole.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub(super) raster: Raster,
+    /// How long it stands, in hundredths of a second.
+    pub(super) delay: u16,
+}
+
+/// The frames of a GIF, each as it looks on the screen.
+pub(super) struct Film<'a> {
+    decoder: gif::Decoder<Cursor<&'a [u8]>>,
+    screen: Raster,
+    /// How the last frame leaves the screen, and what it covered.
+    leaves: Leaves,
+    shown: u32,
+}
+
+enum Leaves {
+    AsIs,
+    Clear(gif::Frame<'static>),
+    Restore(Vec<u8>),
+}
+
+impl<'a> Film<'a> {
+    pub(super) fn open(bytes: &'a [u8], probe: &Probe) -> Result<Film<'a>, ImageError> {
+        let damaged = ImageError::Damaged { kind: Kind::Gif, what: "its header can't be read" };
+        let memory = NonZeroU64::new(probe.pixels().saturating_mul(4)).ok_or(damaged.clone())?;
+        let mut options = gif::DecodeOptions::new();
+        options.set_color_output(gif::ColorOutput::RGBA);
+        options.set_memory_limit(gif::MemoryLimit::Bytes(memory));
+        options.allow_unknown_blocks(true);
+        let decoder = options.read_info(Cursor::new(bytes)).map_err(|_| damaged.clone())?;
+        let octets = usize::try_from(probe.pixels().saturating_mul(4)).map_err(|_| damaged.clone())?;
+        let screen = Raster::new(probe.width, probe.height, Layout::Rgba8, vec![0; octets]).ok_or(damaged)?;
+        Ok(Film { decoder, screen, leaves: Leaves::AsIs, shown: 0 })
+    }
+
+    pub(super) fn repeat(&self) -> gif::Repeat {
+        self.decoder.repeat()
+    }
+
+    /// The next frame; `None` after the last. What is broken behind the first one ends the film.
+    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, ImageError> {
+        let broken = ImageError::Damaged { kind: Kind::Gif, what: "its pixels can't be decoded" };
+        let frame = match self.decoder.read_next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(None),
+            Err(_) if self.shown > 0 => return Ok(None),
+            Err(_) => return Err(broken),
+        };
+        match std::mem::replace(&mut self.leaves, Leaves::AsIs) {
+            Leaves::AsIs => {}
+            Leaves::Clear(last) => for_rows(&mut self.screen, &last, |row, _| row.fill(0)),
+            Leaves::Restore(pixels) => self.screen.pixels = pixels,
+        }
+        let leaves = match frame.dispose {
+            gif::DisposalMethod::Any | gif::DisposalMethod::Keep => Leaves::AsIs,
+            gif::DisposalMethod::Background => {
+                Leaves::Clear(gif::Frame { buffer: Vec::new().into(), palette: None, ..frame.clone() })
+            }
+            gif::DisposalMethod::Previous => Leaves::Restore(self.screen.pixels.clone()),
+        };
+        for_rows(&mut self.screen, frame, |row, drawn| {
+            for (on_screen, pixel) in row.as_chunks_mut::<4>().0.iter_mut().zip(drawn.as_chunks::<4>().0) {
+                if pixel.last() != Some(&0) {
+                    *on_screen = *pixel;
+                }
+            }
+        });
+        let delay = frame.delay;
+        self.leaves = leaves;
+        self.shown += 1;
+        Ok(Some(Frame { raster: self.screen.clone(), delay }))
+    }
+}
+
+/// Calls `draw` for each row of the screen that `frame` covers, with the frame's own row; both are cut to
+/// the screen.
+fn for_rows(screen: &mut Raster, frame: &gif::Frame<'_>, draw: impl Fn(&mut [u8], &[u8])) {
+    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
+    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+    let stride = screen.width as usize * 4;
+    let end = (left + width).min(screen.width as usize);
+    for (row, y) in screen.pixels.chunks_exact_mut(stride).skip(top).take(height).zip(0..) {
+        let drawn = frame.buffer.get(y * width * 4..(y + 1) * width * 4).unwrap_or_default();
+        if let Some(part) = row.get_mut(left * 4..end.max(left) * 4) {
+            draw(part, drawn);
+        }
+    }
+}

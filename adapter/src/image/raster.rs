@@ -1,0 +1,178 @@
+//! Decoded pixels, and what is done to them between decoder and encoder: scaling down, turning upright,
+//! laying over white.
+
+use fast_image_resize as fir;
+
+/// What the samples of a pixel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Gray
+    L8,
+    /// Gray and alpha
+    La8,
+    Rgb8,
+    Rgba8,
+    /// As JPEG stores it (JFIF); only when the target is JPEG too, to spare two colour conversions.
+    Ycbcr8,
+}
+
+impl Layout {
+    pub(super) const fn channels(self) -> usize {
+        match self {
+            Layout::L8 => 1,
+            Layout::La8 => 2,
+            Layout::Rgb8 | Layout::Ycbcr8 => 3,
+            Layout::Rgba8 => 4,
+        }
+    }
+
+    const fn pixel_type(self) -> fir::PixelType {
+        match self {
+            Layout::L8 => fir::PixelType::U8,
+            Layout::La8 => fir::PixelType::U8x2,
+            Layout::Rgb8 | Layout::Ycbcr8 => fir::PixelType::U8x3,
+            Layout::Rgba8 => fir::PixelType::U8x4,
+        }
+    }
+}
+
+/// A picture in memory: rows from the top, pixels from the left, one octet a sample.
+#[derive(Clone, Debug)]
+pub(super) struct Raster {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) layout: Layout,
+    pub(super) pixels: Vec<u8>,
+}
+
+impl Raster {
+    /// `None` if there are not as many octets as the size asks for.
+    pub(super) fn new(width: u32, height: u32, layout: Layout, pixels: Vec<u8>) -> Option<Raster> {
+        let expected = (width as usize).checked_mul(height as usize)?.checked_mul(layout.channels())?;
+        (pixels.len() == expected && expected > 0).then_some(Raster { width, height, layout, pixels })
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// This picture at `width` x `height`, by Lanczos over premultiplied alpha.
+    pub(super) fn scaled(&self, resizer: &mut fir::Resizer, width: u32, height: u32) -> Option<Raster> {
+        let kind = self.layout.pixel_type();
+        let source = fir::images::ImageRef::new(self.width, self.height, &self.pixels, kind).ok()?;
+        let mut target = fir::images::Image::new(width, height, kind);
+        resizer.resize(&source, &mut target, &fir::ResizeOptions::new()).ok()?;
+        Raster::new(width, height, self.layout, target.into_vec())
+    }
+
+    /// This picture turned as its EXIF orientation (1 to 8) says.
+    pub(super) fn upright(self, orientation: u8) -> Raster {
+        let n = self.layout.channels();
+        let (w, h) = (self.width as usize, self.height as usize);
+        if !(2..=8).contains(&orientation) {
+            return self;
+        }
+        let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
+        let mut pixels = Vec::with_capacity(self.pixels.len());
+        for y in 0..height {
+            for x in 0..width {
+                let (from_x, from_y) = match orientation {
+                    2 => (w - 1 - x, y),
+                    3 => (w - 1 - x, h - 1 - y),
+                    4 => (x, h - 1 - y),
+                    5 => (y, x),
+                    6 => (y, h - 1 - x),
+                    7 => (w - 1 - y, h - 1 - x),
+                    _ => (w - 1 - y, x),
+                };
+                let at = (from_y * w + from_x) * n;
+                pixels.extend_from_slice(self.pixels.get(at..at + n).unwrap_or_default());
+            }
+        }
+        Raster { width: width as u32, height: height as u32, layout: self.layout, pixels }
+    }
+
+    /// The same without alpha: what is transparent shows white.
+    pub(super) fn over_white(&self) -> std::borrow::Cow<'_, Raster> {
+        let over = |sample: u8, alpha: u8| {
+            let sum = u32::from(sample) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
+            ((sum + 127) / 255) as u8
+        };
+        let (layout, pixels) = match self.layout {
+            Layout::L8 | Layout::Rgb8 | Layout::Ycbcr8 => return std::borrow::Cow::Borrowed(self),
+            Layout::La8 => {
+                let pairs = self.pixels.as_chunks::<2>().0.iter();
+                (Layout::L8, pairs.map(|&[l, a]| over(l, a)).collect())
+            }
+            Layout::Rgba8 => {
+                let quads = self.pixels.as_chunks::<4>().0.iter();
+                (Layout::Rgb8, quads.flat_map(|&[r, g, b, a]| [over(r, a), over(g, a), over(b, a)]).collect())
+            }
+        };
+        std::borrow::Cow::Owned(Raster { width: self.width, height: self.height, layout, pixels })
+    }
+
+    /// The pixels as red, green, blue and alpha.
+    pub(super) fn rgba(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
+        let layout = self.layout;
+        self.pixels.chunks_exact(layout.channels()).map(move |pixel| match (layout, pixel) {
+            (_, &[l]) => [l, l, l, 255],
+            (_, &[l, a]) => [l, l, l, a],
+            (Layout::Ycbcr8, &[y, cb, cr]) => ycbcr_to_rgb(y, cb, cr),
+            (_, &[r, g, b]) => [r, g, b, 255],
+            (_, &[r, g, b, a]) => [r, g, b, a],
+            _ => [0; 4],
+        })
+    }
+}
+
+/// JFIF 1.02, in 16-bit fixed point.
+fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 4] {
+    let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
+    let clamp = |sample: i32| ((sample + (1 << 15)) >> 16).clamp(0, 255) as u8;
+    [clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb), 255]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2x3: a b / c d / e f
+    fn letters() -> Raster {
+        Raster::new(2, 3, Layout::L8, b"abcdef".to_vec()).unwrap()
+    }
+
+    #[test]
+    fn each_orientation_turns_the_way_exif_draws_it() {
+        let expected: [(u8, u32, &[u8]); 8] = [
+            (1, 2, b"abcdef"),
+            (2, 2, b"badcfe"),
+            (3, 2, b"fedcba"),
+            (4, 2, b"efcdab"),
+            (5, 3, b"acebdf"),
+            (6, 3, b"ecafdb"),
+            (7, 3, b"fdbeca"),
+            (8, 3, b"bdface"),
+        ];
+        for (orientation, width, pixels) in expected {
+            let turned = letters().upright(orientation);
+            assert_eq!(
+                (turned.width, turned.pixels.as_slice()),
+                (width, pixels),
+                "orientation {orientation}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_transparent_shows_white() {
+        let raster = Raster::new(3, 1, Layout::Rgba8, vec![9, 9, 9, 0, 9, 8, 7, 255, 0, 0, 0, 128]).unwrap();
+        assert_eq!(raster.over_white().pixels, [255, 255, 255, 9, 8, 7, 127, 127, 127]);
+    }
+
+    #[test]
+    fn a_raster_needs_exactly_its_octets() {
+        assert!(Raster::new(2, 2, Layout::Rgb8, vec![0; 11]).is_none());
+        assert!(Raster::new(u32::MAX, u32::MAX, Layout::Rgba8, vec![0; 4]).is_none());
+    }
+}

@@ -238,7 +238,7 @@ impl Checks<'_> {
             ("auth.mode", config.auth.mode == AuthMode::Digest),
             ("store.url", config.store.url != "embedded"),
             ("adapt.offload", !config.adapt.offload.is_empty()),
-            ("content.store", config.content.store != "disk"),
+            ("content.store", !matches!(config.content.store.as_str(), "disk" | "off")),
             ("fetch.allow", !config.fetch.allow.is_empty()),
             ("offline.store", config.offline.store),
             ("presence.enabled", config.presence.enabled),

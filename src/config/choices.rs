@@ -10,13 +10,20 @@ macro_rules! choices {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
         pub(crate) enum $name { $($(#[doc = $doc])+ #[serde(rename = $word)] $variant,)+ }
 
+        impl $name {
+            /// The word in the config.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
         impl Value for $name {
             fn kind() -> String {
                 [$($word),+].join(" | ")
             }
 
             fn show(&self) -> String {
-                quote(match self { $(Self::$variant => $word,)+ })
+                quote(self.name())
             }
         }
     )+};

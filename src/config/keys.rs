@@ -243,7 +243,7 @@ section! {
 section! {
     /// Content behind links.
     Content {
-        /// `disk`, below `data_dir`. S3 is not in this version.
+        /// `disk`, below `data_dir`; or `off`: nothing becomes a link. S3 is not in this version.
         store: String = "disk".to_owned(),
         /// How long a link works, at least the Expires of its message.
         ttl: Period = Period::days(7),

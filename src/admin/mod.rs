@@ -1,0 +1,125 @@
+//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`. With a token in place,
+//! everything but health asks for it.
+
+mod page;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::app::problem;
+
+/// What operators may know.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) health: Health,
+    /// What `Authorization: Bearer` must carry.
+    pub(crate) token: Option<Arc<str>>,
+    /// Name and value of what the page shows, fixed at start.
+    pub(crate) facts: Arc<Vec<(String, String)>>,
+}
+
+/// Whether the server takes traffic.
+#[derive(Clone)]
+pub(crate) struct Health {
+    store: Option<store::Store>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Health {
+    pub(crate) fn new(store: store::Store) -> Self {
+        Self { store: Some(store), draining: Arc::new(AtomicBool::new(false)) }
+    }
+
+    /// From now on no traffic should be sent here.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining: it finishes what it has begun and ends");
+        }
+        let readable_only = self.store.as_ref().is_some_and(|store| !store.is_writable());
+        readable_only.then_some("the store can't write: look at the disk of data_dir")
+    }
+}
+
+/// `/healthz` and `/readyz`, for both listeners.
+pub(crate) fn health(health: Health) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready).with_state(health))
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    match health.trouble() {
+        None => "ready\n".into_response(),
+        Some(trouble) => problem(StatusCode::SERVICE_UNAVAILABLE, trouble),
+    }
+}
+
+/// Everything of the operators' listener.
+pub(crate) fn router(admin: Admin) -> Router {
+    let guarded = Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(metrics))
+        .with_state(admin.clone())
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there are /, /metrics, /healthz and /readyz") })
+        .layer(middleware::from_fn_with_state(admin.clone(), check_token));
+    health(admin.health.clone()).merge(guarded)
+}
+
+async fn page(State(admin): State<Admin>) -> Html<String> {
+    Html(page::render(&admin.facts, admin.health.trouble()))
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    match &admin.metrics {
+        Some(metrics) => {
+            let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+            ([kind], metrics.render()).into_response()
+        }
+        None => problem(StatusCode::SERVICE_UNAVAILABLE, "metrics belong to another server of this process"),
+    }
+}
+
+async fn check_token(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    match &admin.token {
+        Some(token) if !is_equal(given.as_bytes(), token.as_bytes()) => {
+            let mut answer = problem(StatusCode::UNAUTHORIZED, "send the token of admin.token_file as Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            answer
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// In a time that does not tell how much of the token was right.
+fn is_equal(given: &[u8], token: &[u8]) -> bool {
+    let difference = given.iter().zip(token).fold(0, |difference, (a, b)| difference | (a ^ b));
+    given.len() == token.len() && difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_right_only_as_a_whole() {
+        assert!(is_equal(b"secret", b"secret"));
+        for wrong in [&b""[..], b"secre", b"secrets", b"Secret"] {
+            assert!(!is_equal(wrong, b"secret"));
+        }
+    }
+}

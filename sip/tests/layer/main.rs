@@ -1,6 +1,8 @@
 //! The message layer seen from outside.
 
 #[cfg(test)]
+mod allocation;
+#[cfg(test)]
 mod building;
 #[cfg(test)]
 mod data;

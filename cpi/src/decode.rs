@@ -155,7 +155,7 @@ impl Reader<'_> {
 
     /// Several Max-Size fields hold all.
     fn max_size(&mut self, value: &[u8]) {
-        match grammar::decimal(value) {
+        match grammar::decimal(grammar::trim(value)) {
             Some(octets) => {
                 self.cpi.max_size = Some(self.cpi.max_size.map_or(octets, |known| known.min(octets)));
             }

@@ -1,0 +1,9 @@
+//! The registrar as its users see it: requests in, outcomes and bindings out, over a store on disk.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests and their helpers")]
+
+mod capabilities;
+mod concurrency;
+mod model;
+mod register;
+mod support;

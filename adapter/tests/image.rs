@@ -1,5 +1,8 @@
 //! Pictures in, pictures out: what a phone gets, what it must never get, and what no file can make us do.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![expect(clippy::disallowed_methods, reason = "the pictures lie in files")]
+
 use adapter::image::{
     Floor, Guards, Image, ImageError, Kind, Op, Spec, predict, probe, probe_within, strip, transform,
 };

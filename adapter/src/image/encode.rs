@@ -3,6 +3,7 @@
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
 use super::decode::Frame;
+use super::huffman;
 use super::palette::Palette;
 use super::raster::{Layout, Raster};
 use super::{ImageError, Kind};
@@ -70,9 +71,9 @@ fn jpeg(raster: &Raster, quality: u8, tight: bool) -> Option<Written> {
     let mut encoder = Encoder::new(&mut bytes, quality.clamp(1, 100));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    let _ = tight;
     encoder.encode(&raster.pixels, width, height, colours).ok()?;
-    Some(Written { bytes, palette: None })
+    let tightened = if tight { huffman::tighten(&bytes) } else { None };
+    Some(Written { bytes: tightened.unwrap_or(bytes), palette: None })
 }
 
 /// Every colour; as a palette when there are at most 256 of them, which loses nothing.
@@ -187,7 +188,7 @@ fn changed(frame: &mut gif::Frame<'_>, indices: &[u8], shown: Option<&[u8]>, tra
     let differ = |(a, b): (&[u8], &[u8])| a != b;
     // A frame in which nothing changes keeps one pixel, for its delay.
     let top = rows().position(differ).unwrap_or(0);
-    let bottom = rows().enumerate().filter(|(_, row)| differ(*row)).next_back().map_or(0, |(y, _)| y);
+    let bottom = rows().enumerate().rfind(|(_, row)| differ(*row)).map_or(0, |(y, _)| y);
     let columns = |from_left: bool| {
         rows().filter_map(move |(a, b)| {
             let mut pairs = a.iter().zip(b);

@@ -11,6 +11,7 @@
 mod container;
 mod decode;
 mod encode;
+mod huffman;
 mod palette;
 mod pictures;
 mod predict;

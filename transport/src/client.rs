@@ -21,13 +21,16 @@ pub enum ClientEvent {
     TransportError(TransportError),
 }
 
+/// What its shard tells it through. Boxed, because a channel allocates room for 32 at once.
+pub(crate) type Events = mpsc::Sender<Box<ClientEvent>>;
+
 /// A request under way. Dropped before its final response an INVITE is cancelled, anything else is left to
 /// itself.
 #[derive(Debug)]
 pub struct ClientTransaction {
     branch: String,
     orders: Orders,
-    events: mpsc::Receiver<ClientEvent>,
+    events: mpsc::Receiver<Box<ClientEvent>>,
     cancel_on_drop: bool,
 }
 
@@ -35,7 +38,7 @@ impl ClientTransaction {
     pub(crate) const fn new(
         branch: String,
         orders: Orders,
-        events: mpsc::Receiver<ClientEvent>,
+        events: mpsc::Receiver<Box<ClientEvent>>,
         is_invite: bool,
     ) -> Self {
         Self { branch, orders, events, cancel_on_drop: is_invite }
@@ -43,7 +46,7 @@ impl ClientTransaction {
 
     /// The next event; `None` once the transaction is over.
     pub async fn next(&mut self) -> Option<ClientEvent> {
-        let event = self.events.recv().await;
+        let event = self.events.recv().await.map(|event| *event);
         let goes_on = matches!(&event, Some(ClientEvent::Response(response)) if response.status() < 200);
         self.cancel_on_drop &= goes_on;
         event

@@ -117,7 +117,7 @@ impl Endpoint {
         });
         if let Err(error) = given {
             // The queue is new and the receiver is here.
-            let _sent = refuse.try_send(ClientEvent::TransportError(error));
+            let _sent = refuse.try_send(Box::new(ClientEvent::TransportError(error)));
         }
         ClientTransaction::new(branch, orders, receiver, is_invite)
     }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Events;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::stream::{Blame, Outbound};
@@ -26,10 +27,6 @@ const BATCH: usize = 64;
 
 /// A valid message for a shard.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "messages are moved through the queue once, and boxing would allocate"
-)]
 pub(crate) enum Arrival {
     Request { request: Request, peer: Peer, reliable: bool },
     Response { response: Response, flow: Flow },
@@ -78,7 +75,7 @@ pub(crate) struct NewRequest {
     pub(crate) octets: Encoded,
     pub(crate) peer: Peer,
     pub(crate) reliable: bool,
-    pub(crate) events: mpsc::Sender<ClientEvent>,
+    pub(crate) events: Events,
 }
 
 /// The queue of messages into a shard.
@@ -142,7 +139,7 @@ pub(crate) fn queues(arrivals: usize, transactions: usize) -> (Arrivals, Orders,
 #[derive(Debug)]
 enum User {
     Server(CancellationToken),
-    Client(mpsc::Sender<ClientEvent>),
+    Client(Events),
 }
 
 pub(crate) struct Shard {
@@ -253,7 +250,7 @@ impl Shard {
         if self.table.request(now, sending, user).is_err() {
             self.wiring.metrics.transactions_refused.add_one();
             // A user who went away already misses nothing.
-            let _gone = events.try_send(ClientEvent::TransportError(TransportError::Limit));
+            let _gone = events.try_send(Box::new(ClientEvent::TransportError(TransportError::Limit)));
         }
     }
 
@@ -321,7 +318,9 @@ impl Shard {
         if response.is_provisional() && events.capacity() <= KEPT_FOR_FINALS {
             return self.wiring.metrics.user_queue_full.add_one();
         }
-        if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(ClientEvent::Response(response)) {
+        if let Err(mpsc::error::TrySendError::Full(_)) =
+            events.try_send(Box::new(ClientEvent::Response(response)))
+        {
             self.wiring.metrics.user_queue_full.add_one();
         }
         if is_over {
@@ -333,7 +332,7 @@ impl Shard {
     fn tell(&self, id: Id, event: ClientEvent) {
         if let Some(User::Client(events)) = self.table.user(id) {
             // A user who went away misses nothing, and the queue has room kept for this.
-            let _gone = events.try_send(event);
+            let _gone = events.try_send(Box::new(event));
         }
     }
 

@@ -36,10 +36,6 @@ pub struct Sending<'a, P> {
 
 /// What a table wants done. `P` says where the other end of a transaction is.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "events are drained one by one, and a request moves through once"
-)]
 pub enum Event<P> {
     /// Send these octets. `id` is whom to blame an error on ([`super::Table::on_transport_error`]).
     Send {

@@ -42,9 +42,27 @@ impl TimerQueue {
             self.heap.retain(|Reverse((at, id))| is_current(*at, *id));
         }
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.heap.len()
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::transaction::slab::Slab;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the origin of the simulated clock")]
+    fn stale_entries_are_swept_before_they_outgrow_the_live_ones() {
+        let (mut queue, mut slab, start) = (TimerQueue::default(), Slab::new(), Instant::now());
+        let alive = slab.insert((), 1).unwrap();
+        for ms in 0..10_000 {
+            queue.push(start + Duration::from_millis(ms), alive);
+            queue.sweep(1, |at, _| at == start + Duration::from_millis(ms));
+            assert!(queue.heap.len() <= 2 + SLACK);
+        }
+        let last = start + Duration::from_millis(9_999);
+        let entries = std::iter::from_fn(|| queue.pop_due(last));
+        assert_eq!(entries.last(), Some((last, alive)));
     }
 }

@@ -42,7 +42,6 @@ struct Entry<P, U> {
 }
 
 /// The message that [`Action::Deliver`] means.
-#[expect(clippy::large_enum_variant, reason = "lives for one turn on the stack")]
 enum Given {
     Nothing,
     Ack(Request),
@@ -378,11 +377,6 @@ impl<P: Clone, U> Table<P, U> {
         let entries = &self.entries;
         self.timers
             .sweep(entries.len(), |at, id| entries.get(id).is_some_and(|entry| entry.armed == Some(at)));
-    }
-
-    #[cfg(test)]
-    pub(super) fn queued_timers(&self) -> usize {
-        self.timers.len()
     }
 }
 

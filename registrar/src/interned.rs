@@ -23,7 +23,6 @@ pub(crate) type CpiId = [u8; 16];
 /// How often a CPI is written anew because it is being cleared away at the same time.
 const ATTEMPTS: usize = 8;
 
-#[derive(Debug)]
 pub(crate) struct CpiTable {
     space: Space,
     entries: DashMap<CpiId, Arc<Entry>>,
@@ -227,6 +226,17 @@ mod tests {
         drop(table.pin(cpi(1), &Options::default()).await.unwrap());
         assert_eq!(table.clear(clearing, &HashSet::new()).await, 0);
         assert!(table.find(id).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_cpi_that_a_clearing_left_on_disk_is_written_over_and_cleared_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, table) = table(&dir);
+        let id = table.pin(cpi(1), &Options::default()).await.unwrap().id();
+        table.entries.remove(&id);
+        table.pin(cpi(1), &Options::default()).await.unwrap();
+        assert_eq!(table.clear(table.begin_clearing(), &HashSet::new()).await, 1);
+        assert!(store.space("cpi").is_empty());
     }
 
     #[tokio::test]

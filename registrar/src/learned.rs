@@ -1,6 +1,7 @@
 //! What is known of terminals that said nothing in their REGISTER: the answer to one OPTIONS (rule L7), or
 //! what a 415, 413 or 513 teaches (rule L8). In memory only: after a restart it is asked again.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -33,7 +34,6 @@ pub enum Query {
 }
 
 /// The right and the duty to ask one terminal. Dropped without an answer, it counts as one that got none.
-#[derive(Debug)]
 pub struct QueryTicket {
     table: Arc<Learned>,
     key: Key,
@@ -138,6 +138,13 @@ impl Drop for QueryTicket {
     }
 }
 
+/// Whose terminal it is, is not for logs.
+impl fmt::Debug for QueryTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryTicket").field("asked_at", &self.asked_at).finish_non_exhaustive()
+    }
+}
+
 impl QueryWait {
     /// What the other learned; `None` if nothing.
     pub async fn answer(mut self) -> Option<Arc<Cpi>> {
@@ -170,13 +177,12 @@ fn first_contact(response: &Response, extensions: &Extensions) -> Option<cpi::Co
 type Key = (Box<str>, Bytes);
 
 /// Terminals by binding.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Learned {
     terminals: DashMap<Key, Terminal>,
     cleared_at: AtomicU64,
 }
 
-#[derive(Debug)]
 enum Terminal {
     Asking { answer: watch::Sender<Answer>, until: u64 },
     Known { cpi: Option<Arc<Cpi>>, call_id: Bytes, until: u64 },

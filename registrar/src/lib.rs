@@ -19,6 +19,7 @@ mod rules;
 mod sweep;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -45,7 +46,6 @@ use rules::Slot;
 const ATTEMPTS: usize = 32;
 
 /// The registrar of our domains.
-#[derive(Debug)]
 pub struct Registrar {
     records: Space,
     cpis: Arc<CpiTable>,
@@ -56,7 +56,6 @@ pub struct Registrar {
 }
 
 /// Options with what is looked up in them.
-#[derive(Debug)]
 struct Settings {
     options: Options,
     listed: HashSet<String>,
@@ -257,6 +256,16 @@ impl Registrar {
         let gone = had.iter().filter(|each| !has.contains(each));
         let new = has.iter().filter(|each| !had.contains(each));
         gone.chain(new).for_each(|(uri, _)| self.learned.forget(aor, uri));
+    }
+}
+
+/// Sizes only: who is registered is not for logs.
+impl fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registrar")
+            .field("users", &self.len())
+            .field("cpis", &self.distinct_cpis())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is answered to a REGISTER: the one place where refusals become status codes.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::record::Stored;
 const RETRY_AFTER: u32 = 5;
 
 /// The answer to a REGISTER, to be put on a response to the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RegisterOutcome {
     /// The status code.
     pub status: u16,
@@ -35,6 +36,13 @@ impl RegisterOutcome {
     /// The values of the header lines `id`, in order.
     pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
         self.headers.iter().filter(move |(each, _)| *each == id).map(|(_, value)| &value[..])
+    }
+}
+
+/// Without the header values: Contacts are not for logs.
+impl fmt::Debug for RegisterOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegisterOutcome({} {}, {} headers)", self.status, self.reason, self.headers.len())
     }
 }
 
@@ -115,5 +123,26 @@ impl From<SwapError> for Refusal {
             SwapError::KeyTooLong { .. } => Self::UnknownUser,
             SwapError::ValueTooLong { .. } => Self::RegistrationTooLarge,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_takes_no_write_is_500_and_one_that_is_busy_503() {
+        let status = |error: SwapError| Refusal::from(error).outcome().status;
+        assert_eq!([status(SwapError::Full), status(SwapError::Unavailable)], [500, 500]);
+        assert_eq!([status(SwapError::Busy), status(SwapError::Conflict { current: None })], [503, 503]);
+        let (octets, limit) = (2000, 1024);
+        assert_eq!(status(SwapError::KeyTooLong { octets, limit }), 404);
+        assert_eq!(status(SwapError::ValueTooLong { octets, limit }), 403);
+    }
+
+    #[test]
+    fn an_outcome_in_a_log_names_nobody() {
+        let outcome = RegisterOutcome::new(200, "OK").with(HeaderId::Contact, "<sip:john@192.0.2.7>");
+        assert_eq!(format!("{outcome:?}"), "RegisterOutcome(200 OK, 1 headers)");
     }
 }

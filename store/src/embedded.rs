@@ -3,6 +3,7 @@
 mod commit;
 mod engine;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,16 +106,21 @@ impl Drop for Embedded {
 }
 
 /// The committed records of one space.
-#[derive(Debug)]
 pub(crate) struct Index {
     name: Box<str>,
     records: DashMap<Box<[u8]>, Committed>,
 }
 
-#[derive(Debug)]
 struct Committed {
     version: Version,
     value: Box<[u8]>,
+}
+
+/// Without the records, which are their owner's business.
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("name", &self.name).field("records", &self.len()).finish()
+    }
 }
 
 impl Index {

@@ -269,7 +269,7 @@ fn term(param: &Param<'_>) -> Term {
 }
 
 fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| b == b',').map(grammar::trim).filter(|element| !element.is_empty())
+    grammar::split_outside_quotes(value, b',', false).filter(|element| !element.is_empty())
 }
 
 fn strip(text: &[u8], sign: u8) -> (bool, &[u8]) {

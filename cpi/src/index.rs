@@ -59,7 +59,7 @@ pub enum Contact {
         /// The URI as written, without angle brackets.
         uri: String,
         /// What the parameters say.
-        cpi: ContactCpi,
+        cpi: Box<ContactCpi>,
     },
 }
 
@@ -70,7 +70,7 @@ impl Contact {
         }
         let (uri, params) = name_addr(element);
         let uri = String::from_utf8_lossy(uri).into_owned();
-        Self::At { uri, cpi: contact::decode(grammar::params(params), extensions) }
+        Self::At { uri, cpi: Box::new(contact::decode(grammar::params(params), extensions)) }
     }
 
     const fn has_cpi(&self) -> bool {

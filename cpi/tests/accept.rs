@@ -1,5 +1,7 @@
 //! Accept and its companions: CPI.md §1.1, §1.2 (rules G1-G7), and the header forms of every example of §1.6.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use cpi::decode::{MAX_ENTRIES, USER_AGENT_OCTETS, from_headers};
 use cpi::{Cpi, Extensions, Interval, MediaEntry, WholeLimit};
 

@@ -1,5 +1,7 @@
 //! Every example message and expression against INDEX.json: the keys `cpi`, `diag` and `expect`.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -25,6 +27,11 @@ fn index(ending: &str) -> Map<String, Value> {
     all.into_iter().filter(|(name, _)| name.ends_with(ending)).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the room opens no files, its tests read their data")]
+fn example(name: &str) -> Vec<u8> {
+    fs::read(folder().join(name)).unwrap()
+}
+
 fn described(octets: &[u8]) -> (Value, Value) {
     let end = octets.windows(2).position(|pair| pair == b"\r\n").unwrap();
     let (start, fields) = octets.split_at(end);
@@ -39,7 +46,7 @@ fn every_example_message_decodes_to_its_entry() {
     assert_eq!(index.len(), 66);
     let mut wrong = Vec::new();
     for (name, expected) in &index {
-        let (cpi, diags) = described(&fs::read(folder().join(name)).unwrap());
+        let (cpi, diags) = described(&example(name));
         let names = expected["diag"].as_array().cloned().unwrap_or_default();
         let names: Vec<Value> =
             names.into_iter().filter(|diag| !MIME_DIAGS.contains(&diag.as_str().unwrap())).collect();

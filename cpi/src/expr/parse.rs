@@ -51,8 +51,8 @@ struct Parser<'t, 'e, 'd> {
 impl<'t, 'e> Parser<'t, 'e, '_> {
     /// A filter, from its `(` to its parameters.
     fn filter(&mut self, depth: usize) -> Result<Filter<'e>, TooComplex> {
-        self.read += 1;
-        if depth > MAX_DEPTH || self.read > MAX_FILTERS {
+        self.count(1)?;
+        if depth > MAX_DEPTH {
             return Err(TooComplex);
         }
         self.advance();
@@ -102,6 +102,8 @@ impl<'t, 'e> Parser<'t, 'e, '_> {
     fn item(&mut self, depth: usize) -> Result<Node<'e>, TooComplex> {
         let text = self.take_until(|b| matches!(b, b'(' | b')'));
         let test = Test::read(grammar::trim(text), self.extensions, self.diags);
+        // A set of n values stands for n filters.
+        self.count(test.size().saturating_sub(1))?;
         match self.peek() {
             Some(b'(') => {
                 self.diags.push(Diag::BadFilter(Diag::quoted(text)));
@@ -113,6 +115,11 @@ impl<'t, 'e> Parser<'t, 'e, '_> {
             None => self.diags.push(Diag::MissingCloseParen),
         }
         Ok(Node::Test(test))
+    }
+
+    fn count(&mut self, filters: usize) -> Result<(), TooComplex> {
+        self.read = self.read.saturating_add(filters);
+        if self.read > MAX_FILTERS { Err(TooComplex) } else { Ok(()) }
     }
 
     /// The parameters behind a filter; the q among them.

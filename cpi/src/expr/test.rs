@@ -47,6 +47,16 @@ impl<'e> Test<'e> {
         }
     }
 
+    /// How many values it names.
+    pub(super) const fn size(&self) -> usize {
+        match self {
+            Self::Types { ranges, .. } => ranges.len(),
+            Self::Codings { names, .. } => names.len(),
+            Self::Limit { any_of, .. } => any_of.len(),
+            Self::Unknown => 1,
+        }
+    }
+
     /// The test that holds where this one doesn't (rule S4).
     pub(super) fn negated(self) -> Self {
         match self {

@@ -64,7 +64,7 @@ pub struct Adapted {
     /// Fields to add below those of their name (`Content-Adapted`; others' values stay, CPI.md §3.9 N1).
     pub append: Vec<Field>,
     /// Names of fields to take out.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<Bytes>,
     /// The new body.
     pub body: Bytes,
     /// The plan as it came out, with the real sizes.
@@ -75,7 +75,7 @@ impl Adapted {
     /// The entity that `base` becomes.
     pub fn apply(&self, base: &Entity) -> Entity {
         let gone = |field: &Field| {
-            self.remove.iter().any(|name| field.is(name))
+            self.remove.iter().any(|name| field.name.eq_ignore_ascii_case(name))
                 || self.set.iter().any(|new| new.name.eq_ignore_ascii_case(&field.name))
         };
         let kept = base.fields.iter().filter(|field| !gone(field));

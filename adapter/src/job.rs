@@ -34,8 +34,13 @@ pub struct Job {
 pub enum Work {
     /// Another picture.
     Image(image::Spec),
-    /// text/html to text/plain in utf-8; the charset the HTML is labelled with.
-    HtmlToText(Option<String>),
+    /// text/html to text/plain.
+    HtmlToText {
+        /// The charset it is labelled with.
+        from: Option<String>,
+        /// `utf-8`, `us-ascii` or `iso-8859-1`.
+        to: String,
+    },
     /// To another charset.
     Charset {
         /// The label it came with.
@@ -58,7 +63,7 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Work::Image(spec) => write!(f, "{spec:?}"),
-            Work::HtmlToText(_) => f.write_str("HtmlToText"),
+            Work::HtmlToText { to, .. } => write!(f, "HtmlToText({to})"),
             Work::Charset { to, .. } => write!(f, "Charset({to})"),
             Work::Convert { offer, .. } => write!(f, "Convert({})", offer.media_type),
         }
@@ -85,12 +90,17 @@ impl Job {
                     work: image.work,
                 })
             }
-            Work::HtmlToText(charset) => {
-                let html = text::convert_charset(&self.input, charset.as_deref(), "utf-8")
+            Work::HtmlToText { from, to } => {
+                let html = text::convert_charset(&self.input, from.as_deref(), "utf-8")
                     .and_then(|bytes| String::from_utf8(bytes).ok())
                     .ok_or(JobError::Charset)?;
-                let plain = text::html_to_text(&html);
-                Ok(Product::of_text("text/plain; charset=utf-8", plain.into_bytes(), "transcode"))
+                let plain = text::html_to_text(&html).into_bytes();
+                let plain = if to == "utf-8" {
+                    plain
+                } else {
+                    text::convert_charset(&plain, Some("utf-8"), to).ok_or(JobError::Charset)?
+                };
+                Ok(Product::of_text("text/plain", plain, "transcode"))
             }
             Work::Charset { from, to } => {
                 let bytes =
@@ -116,7 +126,7 @@ pub struct JobOutcome {
 /// What a job made.
 #[derive(Clone, Debug)]
 pub struct Product {
-    /// The media type, with parameters if it has any; for a charset conversion the charset's name.
+    /// The media type, without parameters; for a charset conversion the charset's name.
     pub media_type: String,
     /// The octets.
     pub bytes: Bytes,

@@ -5,7 +5,10 @@ use cpi::Cpi;
 use serde::Serialize;
 
 use crate::entity::{Adapted, Entity, Refusal};
-use crate::settings::Settings;
+use crate::image;
+use crate::mime::{ContentType, Tree};
+use crate::plan::{Built, Plan, Verdict, plan};
+use crate::settings::{Budget, Settings};
 
 /// One body adapted, and what it is now.
 #[derive(Clone, Debug, Serialize)]
@@ -44,16 +47,58 @@ pub fn adapt_one(
     settings: &Settings,
     stop: &dyn Fn() -> bool,
 ) -> Result<Single, Box<Refusal>> {
-    let _ = (cpi, settings, stop);
-    Ok(Single {
-        media_type: String::new(),
-        octets: entity.body.len() as u64,
-        width: None,
-        height: None,
-        ops: Vec::new(),
-        quality: None,
-        content_type: String::new(),
-        body: entity.body.clone(),
-        adapted: None,
-    })
+    let settings = Settings { links: None, ..settings.clone() };
+    let mut made = plan(entity, Some(cpi), &settings, Budget::default());
+    loop {
+        match made.verdict() {
+            Verdict::Unchanged => return Ok(single(entity, &made, None, &settings)),
+            Verdict::Refuse(refusal) => return Err(Box::new(refusal)),
+            Verdict::Adapt => {}
+        }
+        // A stopped job is an outcome like another; the plan goes on with what is left and never asks for more
+        // than Plan::ROUNDS times.
+        let outcomes = made.jobs().iter().map(|job| job.run(stop)).collect();
+        let before = made.clone();
+        match made.build(outcomes, Vec::new())? {
+            Built::Done(adapted) => return Ok(single(entity, &before, Some(adapted), &settings)),
+            Built::Again(next) => made = *next,
+        }
+    }
+}
+
+fn single(entity: &Entity, plan: &Plan, adapted: Option<Box<Adapted>>, settings: &Settings) -> Single {
+    let new = adapted.as_ref().map_or_else(|| entity.clone(), |adapted| adapted.apply(entity));
+    let content_type = new
+        .field("content-type")
+        .map(ContentType::read)
+        .unwrap_or_else(|| ContentType::new("application/octet-stream"));
+    let report = adapted.as_ref().map_or_else(|| plan.report().clone(), |adapted| adapted.report.clone());
+    let only = report.parts.first().filter(|_| report.parts.len() == 1);
+    let mut ops: Vec<String> = Vec::new();
+    for op in report.parts.iter().flat_map(|part| &part.ops) {
+        if !ops.contains(op) {
+            ops.push(op.clone());
+        }
+    }
+    let pixels = only.and_then(|part| part.pixels_after).or_else(|| pixels(&new, &content_type, settings));
+    Single {
+        media_type: content_type.essence,
+        octets: new.body.len() as u64,
+        width: pixels.map(|[width, _]| width),
+        height: pixels.map(|[_, height]| height),
+        ops,
+        quality: only.and_then(|part| part.quality),
+        content_type: content_type.written,
+        body: new.body,
+        adapted: adapted.filter(|adapted| adapted.body != entity.body),
+    }
+}
+
+fn pixels(entity: &Entity, content_type: &ContentType, settings: &Settings) -> Option<[u32; 2]> {
+    if !content_type.is_kind("image") {
+        return None;
+    }
+    let content = Tree::read(entity, &settings.guards).content(0)?;
+    let probe = image::probe_within(&content, &settings.guards.image).ok()?;
+    Some([probe.width, probe.height])
 }

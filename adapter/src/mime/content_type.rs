@@ -1,5 +1,7 @@
 //! Content-Type values (RFC 2045 §5.1).
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// Octets a boundary may have: RFC 2046 §5.1.1 says 70, some senders don't count.
@@ -82,5 +84,21 @@ impl ContentType {
     pub fn boundary(&self) -> Option<Bytes> {
         let value = self.param("boundary")?.trim_end();
         (!value.is_empty() && value.len() <= BOUNDARY_LIMIT).then(|| Bytes::copy_from_slice(value.as_bytes()))
+    }
+}
+
+impl fmt::Display for ContentType {
+    /// As a Content-Type value; parameters that are no tokens are quoted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.essence)?;
+        for (name, value) in &self.params {
+            if grammar::is_token(value.as_bytes()) {
+                write!(f, "; {name}={value}")?;
+            } else {
+                let escaped = value.replace(['\r', '\n'], " ").replace('\\', "\\\\").replace('"', "\\\"");
+                write!(f, "; {name}=\"{escaped}\"")?;
+            }
+        }
+        Ok(())
     }
 }

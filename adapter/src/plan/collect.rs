@@ -1,0 +1,113 @@
+//! Which parts a plan decides about.
+
+use super::context::Context;
+use super::price::price;
+use super::protect::Guarding;
+use super::unit::Unit;
+use super::{leaf, related};
+use crate::mime::{Node, Shape};
+
+/// The units of a message in the order they stand in it, with their variants priced.
+pub(crate) fn units(ctx: &mut Context) -> Vec<Unit> {
+    let found = positions(ctx);
+    follow_references(ctx, &found);
+    found
+        .into_iter()
+        .map(|(node, is_root)| {
+            let mut unit = unit(ctx, node, is_root);
+            unit.variants = leaf::variants(ctx, &mut unit);
+            price(ctx, &mut unit);
+            unit
+        })
+        .collect()
+}
+
+/// The body as one piece, for the link that is the last resort; `None` if some part of it may not be stored.
+pub(crate) fn whole(ctx: &Context, units: &[Unit]) -> Option<Unit> {
+    if units.iter().any(|unit| !unit.guarding.is_storable()) {
+        return None;
+    }
+    let mut whole = unit(ctx, 0, false);
+    let strictest =
+        units.iter().map(|unit| unit.guarding).find(|guarding| matches!(guarding, Guarding::Unit(_)));
+    let unaltered = || units.iter().map(|unit| unit.guarding).find(|guarding| *guarding != Guarding::Free);
+    whole.guarding = strictest.or_else(unaltered).unwrap_or(Guarding::Free);
+    let node = ctx.tree.node(0)?;
+    whole.variants = super::link::variants(ctx, &whole, node);
+    price(ctx, &mut whole);
+    (!whole.variants.is_empty()).then_some(whole)
+}
+
+/// Leaves and guarded containers, and whether each is the root of a multipart/related.
+fn positions(ctx: &Context) -> Vec<(usize, bool)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![(0, false)];
+    while let Some((id, is_root)) = waiting.pop() {
+        let Some(node) = ctx.tree.node(id) else { continue };
+        let opened =
+            matches!(node.shape, Shape::Multipart { .. }) && guarding(ctx, id, node) == Guarding::Free;
+        if opened {
+            let root = related::root(&ctx.tree, id);
+            waiting.extend(ctx.tree.children(id).rev().map(|child| (child, root == Some(child))));
+        } else {
+            found.push((id, is_root));
+        }
+    }
+    found
+}
+
+/// Leaves out what can't be rewritten here, and decides which containers go because only their root is taken.
+fn follow_references(ctx: &mut Context, units: &[(usize, bool)]) {
+    let mut all = std::mem::take(&mut ctx.related);
+    let is_unit = |node: usize| units.iter().any(|(unit, _)| *unit == node);
+    all.retain(|related| {
+        let root =
+            ctx.tree.node(related.root).map(|node| node.content_type.essence.clone()).unwrap_or_default();
+        is_unit(related.root) && ctx.type_quality(&root) > 0
+    });
+    for related in &mut all {
+        let container = ctx.tree.node(related.container).map(|node| node.content_type.clone());
+        let taken = container.is_none_or(|container| ctx.takes_container(&container));
+        let storable = |node: usize| {
+            ctx.tree.node(node).is_some_and(|inner| is_unit(node) && guarding(ctx, node, inner).is_storable())
+        };
+        let others_storable =
+            ctx.tree.children(related.container).all(|child| child == related.root || storable(child));
+        related.collapses =
+            !taken && ctx.settings.links.is_some() && others_storable && related.names_all(&ctx.tree);
+    }
+    ctx.related = all;
+}
+
+fn unit(ctx: &Context, node: usize, is_root: bool) -> Unit {
+    let inner = ctx.tree.node(node);
+    let is_text = inner.is_some_and(|inner| inner.content_type.is_kind("text"));
+    let is_icon = inner.and_then(Node::disposition).is_some_and(|disposition| disposition == "icon");
+    Unit {
+        node,
+        guarding: inner.map_or(Guarding::Free, |inner| guarding(ctx, node, inner)),
+        weight: match (is_text || is_root, is_icon) {
+            (true, _) => 8,
+            (_, true) => 1,
+            _ => 2,
+        },
+        is_root,
+        content: ctx.tree.content(node),
+        pixels: pixels(ctx, node),
+        variants: Vec::new(),
+    }
+}
+
+fn guarding(ctx: &Context, id: usize, node: &Node) -> Guarding {
+    if id == 0 && ctx.settings.sealed {
+        return Guarding::Untouchable("a signature in the head of the message covers it");
+    }
+    Guarding::of(node)
+}
+
+fn pixels(ctx: &Context, node: usize) -> Option<[u32; 2]> {
+    let is_image = ctx.tree.node(node)?.content_type.is_kind("image");
+    let content = if is_image { ctx.tree.content(node)? } else { return None };
+    let probe = crate::image::probe_within(&content, &ctx.settings.guards.image).ok()?;
+    Some([probe.width, probe.height])
+}

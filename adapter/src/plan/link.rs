@@ -1,0 +1,191 @@
+//! Links in place of parts: V6, V7, and references in the root of a multipart/related (CPI.md §3.5, §4).
+
+use bytes::Bytes;
+use cpi::matching;
+
+use super::context::Context;
+use super::protect::Guarding;
+use super::related::Related;
+use super::unit::{Grade, Make, Unit, Variant};
+use super::utility::Utility;
+use crate::image::Kind;
+use crate::mime::{ContentType, External, Node, TransferEncoding};
+use crate::rebuild::external::{self, Inner, LinkText};
+use crate::report::Action;
+use crate::settings::Linking;
+
+/// The links the unit can be replaced by.
+pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> {
+    let Some(shape) = ctx.settings.links else { return Vec::new() };
+    if unit.is_root || !unit.guarding.is_storable() {
+        return Vec::new();
+    }
+    let link = LinkText::placeholder(shape.url_octets);
+    if let Some(related) = shown_by(ctx, unit.node) {
+        return vec![by_reference(ctx, node, related, unit.node, &link)];
+    }
+    let served = served_type(ctx, unit, node);
+    let mut all = Vec::new();
+    if matching::accepts_external_body(&ctx.cpi, &served, ctx.options()) {
+        let octets =
+            body(ctx, unit, node, &external::content_id_placeholder(&ctx.settings.host)).len() as u64;
+        let utility = Utility::linked(ctx.type_quality(&served));
+        let mut variant = Variant::new(Action::Link, utility.0, octets, Make::Link, why(unit));
+        variant.ops = vec!["indirect"];
+        all.push(variant);
+    }
+    if matches!(unit.guarding, Guarding::Unit(_)) {
+        return all;
+    }
+    let (content, _) = stored(ctx, unit);
+    let text = external::as_text(node, &node.content_type.essence, content.len() as u64, &link.url);
+    all.extend(as_text(ctx, &served, text.len() as u64, Make::LinkText, why(unit)));
+    all
+}
+
+/// What can be done with an external-body that came in: it is never fetched (CPI.md C5).
+pub(crate) fn received(ctx: &Context, unit: &Unit, node: &Node, external: &External) -> Vec<Variant> {
+    let octets = node.body.len() as u64;
+    let q = ctx.quality(&node.content_type, octets, None);
+    if q > 0 {
+        let why = "the terminal takes links";
+        return vec![Variant::new(Action::Keep, Utility::kept(q).0, octets, Make::Carried, why)];
+    }
+    let Some(url) = external.web_url().filter(|_| unit.guarding == Guarding::Free) else { return Vec::new() };
+    let inner = external.inner_type.as_deref().unwrap_or("application/octet-stream");
+    let text = external::as_text(node, inner, external.size.unwrap_or(0), url);
+    let why = "the terminal does not take message/external-body, but text";
+    let make = Make::TheirLink(url.to_owned());
+    let mut all: Vec<Variant> =
+        as_text(ctx, inner, text.len() as u64, make, why.into()).into_iter().collect();
+    if node.is_optional() && unit.node != 0 {
+        let mut drop = Variant::new(Action::Drop, 0, 0, Make::Nothing, "the sender allows leaving it out");
+        drop.ops = vec!["drop"];
+        all.push(drop);
+    }
+    all
+}
+
+/// CPI.md §3.7 I2: what comes before any adapting.
+pub(crate) fn prefer(ctx: &Context, node: &Node, all: &mut [Variant]) {
+    let any_link = |variant: &Variant| variant.needs_link();
+    let no_text = |variant: &Variant| matches!(variant.make, Make::Link | Make::Reference);
+    let first = match ctx.settings.linking {
+        Linking::AsNeeded => return,
+        Linking::UnknownTerminal if ctx.known => return,
+        Linking::UnknownTerminal => all.iter().any(any_link),
+        Linking::Always => all.iter().any(no_text),
+    };
+    if !first || node.content_type.is("text/plain") {
+        return;
+    }
+    for variant in all.iter_mut().filter(|variant| !variant.needs_link()) {
+        variant.grade = Grade::Reserve;
+    }
+}
+
+/// The octets to store, and whether they are still in the part's transfer encoding.
+pub(crate) fn stored(ctx: &Context, unit: &Unit) -> (Bytes, bool) {
+    let carried = ctx.tree.carried(unit.node);
+    let encoding = ctx.tree.node(unit.node).map_or(TransferEncoding::Identity, Node::transfer_encoding);
+    if encoding == TransferEncoding::Identity {
+        return (carried, false);
+    }
+    match (unit.guarding, &unit.content) {
+        (Guarding::Free, Some(content)) => (content.clone(), false),
+        _ => (carried, true),
+    }
+}
+
+/// Whether a fetch must give the very octets.
+pub(crate) fn is_fixed(ctx: &Context, unit: &Unit) -> bool {
+    unit.guarding != Guarding::Free || ctx.settings.links.is_none_or(|links| !links.adaptive)
+}
+
+/// The type the store will serve: its own, or one the terminal takes that it can be made into at the fetch.
+pub(crate) fn served_type(ctx: &Context, unit: &Unit, node: &Node) -> String {
+    let own = node.content_type.essence.clone();
+    if ctx.type_quality(&own) > 0 || is_fixed(ctx, unit) {
+        return own;
+    }
+    let candidates: Vec<&str> = match () {
+        () if unit.pixels.is_some() => [Kind::Jpeg, Kind::Png, Kind::Gif].map(Kind::media_type).to_vec(),
+        () if node.content_type.is("text/html") => vec!["text/plain"],
+        () => Vec::new(),
+    };
+    // The first of equals.
+    let best = candidates.into_iter().rev().max_by_key(|candidate| ctx.type_quality(candidate));
+    best.filter(|best| ctx.type_quality(best) > 0).map_or(own, str::to_owned)
+}
+
+/// The complete Content-Type of what is served.
+pub(crate) fn served_content_type(ctx: &Context, unit: &Unit, node: &Node) -> String {
+    let served = served_type(ctx, unit, node);
+    if served == node.content_type.essence { node.content_type.written.clone() } else { served }
+}
+
+/// The body of the external-body part.
+pub(crate) fn body(ctx: &Context, unit: &Unit, node: &Node, content_id: &str) -> Bytes {
+    let content_type = served_content_type(ctx, unit, node);
+    let (_, encoded) = stored(ctx, unit);
+    external::inner_header(&Inner {
+        node,
+        content_type: &content_type,
+        content_id: content_id.into(),
+        encoded,
+    })
+}
+
+/// V7, if such a text is taken.
+fn as_text(ctx: &Context, served: &str, octets: u64, make: Make, why: String) -> Option<Variant> {
+    let text = ContentType::read(b"text/plain; charset=utf-8");
+    let text_q = ctx.quality(&text, octets, None);
+    if text_q == 0 {
+        return None;
+    }
+    let q = match ctx.type_quality(served) {
+        0 => text_q,
+        q => q,
+    };
+    let mut variant = Variant::new(Action::LinkText, Utility::linked_as_text(q).0, octets, make, why);
+    variant.ops = vec!["indirect"];
+    variant.content_type = Some("text/plain; charset=utf-8".into());
+    Some(variant)
+}
+
+fn why(unit: &Unit) -> String {
+    match unit.guarding.why() {
+        Some(why) => format!("it can't be sent as it is, and {why}: the store serves these very octets"),
+        None => "it can't be sent, or only worse than a link: the store serves it".into(),
+    }
+}
+
+/// The multipart/related whose root shows this part and can be rewritten. A presence document is only when its
+/// container goes (CPI.md P5).
+fn shown_by(ctx: &Context, node: usize) -> Option<&Related> {
+    use crate::rebuild::layout::Doc;
+    let shows = |related: &&Related| related.to(node).next().is_some();
+    ctx.related.iter().filter(|related| related.doc != Doc::Presence || related.collapses).find(shows)
+}
+
+fn by_reference(ctx: &Context, node: &Node, related: &Related, child: usize, link: &LinkText) -> Variant {
+    let q = match ctx.type_quality(&node.content_type.essence) {
+        0 => cpi::Q_MAX,
+        q => q,
+    };
+    let longer: usize = related
+        .to(child)
+        .map(|reference| {
+            link.url.len().saturating_sub(reference.range.len()) + node.content_type.essence.len() + 16
+        })
+        .sum();
+    let why = if related.collapses {
+        "the terminal does not take multipart/related: the document shows it from the store"
+    } else {
+        "the document shows it from the store"
+    };
+    let utility = Utility::linked(q);
+    let mut variant = Variant::new(Action::LinkReference, utility.0, longer as u64, Make::Reference, why);
+    variant.ops = vec!["layout", "indirect"];
+    variant
+}

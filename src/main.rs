@@ -1,6 +1,11 @@
 //! Bespoke: a SIP registrar, proxy and presence server that tailors every message to the terminal that
 //! receives it.
+//!
+//! `cli` reads the command, `config` the TOML, `app` builds the server from the rooms and runs it, `admin` is
+//! what operators see.
 
+mod admin;
+mod app;
 mod cli;
 mod config;
 

@@ -97,7 +97,8 @@ async fn check_token(State(admin): State<Admin>, request: Request, next: Next) -
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     match &admin.token {
         Some(token) if !is_equal(given.as_bytes(), token.as_bytes()) => {
-            let mut answer = problem(StatusCode::UNAUTHORIZED, "send the token of admin.token_file as Bearer");
+            let mut answer =
+                problem(StatusCode::UNAUTHORIZED, "send the token of admin.token_file as Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
             answer
         }

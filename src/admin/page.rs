@@ -20,7 +20,8 @@ const HEAD: &str = "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<titl
     th{text-align:left;padding-right:2rem;vertical-align:top}.good{color:#176117}.bad{color:#a01212}\n\
     </style>\n<h1>Bespoke</h1>\n";
 
-const FOOT: &str = "<p><a href=/metrics>metrics</a> · <a href=/healthz>healthz</a> · <a href=/readyz>readyz</a></p>\n";
+const FOOT: &str =
+    "<p><a href=/metrics>metrics</a> · <a href=/healthz>healthz</a> · <a href=/readyz>readyz</a></p>\n";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")

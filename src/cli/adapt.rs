@@ -53,9 +53,10 @@ pub(super) fn run(args: &AdaptArgs) -> Result<(), Failure> {
         _ => String::new(),
     };
     let ops = if single.ops.is_empty() { "nothing to do".to_owned() } else { single.ops.join(", ") };
-    println!("{media_type}, {before} octets -> {}, {} octets{pixels}: {ops}", single.media_type, single.octets);
+    let (after, octets) = (&single.media_type, single.octets);
+    super::say(&format!("{media_type}, {before} octets -> {after}, {octets} octets{pixels}: {ops}"));
     if args.output.is_none() {
-        println!("(kept nowhere: -o OUT writes it)");
+        super::say("(kept nowhere: -o OUT writes it)");
     }
     Ok(())
 }
@@ -66,7 +67,8 @@ fn terminal(args: &AdaptArgs) -> cpi::Cpi {
         ("Accept-Encoding", &args.accept_encoding),
         ("Accept-Charset", &args.accept_charset),
     ];
-    let fields = headers.iter().filter_map(|(name, value)| Some((name.as_bytes(), value.as_ref()?.as_bytes())));
+    let fields =
+        headers.iter().filter_map(|(name, value)| Some((name.as_bytes(), value.as_ref()?.as_bytes())));
     cpi::decode::from_headers(fields, &cpi::Extensions::NONE).0
 }
 

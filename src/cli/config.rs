@@ -24,9 +24,9 @@ pub(super) fn run(command: ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check { file, set } => {
             crate::config::load(Some(&file), &set)?;
-            println!("{}: nothing wrong", file.display());
+            super::say(&format!("{}: nothing wrong", file.display()));
         }
-        ConfigCommand::Reference => print!("{}", crate::config::reference()),
+        ConfigCommand::Reference => super::say(crate::config::reference().trim_end()),
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use cpi::Cpi;
 use serde::Serialize;
 
 use super::message_file::MessageFile;
-use super::{Failure, table};
+use super::{Failure, say, table};
 use crate::config::Config;
 
 #[derive(clap::Args, Debug)]
@@ -87,7 +87,10 @@ fn terminal(args: &ExplainArgs, config: &Config) -> Result<Terminal, Failure> {
         .collect();
     let Some(contact) = args.contact.checked_sub(1).and_then(|at| contacts.get(at)) else {
         let found = contacts.len();
-        return Err(Failure::file(&args.to, format!("has {found} Contacts, so none is number {}", args.contact)));
+        return Err(Failure::file(
+            &args.to,
+            format!("has {found} Contacts, so none is number {}", args.contact),
+        ));
     };
     let address = sip::NameAddr::parse(contact)
         .map_err(|error| Failure::file(&args.to, format!("has a Contact that can't be read: {error}")))?;
@@ -98,7 +101,7 @@ fn terminal(args: &ExplainArgs, config: &Config) -> Result<Terminal, Failure> {
 
 fn explain(args: &ExplainArgs, config: &Config, message: &MessageFile, terminal: &Terminal) -> Explanation {
     let entity = message.entity();
-    let mut settings = crate::app::settings::adapter(config);
+    let mut settings = crate::app::settings::adapter_with_links(config);
     let domains: Vec<&str> = config.domain.iter().map(|domain| domain.name.as_str()).collect();
     settings.sealed = adapter::seals_body(message.pairs(), &domains);
     let described: u64 = entity.fields.iter().map(adapter::Field::octets).sum();
@@ -125,7 +128,7 @@ fn carry_out(plan: Plan, config: &Config) -> Result<Built, Box<Refusal>> {
     let outcomes = plan.jobs().iter().map(|job| job.run(&|| false)).collect();
     let base = config.http.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
     let expires = SystemTime::now() + Duration::from_secs(7 * 86_400);
-    let links = plan.links().iter().map(|request| Link {
+    let links = plan.links().into_iter().map(|request| Link {
         id: request.id,
         url: format!("{}/c/{:A<22}", base.trim_end_matches('/'), request.id),
         expires,
@@ -150,17 +153,17 @@ impl Explanation {
     }
 
     fn print(&self) {
-        println!("to {}: {}", self.to, self.plan.summary);
+        say(&format!("to {}: {}", self.to, self.plan.summary));
         if let Some(refusal) = &self.refusal {
-            println!("refused: {refusal}");
+            say(&format!("refused: {refusal}"));
         }
         for part in &self.plan.parts {
-            print!("{}", table::part(part));
+            say(table::part(part).trim_end());
         }
         let limit = self.plan.budget.map(|octets| format!(", at most {octets}")).unwrap_or_default();
-        println!("body: {} -> {} octets{limit}", self.plan.octets_before, self.plan.octets_after);
+        say(&format!("body: {} -> {} octets{limit}", self.plan.octets_before, self.plan.octets_after));
         if let Some(note) = &self.content_adapted {
-            println!("Content-Adapted: {note}");
+            say(&format!("Content-Adapted: {note}"));
         }
     }
 }

@@ -50,7 +50,10 @@ impl MessageFile {
         let length = grammar::decimal(grammar::trim(value)).and_then(|length| usize::try_from(length).ok());
         let length = length.ok_or("has a Content-Length that is no number")?;
         if length > self.body.len() {
-            return Err(format!("is cut short: Content-Length {length}, but {} octets of body", self.body.len()));
+            return Err(format!(
+                "is cut short: Content-Length {length}, but {} octets of body",
+                self.body.len()
+            ));
         }
         self.body.truncate(length);
         Ok(())
@@ -103,7 +106,10 @@ pub(super) fn read_file(path: &Path) -> Result<Bytes, Failure> {
     let unreadable = |error: std::io::Error| Failure::file(path, error.to_string());
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > LARGEST_FILE {
-        return Err(Failure::file(path, format!("has {size} octets, more than the {LARGEST_FILE} read here")));
+        return Err(Failure::file(
+            path,
+            format!("has {size} octets, more than the {LARGEST_FILE} read here"),
+        ));
     }
     std::fs::read(path).map(Bytes::from).map_err(unreadable)
 }

@@ -1,51 +1,39 @@
 //! The command line (INTERFACE.md): one module for each command, one place for exit codes.
 
+mod adapt;
 mod config;
+mod cpi;
+mod demo;
+mod explain;
+mod message_file;
+mod serve;
+mod table;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
 
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
     let line = CommandLine::parse();
     let done = match line.command {
-        None => crate::cli::serve(&line.serve),
-        Some(Command::Serve(serve)) => crate::cli::serve(&serve),
+        None => serve::run(&line.serve),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Adapt(args)) => adapt::run(&args),
+        Some(Command::Cpi(args)) => cpi::run(&args),
         Some(Command::Config { command }) => config::run(command),
         Some(Command::User { .. }) => Err(Failure::NotYet("user")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            let _nobody_reads = writeln!(std::io::stderr(), "{failure}");
             ExitCode::from(failure.exit_code())
-        }
-    }
-}
-
-fn serve(_args: &ServeArgs) -> Result<(), Failure> {
-    Ok(())
-}
-
-/// Why a command did not do what was asked; each says what to do about it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// The config is wrong.
-    #[error(transparent)]
-    Config(#[from] crate::config::ConfigError),
-    /// The command has no code in this version.
-    #[error("bespoke {0}: not in this version")]
-    NotYet(&'static str),
-}
-
-impl Failure {
-    /// 1: it failed. 2: the command line or the config is wrong.
-    const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_) => 2,
-            Self::NotYet(_) => 1,
         }
     }
 }
@@ -56,13 +44,21 @@ struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: ServeArgs,
+    serve: serve::ServeArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server (what happens without a command)
-    Serve(ServeArgs),
+    Serve(serve::ServeArgs),
+    /// The whole story on one screen: a photo, a server, two phones
+    Demo(demo::DemoArgs),
+    /// What would be done with a message for a phone, and why
+    Explain(explain::ExplainArgs),
+    /// Adapt one body outside SIP
+    Adapt(adapt::AdaptArgs),
+    /// What a message says its sender can show, as JSON
+    Cpi(cpi::CpiArgs),
     /// Check a config, or print the reference of all keys
     Config {
         #[command(subcommand)]
@@ -76,12 +72,58 @@ enum Command {
     },
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct ServeArgs {
-    /// The config; without one the embedded default holds
-    #[arg(short, long = "config", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Set one key over the config, as in `--set log.level=debug`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
+/// Why a command did not do what was asked; each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The server did not start.
+    #[error(transparent)]
+    Start(#[from] crate::app::StartError),
+    /// A file can't be used.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Nothing acceptable can be made of the body.
+    #[error("not adapted: {0}")]
+    Refused(#[from] Box<adapter::Refusal>),
+    /// The demo came to a halt.
+    #[error("demo: {0}")]
+    Demo(String),
+    /// The command has no code in this version.
+    #[error("bespoke {0}: not in this version")]
+    NotYet(&'static str),
+}
+
+impl Failure {
+    fn file(path: &Path, what: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), what: what.into() }
+    }
+
+    /// 1: it failed. 2: the command line or the config is wrong.
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Start(_) | Self::File { .. } | Self::Refused(_) | Self::Demo(_) | Self::NotYet(_) => 1,
+        }
+    }
+}
+
+/// One line, or several, on stdout. A reader who went away (`| head`) is no error.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _nobody_reads = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn print_json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => say(&text),
+        // Maps with keys that are no strings: none of ours has one.
+        Err(error) => say(&format!("{{\"error\":\"{error}\"}}")),
+    }
 }

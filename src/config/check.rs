@@ -196,7 +196,9 @@ impl Checks<'_> {
             ("limits.connections", u64::from(limits.connections)),
             ("limits.connections_per_source", u64::from(limits.connections_per_source)),
             ("limits.contacts", u64::from(limits.contacts)),
+            ("limits.users", u64::from(limits.users)),
             ("overload.transactions", u64::from(self.config.overload.transactions)),
+            ("overload.requests", u64::from(self.config.overload.requests)),
         ];
         for (path, count) in counts {
             if count == 0 {
@@ -267,7 +269,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn is_sip_uri(text: &str) -> bool {
-    text.strip_prefix("sip:").is_some_and(|rest| !rest.is_empty())
+    sip::Uri::parse(text.as_bytes()).is_ok_and(|uri| uri.is_sip())
 }
 
 fn is_base_url(url: &str) -> bool {

@@ -320,29 +320,35 @@ section! {
         /// The body of a message.
         body: Size = Size(8 << 20),
         /// TCP connections at once.
-        connections: u32 = 10_000,
+        connections: u32 = 20_000,
         /// TCP connections from one address.
         connections_per_source: u32 = 1000,
         /// How long the head of a message may take to arrive on a connection.
         head_deadline: Period = Period::seconds(10),
-        /// A connection on which nothing comes is closed.
-        idle: Period = Period::seconds(600),
+        /// A connection on which nothing comes or goes is closed.
+        idle: Period = Period::seconds(900),
         /// Requests a second from one address; 0 is no limit. Not in this version.
         source_rate: u32 = 0,
         /// Requests a second of one user; 0 is no limit. Not in this version.
         user_rate: u32 = 0,
-        /// Bindings of one user.
-        contacts: u32 = 16,
-        /// What one binding may say it can show, as encoded.
-        cpi: Size = Size(16 << 10),
+        /// Users that may have a record; a further one gets 503.
+        users: u32 = 10_000_000,
+        /// Bindings of one user; more are answered 403.
+        contacts: u32 = 32,
+        /// What the bindings of one user may say they can show, together.
+        cpi: Size = Size(64 << 10),
     }
 }
 
 section! {
     /// When there is more than can be done.
     Overload {
-        /// Transactions at once; beyond, requests get 503.
-        transactions: u32 = 100_000,
+        /// SIP transactions at once; beyond, requests get 503.
+        transactions: u32 = 200_000,
+        /// Requests on their road through the proxy at once; beyond, requests get 503.
+        requests: u32 = 10_000,
+        /// Bodies that wait for a thread to adapt them; beyond, they go as links or get refused.
+        bodies: u32 = 256,
         /// Seconds in the Retry-After of that 503.
         retry_after: u32 = 5,
     }

@@ -13,9 +13,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use choices::{ForkMode, Level, Relay, TierReading, UnknownTerminal};
-pub(crate) use keys::{Config, Device};
+pub(crate) use keys::{Config, Device, Limits, Route};
 pub(crate) use reference::page as reference;
-pub(crate) use values::{Listen, Transport};
+pub(crate) use values::Transport;
 
 /// Reads a config and holds it against what this version can do.
 ///

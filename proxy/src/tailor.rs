@@ -1,0 +1,291 @@
+//! One branch's body: planned, its links stored, its pictures transformed in the pool, put together
+//! (CPI.md 3). Never on a thread that signalling runs on, and never longer than the deadline.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use adapter::{Adapted, Budget, Built, Entity, Job, JobError, JobOutcome, Linking, Plan, Refusal, Verdict};
+use cpi::Cpi;
+use sip::{HeaderId, Outgoing};
+use tokio::time::{Instant, timeout_at};
+
+use crate::gate;
+use crate::journey::Journey;
+use crate::links::{Deposit, Links};
+use crate::metrics;
+use crate::refuse::Refused;
+use crate::route::Way;
+use crate::settings::Unknown;
+use crate::target::Target;
+
+/// Bodies up to this many octets are planned where they are: planning reads heads only, and moving it to
+/// another thread would cost more.
+const PLANNED_HERE: usize = 16 * 1024;
+
+/// How often a plan may be made anew because something did not come out as predicted or stored.
+const ROUNDS: usize = 8;
+
+/// What is to be made of a body for one target.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) entity: Arc<Entity>,
+    pub(crate) cpi: Option<Arc<Cpi>>,
+    pub(crate) settings: adapter::Settings,
+    /// Octets of the branch's head without the fields of the entity.
+    pub(crate) head: u64,
+    recipient: String,
+}
+
+impl Order {
+    /// The order for a target, if its body may be adapted. `draft` is the head it leaves with, to which our
+    /// Via adds `via` octets.
+    pub(crate) fn new(
+        journey: &Journey,
+        way: &Way,
+        target: &Target,
+        cpi: Option<Arc<Cpi>>,
+        draft: &Outgoing,
+        via: usize,
+    ) -> Option<Order> {
+        let method = gate::carrier(journey, way, target)?;
+        let policy = &journey.policy.settings;
+        let realms: Vec<&str> = policy.domains.iter().map(String::as_str).collect();
+        let unknown = cpi.as_deref().is_none_or(Cpi::is_unknown);
+        let settings = adapter::Settings {
+            method,
+            links: journey.rooms.links.as_ref().map(|links| links.shape()),
+            linking: match policy.unknown {
+                Unknown::Indirect if unknown => Linking::UnknownTerminal,
+                _ => Linking::AsNeeded,
+            },
+            sealed: adapter::seals_body(journey.request.headers().map(|h| (h.name, h.value)), &realms),
+            ..policy.adapter.clone()
+        };
+        let entity = Arc::new(gate::entity(&journey.request));
+        let fields: u64 = entity.fields.iter().map(adapter::Field::octets).sum();
+        let head = u64::try_from(draft.head_len() + via).unwrap_or(u64::MAX).saturating_sub(fields);
+        let recipient = target.binding.as_ref().map(|binding| binding.aor.to_string()).unwrap_or_default();
+        Some(Order { entity, cpi, settings, head, recipient })
+    }
+
+    /// The same for a terminal of which more is known now.
+    pub(crate) fn relearned(&self, cpi: Arc<Cpi>) -> Order {
+        let linking = match self.settings.linking {
+            Linking::UnknownTerminal => Linking::AsNeeded,
+            other => other,
+        };
+        Order {
+            cpi: Some(cpi),
+            settings: adapter::Settings { linking, ..self.settings.clone() },
+            ..self.clone()
+        }
+    }
+
+    /// The same with links for all that can be linked (CPI.md I2).
+    pub(crate) fn linked(&self) -> Order {
+        let settings = adapter::Settings { linking: Linking::Always, ..self.settings.clone() };
+        Order { settings, ..self.clone() }
+    }
+
+    /// Whether the terminal takes links in place of this body.
+    pub(crate) fn accepts_links(&self) -> bool {
+        let options =
+            cpi::matching::Options { strict_specificity: self.settings.strict_specificity, implied: &[] };
+        let stored = self.settings.links.is_some();
+        let listed = |cpi: &Cpi| {
+            cpi::matching::type_quality(cpi, cpi::matching::EXTERNAL_BODY, &[], options) > 0
+                && cpi.media.is_some()
+        };
+        stored && self.cpi.as_deref().is_some_and(listed)
+    }
+
+    /// The plan, within `message` octets for the whole message if the transport says so.
+    pub(crate) async fn plan(&self, message: Option<u64>) -> Plan {
+        let budget = Budget { message, head: self.head };
+        if self.entity.body.len() <= PLANNED_HERE {
+            return adapter::plan(&self.entity, self.cpi.as_deref(), &self.settings, budget);
+        }
+        let order = self.clone();
+        let plan = move || adapter::plan(&order.entity, order.cpi.as_deref(), &order.settings, budget);
+        match tokio::task::spawn_blocking(plan.clone()).await {
+            Ok(plan) => plan,
+            // Only a plan that panicked comes here, and would again: the body passes as an opaque one.
+            Err(_) => adapter::plan(&Entity::default(), None, &self.settings, budget),
+        }
+    }
+
+    /// Carries a plan out. `None`: the identical body.
+    ///
+    /// # Errors
+    /// [`Refused::Unacceptable`] when nothing that the terminal could take can be made.
+    pub(crate) async fn carry_out(
+        &self,
+        journey: &Journey,
+        plan: Plan,
+        message: Option<u64>,
+    ) -> Result<Option<Box<Adapted>>, Refused> {
+        let started = Instant::now();
+        let deadline = started + journey.policy.settings.adapt_deadline;
+        let result = self.rounds(journey, plan, message, deadline).await;
+        match &result {
+            Ok(None) => metrics::plan("unchanged"),
+            Ok(Some(adapted)) => {
+                metrics::plan("adapted");
+                metrics::adapted(started.elapsed());
+                journey.note(|| describe(&adapted.report));
+            }
+            Err(refused) => {
+                metrics::plan("refused");
+                journey.note(|| refused.to_string());
+            }
+        }
+        result
+    }
+
+    async fn rounds(
+        &self,
+        journey: &Journey,
+        mut plan: Plan,
+        message: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Option<Box<Adapted>>, Refused> {
+        for _ in 0..ROUNDS {
+            match plan.verdict() {
+                Verdict::Unchanged => return Ok(None),
+                Verdict::Refuse(refusal) => return Err(unacceptable(refusal)),
+                Verdict::Adapt => {}
+            }
+            let outcomes = run(journey, plan.jobs(), deadline).await;
+            if outcomes.iter().any(|outcome| matches!(outcome.result, Err(JobError::Stopped))) {
+                plan = plan.fallback(outcomes);
+                continue;
+            }
+            let Some(links) = self.store(journey, &plan).await else {
+                // Nothing can be stored now: what would have been linked must fit or be refused.
+                let settings =
+                    adapter::Settings { links: None, linking: Linking::AsNeeded, ..self.settings.clone() };
+                plan = Order { settings, ..self.clone() }.plan(message).await;
+                continue;
+            };
+            match plan.build(outcomes, links) {
+                Ok(Built::Done(adapted)) => return Ok(Some(adapted)),
+                Ok(Built::Again(next)) => plan = *next,
+                Err(refusal) => return Err(unacceptable(*refusal)),
+            }
+        }
+        tracing::error!("a plan came to no end and its message is refused");
+        Err(Refused::Unacceptable {
+            status: 415,
+            reason: "the body can't be adapted".into(),
+            headers: Vec::new(),
+        })
+    }
+
+    /// Stores what the plan links; `None` if the store did not take all of it.
+    async fn store(&self, journey: &Journey, plan: &Plan) -> Option<Vec<adapter::Link>> {
+        let requests = plan.links();
+        if requests.is_empty() {
+            return Some(Vec::new());
+        }
+        let store: &dyn Links = &**journey.rooms.links.as_ref()?;
+        let sender = journey.request.from().uri().map(|uri| uri.aor()).unwrap_or_default();
+        let mut links = Vec::with_capacity(requests.len());
+        for request in requests {
+            let deposit = Deposit {
+                request,
+                recipient: self.recipient.clone(),
+                sender: sender.clone(),
+                until: expiry(journey),
+            };
+            match store.store(deposit).await {
+                Ok(link) => links.push(link),
+                Err(error) => {
+                    tracing::warn!(%error, "content is not stored");
+                    return None;
+                }
+            }
+            metrics::link();
+        }
+        Some(links)
+    }
+}
+
+/// Runs jobs in the pool, each until the deadline at most.
+async fn run(journey: &Journey, jobs: Vec<Job>, deadline: Instant) -> Vec<JobOutcome> {
+    let until = deadline.into_std();
+    let mut running = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let id = job.id;
+        let work = move || job.run(&|| std::time::Instant::now() >= until);
+        running.push((id, journey.rooms.pool.submit(work)));
+    }
+    let mut outcomes = Vec::with_capacity(running.len());
+    for (id, submitted) in running {
+        let stopped = JobOutcome { id, result: Err(JobError::Stopped) };
+        let outcome = match submitted {
+            Err(full) => {
+                tracing::debug!(%full);
+                metrics::fallback("busy");
+                stopped
+            }
+            Ok(receiver) => match timeout_at(deadline, receiver).await {
+                Ok(Ok(outcome)) => outcome,
+                // The work panicked: as if its content could not be read.
+                Ok(Err(_)) => JobOutcome { id, result: Err(JobError::Converter("it failed".to_owned())) },
+                Err(_) => {
+                    metrics::fallback("deadline");
+                    stopped
+                }
+            },
+        };
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// Puts an adapted body and its fields into a request.
+pub(crate) fn apply(outgoing: &mut Outgoing, adapted: &Adapted) {
+    for name in &adapted.remove {
+        outgoing.remove(&**name);
+    }
+    for field in &adapted.set {
+        outgoing.set(&field.name[..], &field.value);
+    }
+    for field in &adapted.append {
+        outgoing.append(&field.name[..], &field.value);
+    }
+    outgoing.set_body(adapted.body.clone());
+}
+
+fn unacceptable(refusal: Refusal) -> Refused {
+    let accept = refusal.accept.map(|value| ("Accept".into(), value));
+    let coding = refusal.accept_encoding.map(|value| ("Accept-Encoding".into(), value));
+    Refused::Unacceptable {
+        status: refusal.status,
+        reason: refusal.warning.into(),
+        headers: accept.into_iter().chain(coding).collect(),
+    }
+}
+
+/// Until when the message itself is good (CPI.md C4: a link lives at least as long).
+fn expiry(journey: &Journey) -> Option<SystemTime> {
+    let seconds = journey.request.header(HeaderId::Expires).and_then(grammar::decimal)?;
+    journey.arrived.checked_add(Duration::from_secs(seconds))
+}
+
+/// What was done, for the log: types, octets and operations, nothing a person wrote.
+fn describe(report: &adapter::Report) -> String {
+    let changed = report.parts.iter().filter(|part| !part.ops.is_empty()).map(|part| {
+        let pixels = |size: Option<[u32; 2]>| size.map(|[w, h]| format!(" {w}x{h}")).unwrap_or_default();
+        format!(
+            "{} {}{} -> {}{} {}",
+            part.ops.join("+"),
+            part.type_before,
+            pixels(part.pixels_before),
+            part.octets_after,
+            pixels(part.pixels_after),
+            part.type_after,
+        )
+    });
+    changed.collect::<Vec<_>>().join(", ")
+}

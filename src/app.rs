@@ -1,0 +1,280 @@
+//! Builds the server out of a config and its rooms, runs it, and lets it end in order.
+//!
+//! What must be there before the first message is built first: store, registrar, content, sockets. Then the
+//! tasks start, and only then is the server ready.
+
+mod links;
+pub(crate) mod log;
+mod measure;
+pub(crate) mod settings;
+pub(crate) mod signals;
+mod web;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use proxy::{Pool, Proxy, RouteKey};
+use registrar::Registrar;
+use store::Store;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transport::{Endpoint, Protocol};
+
+use crate::admin::{self, Admin, Health};
+use crate::config::{self, Config};
+use web::Web;
+pub(crate) use web::problem;
+
+/// How often what has expired is cleared away.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long HTTP requests in progress may take once the server ends.
+const WEB_DRAIN: Duration = Duration::from_secs(3);
+
+/// A server that takes traffic.
+pub(crate) struct Running {
+    config: Config,
+    endpoint: Endpoint,
+    proxy: Arc<Proxy>,
+    registrar: Arc<Registrar>,
+    health: Health,
+    http: SocketAddr,
+    admin: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The runtime of the whole program: one signalling thread per core.
+pub(crate) fn runtime() -> Result<Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)
+}
+
+/// Opens and starts everything. When this returns, all sockets are bound and served.
+pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
+    let metrics = measure::recorder();
+    let store = open_store(&config)?;
+    let registrar = Arc::new(Registrar::open(&store, settings::registrar(&config)));
+    let key = route_key(&store).await?;
+    let pool =
+        Pool::new(settings::workers(&config), settings::bodies(&config)).map_err(StartError::Threads)?;
+    let pool = Arc::new(pool);
+    let public = bind("http.listen", config.http.listen).await?;
+    let operators = bind("admin.listen", config.admin.listen).await?;
+    let content = links::open(&config, public.address(), Arc::clone(&pool)).await?;
+    let bound = Endpoint::bind(settings::transport(&config)).await?;
+    let proxy = Arc::new(Proxy::new(
+        settings::proxy(&config),
+        settings::profiles(&config),
+        key,
+        bound.endpoint(),
+        Arc::clone(&registrar),
+        content.links(),
+        pool,
+    ));
+    let handler: Arc<Proxy> = Arc::clone(&proxy);
+    let endpoint = bound.serve(handler);
+
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let health = Health::new(store);
+    let (http, admin) = (public.address(), operators.address());
+    public.serve(content.router().merge(admin::health(health.clone())), stop.clone(), &tasks);
+    let mut running = Running { config, endpoint, proxy, registrar, health, http, admin, stop, tasks };
+    let page = Admin {
+        metrics,
+        health: running.health.clone(),
+        token: token(&running.config)?,
+        facts: Arc::new(running.facts()),
+    };
+    operators.serve(admin::router(page), running.stop.clone(), &running.tasks);
+    running.sweep(content);
+    Ok(running)
+}
+
+impl Running {
+    /// Where SIP is taken over TCP, if anywhere.
+    pub(crate) fn sip_tcp(&self) -> Option<SocketAddr> {
+        let mut sockets = self.endpoint.local_addrs().into_iter();
+        sockets.find(|(protocol, _)| *protocol == Protocol::Tcp).map(|(_, address)| address)
+    }
+
+    /// What an operator reads at start: one socket a line, the page to open, what to try.
+    pub(crate) fn greeting(&self) -> Vec<String> {
+        let domains: Vec<&str> = self.config.domain.iter().map(|domain| domain.name.as_str()).collect();
+        let mut lines = vec![format!("bespoke {} for {}", env!("CARGO_PKG_VERSION"), domains.join(", "))];
+        for (protocol, address) in self.endpoint.local_addrs() {
+            lines.push(format!("listening on {}:{address}", protocol.name()));
+        }
+        lines.push(format!("listening on http://{} (links)", self.http));
+        lines.push(format!("listening on http://{} (operators)", self.admin));
+        lines.push(format!("state in {}", self.config.data_dir.display()));
+        lines.push(format!("open http://{}/ in a browser", self.admin));
+        lines
+            .push("try `bespoke demo`, which sends a photo to two phones and shows what each got".to_owned());
+        lines
+    }
+
+    /// Takes over what can change while the server runs, and says what can't.
+    pub(crate) fn reload(&mut self, new: Config, log: &log::LogControl) {
+        let changed = config::differences(&self.config, &new);
+        if changed.is_empty() {
+            tracing::info!("config read again, nothing changed");
+            return;
+        }
+        log.set(new.log.level);
+        self.registrar.reconfigure(settings::registrar(&new));
+        self.proxy.reconfigure(settings::proxy(&new), settings::profiles(&new));
+        let (later, now): (Vec<String>, Vec<String>) =
+            changed.into_iter().partition(|key| settings::needs_restart(key));
+        tracing::info!(keys = %now.join(" "), "config read again, in force from now on");
+        if !later.is_empty() {
+            tracing::warn!(keys = %later.join(" "), "these keys are in force after a restart only");
+        }
+        self.config = new;
+    }
+
+    /// Ends in order: no new traffic, what was begun is finished, then the store is closed.
+    pub(crate) async fn drain(self, patience: Duration) {
+        self.health.drain();
+        let left = self.endpoint.drain(patience).await;
+        self.stop.cancel();
+        self.tasks.close();
+        let web = tokio::time::timeout(WEB_DRAIN, self.tasks.wait()).await;
+        if left > 0 || web.is_err() {
+            tracing::warn!(requests = left, "ended with requests that got no answer");
+        }
+    }
+
+    /// What the operators' page shows.
+    fn facts(&self) -> Vec<(String, String)> {
+        let config = &self.config;
+        let domains: Vec<&str> = config.domain.iter().map(|domain| domain.name.as_str()).collect();
+        let sockets: Vec<String> = self
+            .endpoint
+            .local_addrs()
+            .into_iter()
+            .map(|(protocol, address)| format!("{}:{address}", protocol.name()))
+            .collect();
+        let adaptation = if config.adapt.enabled { "on" } else { "off: a plain proxy" };
+        [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("domains", domains.join(", ")),
+            ("SIP", sockets.join(", ")),
+            ("links", settings::public_url(config, self.http)),
+            ("adaptation", adaptation.to_owned()),
+            ("state", config.data_dir.display().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// Clears away what has expired, now and then, until the server ends.
+    fn sweep(&mut self, content: links::Content) {
+        let (registrar, stop) = (Arc::clone(&self.registrar), self.stop.clone());
+        self.tasks.spawn(async move {
+            let mut due = tokio::time::interval(SWEEP_EVERY);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = due.tick() => {}
+                }
+                let swept = registrar.sweep(SystemTime::now()).await;
+                let files = content.sweep().await;
+                measure::state(registrar.len(), registrar.distinct_cpis());
+                if swept != registrar::Swept::default() || files > 0 {
+                    tracing::debug!(?swept, files, "cleared away what had expired");
+                }
+            }
+        });
+    }
+}
+
+fn open_store(config: &Config) -> Result<Store, StartError> {
+    let make =
+        |path: PathBuf| std::fs::create_dir_all(&path).map_err(|source| StartError::DataDir { path, source });
+    make(config.data_dir.clone())?;
+    Ok(Store::open(settings::store_folder(config), store::Options::default())?)
+}
+
+/// The key of Record-Route marks: the same over restarts, so that dialogs go on.
+async fn route_key(store: &Store) -> Result<RouteKey, StartError> {
+    const NAME: &[u8] = b"route-key";
+    let space = store.space("server");
+    if let Some(kept) = space.get(NAME).and_then(|record| <[u8; 32]>::try_from(&*record.value).ok()) {
+        return Ok(RouteKey::new(kept));
+    }
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(StartError::Random)?;
+    let expected = space.get(NAME).map(|record| record.version);
+    space.swap(NAME, expected, Some(Bytes::copy_from_slice(&fresh))).await?;
+    Ok(RouteKey::new(fresh))
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<Web, StartError> {
+    Web::bind(address).await.map_err(|source| StartError::Web { key, address, source })
+}
+
+/// The first line of `admin.token_file`.
+fn token(config: &Config) -> Result<Option<Arc<str>>, StartError> {
+    let Some(path) = &config.admin.token_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| StartError::Token { path: path.clone(), what: error.to_string() })?;
+    match text.lines().next().map(str::trim).filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Some(token.into())),
+        None => Err(StartError::Token { path: path.clone(), what: "its first line is empty".to_owned() }),
+    }
+}
+
+/// Why the server did not start; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The runtime did not start.
+    #[error("the runtime did not start: {0}")]
+    Runtime(std::io::Error),
+    /// Signals can't be taken.
+    #[error("signals can't be listened to: {0}")]
+    Signals(std::io::Error),
+    /// No threads for adaptation.
+    #[error("no threads to adapt bodies with: {0}; lower adapt.workers or raise the limit on processes")]
+    Threads(std::io::Error),
+    /// `data_dir` can't be made.
+    #[error("data_dir {}: {source}; make it, or choose another with --set data_dir=PATH", path.display())]
+    DataDir {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The store does not write.
+    #[error("the store takes no writes: {0}; is there room on the disk of data_dir?")]
+    Write(#[from] store::SwapError),
+    /// No randomness.
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+    /// A SIP socket did not open.
+    #[error("sip.listen {0}; is another server running, or is the port below 1024?")]
+    Sip(#[from] transport::BindError),
+    /// An HTTP socket did not open.
+    #[error("{key} {address}: {source}; is another server running, or is the port below 1024?")]
+    Web {
+        /// Which key.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The token of the operators can't be read.
+    #[error("admin.token_file {}: {what}", path.display())]
+    Token {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+}

@@ -1,0 +1,214 @@
+//! From the config to the settings of each room: the only place that knows both their words.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use cpi::profile::Profiles;
+
+use crate::config::{self, Config, Device};
+
+/// What the planner is told, whatever carries the body.
+pub(crate) fn adapter(config: &Config) -> adapter::Settings {
+    let mut settings = adapter::Settings::new(host(config));
+    settings.strict_specificity = config.cpi.strict_specificity;
+    settings.tiers = match config.cpi.tiers {
+        config::TierReading::Honour => adapter::Tiers::Honour,
+        config::TierReading::Minimal => adapter::Tiers::Minimal,
+    };
+    settings
+}
+
+/// The name in Warning, Content-Adapted and Content-IDs.
+pub(super) fn host(config: &Config) -> String {
+    let first = || config.domain.first().map_or("localhost", |domain| &domain.name).to_owned();
+    config.sip.host.clone().unwrap_or_else(first)
+}
+
+pub(super) fn transport(config: &Config) -> transport::Config {
+    let limits = &config.limits;
+    let listen = config.sip.listen.iter().filter_map(|entry| {
+        let protocol = match entry.transport {
+            config::Transport::Udp => transport::Protocol::Udp,
+            config::Transport::Tcp => transport::Protocol::Tcp,
+            // Refused by config::check.
+            config::Transport::Tls | config::Transport::Ws | config::Transport::Wss => return None,
+        };
+        Some(transport::Listen { protocol, addr: entry.address })
+    });
+    transport::Config {
+        listen: listen.collect(),
+        sent_by: config.sip.host.clone(),
+        messages: messages(limits),
+        transactions: count(config.overload.transactions),
+        retry_after: config.overload.retry_after,
+        connections: count(limits.connections),
+        connections_per_source: count(limits.connections_per_source),
+        idle: limits.idle.0,
+        head_deadline: limits.head_deadline.0,
+        ..transport::Config::default()
+    }
+}
+
+fn messages(limits: &config::Limits) -> sip::Limits {
+    let (head, body) = (limits.head.octets(), limits.body.octets());
+    sip::Limits {
+        head,
+        lines: count(limits.lines),
+        line_octets: limits.line.octets(),
+        vias: count(limits.vias),
+        params: count(limits.params),
+        body,
+        // One whole message, and the beginning of the next while it is dealt with.
+        buffered: head.saturating_mul(2).saturating_add(body),
+    }
+}
+
+pub(super) fn registrar(config: &Config) -> registrar::Options {
+    registrar::Options {
+        domains: domains(config),
+        listed: config.user.iter().filter_map(|user| aor(&user.aor)).collect(),
+        remember: config.registrar.remember.0,
+        min_expires: config.registrar.min_expires,
+        default_expires: config.registrar.default_expires,
+        from_register_accept: config.cpi.from_register_accept,
+        extensions: config.cpi.extensions.iter().collect(),
+        users: count(config.limits.users),
+        contacts: count(config.limits.contacts),
+        cpi_octets: config.limits.cpi.octets(),
+        ..registrar::Options::default()
+    }
+}
+
+pub(super) fn profiles(config: &Config) -> Profiles {
+    let extensions = config.cpi.extensions.iter().collect();
+    config.device.iter().map(|device| (device.user_agent.clone(), profile(device, &extensions))).collect()
+}
+
+fn profile(device: &Device, extensions: &cpi::Extensions) -> cpi::Cpi {
+    let max_size = device.max_size.map(|size| size.0.to_string());
+    let headers = [
+        ("Accept", &device.accept),
+        ("Accept-Encoding", &device.accept_encoding),
+        ("Accept-Charset", &device.accept_charset),
+        ("Max-Size", &max_size),
+    ];
+    let fields =
+        headers.iter().filter_map(|(name, value)| Some((name.as_bytes(), value.as_ref()?.as_bytes())));
+    cpi::decode::from_headers(fields, extensions).0
+}
+
+/// `sockets` are those that are bound, which may be named in Route and in a Request-URI.
+pub(super) fn proxy(config: &Config) -> proxy::Settings {
+    let host = host(config);
+    let first = config.domain.first().map_or("localhost", |domain| &domain.name);
+    let aliases = config.sip.host.iter().cloned().collect();
+    proxy::Settings {
+        domains: domains(config),
+        aliases,
+        relay: match config.proxy.relay {
+            config::Relay::Authenticated => proxy::relay::Relay::Authenticated,
+            config::Relay::Trusted => proxy::relay::Relay::Trusted,
+            config::Relay::None => proxy::relay::Relay::None,
+        },
+        peers: config.peer.iter().filter_map(|peer| peer.address?.to_string().parse().ok()).collect(),
+        routes: config.route.iter().map(next_hop).collect(),
+        adapt: switches(config),
+        unknown: match config.cpi.unknown {
+            config::UnknownTerminal::Passthrough => proxy::settings::Unknown::Passthrough,
+            config::UnknownTerminal::Options => proxy::settings::Unknown::Options,
+            config::UnknownTerminal::Indirect => proxy::settings::Unknown::Indirect,
+        },
+        fork: match config.fork.mode {
+            config::ForkMode::Indirect => proxy::settings::ForkMode::Indirect,
+            config::ForkMode::PerBranch => proxy::settings::ForkMode::PerBranch,
+        },
+        adapter: adapter(config),
+        adapt_deadline: config.adapt.deadline.0,
+        in_progress: count(config.overload.requests),
+        open_logs: !config.log.redact,
+        ..proxy::Settings::new(first, &host)
+    }
+}
+
+fn next_hop(route: &config::Route) -> proxy::settings::NextHop {
+    proxy::settings::NextHop { domain: route.domain.to_ascii_lowercase(), next_hop: route.next_hop.clone() }
+}
+
+fn switches(config: &Config) -> proxy::settings::Switches {
+    let domains = config.domain.iter().filter_map(|domain| Some((domain.name.clone(), domain.adapt?)));
+    let users = config
+        .user
+        .iter()
+        .filter_map(|user| Some((aor(&user.aor)?.strip_prefix("sip:")?.to_owned(), user.adapt?)));
+    let users: HashMap<String, bool> = users.collect();
+    proxy::settings::Switches { enabled: config.adapt.enabled, domains: domains.collect(), users }
+}
+
+/// The address of record in its canonical form.
+fn aor(text: &str) -> Option<String> {
+    sip::Uri::parse(text.as_bytes()).ok().map(|uri| uri.aor())
+}
+
+fn domains(config: &Config) -> Vec<String> {
+    config.domain.iter().map(|domain| domain.name.clone()).collect()
+}
+
+/// How links begin; `http` is where the listener is bound.
+pub(super) fn public_url(config: &Config, http: SocketAddr) -> String {
+    let url = config.http.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
+    url.trim_end_matches('/').to_owned()
+}
+
+pub(super) fn store_folder(config: &Config) -> PathBuf {
+    config.data_dir.join("store")
+}
+
+pub(super) fn content_folder(config: &Config) -> PathBuf {
+    config.data_dir.join("content")
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Threads that adapt.
+pub(super) fn workers(config: &Config) -> usize {
+    count(config.adapt.workers)
+}
+
+/// Bodies that may wait for one of them.
+pub(super) fn bodies(config: &Config) -> usize {
+    count(config.overload.bodies)
+}
+
+/// Whether a key is in force only after a restart: what is bound, opened or sized at start.
+pub(super) fn needs_restart(key: &str) -> bool {
+    const AT_START: [&str; 10] = [
+        "data_dir",
+        "sip.",
+        "http.",
+        "admin.",
+        "store.",
+        "content.",
+        "limits.",
+        "overload.",
+        "adapt.workers",
+        "tls.",
+    ];
+    const AT_ONCE: [&str; 3] = ["limits.contacts", "limits.cpi", "limits.users"];
+    AT_START.iter().any(|start| key.starts_with(start)) && !AT_ONCE.contains(&key)
+}
+
+/// The planner's settings with links as the server makes them, for the commands that have no server.
+pub(crate) fn adapter_with_links(config: &Config) -> adapter::Settings {
+    let mut settings = adapter(config);
+    if config.content.store == "disk" {
+        let url_octets = public_url(config, config.http.listen).len() + LINK_PATH;
+        settings.links = Some(adapter::LinkShape { url_octets, adaptive: true });
+    }
+    settings
+}
+
+/// `/c/` and 128 bits in base64url.
+const LINK_PATH: usize = 3 + 22;

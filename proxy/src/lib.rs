@@ -1,11 +1,41 @@
 //! The road of a request: route, fork, adapt, forward, answer. Wires the rooms together.
+//!
+//! [`Proxy`] is a [`transport::Handler`]: give it to the sockets and it does the rest. `road` lists the
+//! stages; each stands in a file of its name. RFC 3261 §16 with RFC 4320, 5393 and 6026; CPI.md 3 for what
+//! is done to bodies.
 
+mod admit;
+mod branch;
 pub mod breadth;
+mod capability;
 mod context;
+mod fork;
+mod forward;
+mod gate;
+mod hop;
 mod inside;
+mod journey;
+pub mod links;
 mod local;
+mod loops;
 pub mod metrics;
+mod ours;
 pub mod pool;
+mod record;
 pub mod redact;
 mod refuse;
 pub mod relay;
+mod road;
+mod rooms;
+mod route;
+pub mod settings;
+mod tailor;
+mod target;
+#[cfg(test)]
+mod testing;
+mod upstream;
+
+pub use pool::Pool;
+pub use record::RouteKey;
+pub use road::Proxy;
+pub use settings::Settings;

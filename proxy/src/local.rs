@@ -1,4 +1,88 @@
-//! Requests this server itself answers.
-/// Methods taken.
+//! Requests this server itself answers: OPTIONS to it, REGISTER for its domains.
+
+use std::borrow::Cow;
+
+use registrar::Source;
+use sip::{HeaderId, Method, Request};
+
+use crate::journey::Journey;
+use crate::ours::Place;
+use crate::refuse::Reply;
+use crate::route::Way;
+
+/// The methods this server takes, for its users or for itself.
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, REGISTER, SUBSCRIBE, NOTIFY, PUBLISH";
+
+/// What this server reads itself: the body of no request.
+const ACCEPT: &str = "application/sdp";
+
+/// The extensions of REGISTER (RFC 3327, RFC 3840, RFC 5626) the registrar knows.
+const SUPPORTED: &str = "path, pref, outbound";
+
+/// Whether this server is the recipient of the request, as far as its Request-URI tells before routing.
+pub(crate) fn is_recipient(request: &Request, place: Place) -> bool {
+    match request.method() {
+        Method::Register => place != Place::Foreign,
+        // With Max-Forwards 0 it may answer in place of whom it was meant for (RFC 3261 §11).
+        Method::Options => {
+            let at_us = place != Place::Foreign && request.uri().user().is_none();
+            at_us || request.max_forwards() == Some(0)
+        }
+        _ => false,
+    }
+}
+
+/// The answer, if it is this server's to give.
+pub(crate) async fn answer(journey: &Journey, way: &Way) -> Option<Reply> {
+    if !is_recipient(&journey.request, journey.place(&way.uri)) {
+        return None;
+    }
+    match journey.request.method() {
+        Method::Register => Some(register(journey).await),
+        _ => Some(options()),
+    }
+}
+
+fn options() -> Reply {
+    Reply::new(200, "OK")
+        .with("Allow", ALLOW)
+        .with("Accept", ACCEPT)
+        .with("Accept-Encoding", "identity")
+        .with("Accept-Language", "en")
+        .with("Supported", SUPPORTED)
+}
+
+async fn register(journey: &Journey) -> Reply {
+    let flow = journey.flow;
+    let source = Source {
+        transport: flow.protocol.via().to_owned(),
+        local: flow.local,
+        remote: flow.remote,
+        flow: Some(flow.id),
+    };
+    let outcome = journey.rooms.registrar.register(&journey.request, source, journey.arrived).await;
+    let contacts = outcome.values(HeaderId::Contact).count();
+    journey.note(|| format!("{contacts} contacts"));
+    let mut reply = Reply::new(outcome.status, outcome.reason);
+    for (id, value) in &outcome.headers {
+        reply.headers.push((Cow::Borrowed(id.name()), value.to_vec()));
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::request;
+
+    #[test]
+    fn options_without_a_user_or_without_hops_left_are_ours() {
+        let at_us = request("OPTIONS sip:example.com SIP/2.0\r\n", b"");
+        assert!(is_recipient(&at_us, Place::Domain) && !is_recipient(&at_us, Place::Foreign));
+        let at_john = request("OPTIONS sip:john@example.com SIP/2.0\r\nMax-Forwards: 70\r\n", b"");
+        assert!(!is_recipient(&at_john, Place::Domain));
+        let no_hops = request("OPTIONS sip:john@example.com SIP/2.0\r\nMax-Forwards: 0\r\n", b"");
+        assert!(is_recipient(&no_hops, Place::Domain));
+    }
+}

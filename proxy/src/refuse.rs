@@ -32,16 +32,10 @@ pub(crate) enum Refused {
     /// A user without a usable contact.
     #[error("no contact is registered")]
     Unavailable,
-    /// A dialog or transaction this server knows nothing of.
-    #[error("no such transaction")]
-    NoTransaction,
     /// Expires has passed (RFC 3428 §8); CPI.md leaves the policy to us: it is not delivered, and the
     /// sender is told, since a 202 would promise otherwise.
     #[error("message expired")]
     Expired,
-    /// A method this server itself is no recipient of.
-    #[error("method not allowed")]
-    NotAllowed,
     /// The body does not fit the terminal and can't be made to (CPI.md 3.8).
     #[error("{reason}")]
     Unacceptable {
@@ -77,7 +71,7 @@ pub(crate) struct Reply {
     /// The reason phrase, written for people.
     pub(crate) reason: Cow<'static, str>,
     /// Fields beyond the copies every response has.
-    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
+    pub(crate) headers: Vec<(Cow<'static, str>, Vec<u8>)>,
 }
 
 impl Reply {
@@ -87,7 +81,7 @@ impl Reply {
     }
 
     /// With one more field.
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Vec<u8>>) -> Reply {
         self.headers.push((Cow::Borrowed(name), value.into()));
         self
     }
@@ -107,10 +101,8 @@ impl Refused {
             Refused::Forbidden(why) => Reply::new(403, "Forbidden").with("Warning", warning(host, why)),
             Refused::UnknownUser => Reply::new(404, "Not Found"),
             Refused::Unavailable => Reply::new(480, "Temporarily Unavailable"),
-            Refused::NoTransaction => Reply::new(481, "Call/Transaction Does Not Exist"),
             Refused::Expired => Reply::new(480, "Message Expired")
                 .with("Warning", warning(host, "The message's Expires has passed; not delivered")),
-            Refused::NotAllowed => Reply::new(405, "Method Not Allowed").with("Allow", crate::local::ALLOW),
             Refused::Unacceptable { status, reason, headers } => Reply {
                 status: *status,
                 reason: Cow::Borrowed(match status {
@@ -118,7 +110,7 @@ impl Refused {
                     513 => "Message Too Large",
                     _ => "Unsupported Media Type",
                 }),
-                headers: headers.clone(),
+                headers: headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
             }
             .with("Warning", warning(host, reason)),
             Refused::Unreachable => Reply::new(503, "Service Unavailable"),
@@ -156,20 +148,20 @@ mod tests {
         };
         let reply = refused.reply("proxy.example.com");
         assert_eq!((reply.status, &*reply.reason), (415, "Unsupported Media Type"));
-        assert!(reply.headers.contains(&("Accept".into(), "text/plain".into())));
-        let warning = r#"399 proxy.example.com "image/bmp \"x\" is not accepted""#;
-        assert!(reply.headers.contains(&("Warning".into(), warning.into())));
+        assert!(reply.headers.contains(&("Accept".into(), b"text/plain".to_vec())));
+        let warning = br#"399 proxy.example.com "image/bmp \"x\" is not accepted""#;
+        assert!(reply.headers.contains(&("Warning".into(), warning.to_vec())));
     }
 
     #[test]
     fn a_bad_extension_names_what_is_not_supported() {
         let reply = Refused::BadExtension { unsupported: "foo, bar".into() }.reply("h");
-        assert_eq!((reply.status, reply.headers), (420, vec![("Unsupported".into(), "foo, bar".into())]));
+        assert_eq!((reply.status, reply.headers), (420, vec![("Unsupported".into(), b"foo, bar".to_vec())]));
     }
 
     #[test]
     fn a_busy_server_says_when_to_come_back() {
         let reply = Refused::Busy.reply("h");
-        assert_eq!((reply.status, reply.headers), (503, vec![("Retry-After".into(), "5".into())]));
+        assert_eq!((reply.status, reply.headers), (503, vec![("Retry-After".into(), b"5".to_vec())]));
     }
 }

@@ -1,0 +1,95 @@
+//! Request validation (RFC 3261 §16.3): what a request must pass before anyone thinks about where it goes.
+//!
+//! Syntax was judged by `sip`. Credentials (step 6) come with digest authentication.
+
+use std::time::{Duration, SystemTime};
+
+use sip::{HeaderId, Host, Method, Request, Via};
+
+use crate::journey::Journey;
+use crate::loops;
+use crate::ours::Place;
+use crate::refuse::Refused;
+
+/// What admission found out, for the stages that follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// The second part of our branches (RFC 5393 §4.2.1).
+    pub(crate) second_part: String,
+}
+
+/// Checks a request, in the order of §16.3. `recipient` says that this server itself will answer it, so
+/// that it need not be forwarded.
+///
+/// # Errors
+/// The first check that fails.
+pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refused> {
+    let request = &journey.request;
+    if !matches!(request.uri().scheme(), sip::Scheme::Sip) {
+        // Without TLS a sips URI can't be kept to (RFC 5630 §3.2); a tel URI has no route here.
+        return Err(Refused::Scheme);
+    }
+    if !recipient && request.max_forwards() == Some(0) {
+        return Err(Refused::TooManyHops);
+    }
+    let second_part =
+        loops::second_part(request.uri_octets(), request.values(HeaderId::Route), request.call_id());
+    let ours = |via: &Via<'_>| is_ours(journey, via.host(), via.port());
+    let branches: Vec<Via<'_>> = request.vias().filter(ours).collect();
+    if loops::has_looped(branches.iter().filter_map(Via::branch), &second_part) {
+        return Err(Refused::Looped);
+    }
+    let extensions = if recipient { HeaderId::Require } else { HeaderId::ProxyRequire };
+    let unsupported = unsupported(request, extensions);
+    let judged_later = recipient && request.method() == Method::Register;
+    if !judged_later && !unsupported.is_empty() {
+        return Err(Refused::BadExtension { unsupported });
+    }
+    if request.method() == Method::Message && has_expired(request, journey.arrived) {
+        return Err(Refused::Expired);
+    }
+    Ok(Admitted { second_part })
+}
+
+fn is_ours(journey: &Journey, host: Host<'_>, port: Option<u16>) -> bool {
+    journey.policy.ours.place_of(host, port, journey.flow.local.ip()) != Place::Foreign
+        || host.is(&journey.policy.settings.host)
+}
+
+/// The option tags of Require or Proxy-Require. This proxy needs none of them, so none is understood; the
+/// registrar judges those of a REGISTER itself.
+fn unsupported(request: &Request, id: HeaderId) -> String {
+    let tags: Vec<_> = request.values(id).map(String::from_utf8_lossy).collect();
+    tags.join(", ")
+}
+
+/// Whether Expires has passed, counted from Date, or from now without one (RFC 3428 §4). `Expires: 0`
+/// without a Date is still delivered: it asks for nothing but no storing.
+fn has_expired(request: &Request, now: SystemTime) -> bool {
+    let Some(seconds) = request.header(HeaderId::Expires).and_then(grammar::decimal) else { return false };
+    let date = request.header(HeaderId::Date).and_then(|date| std::str::from_utf8(date).ok());
+    let Some(sent) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else { return false };
+    sent.checked_add(Duration::from_secs(seconds)).is_some_and(|end| end < now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::request;
+
+    fn expired(fields: &str) -> bool {
+        let text = format!("MESSAGE sip:a@b SIP/2.0\r\n{fields}");
+        has_expired(&request(&text, b"x"), SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+    }
+
+    #[test]
+    fn a_message_expires_when_date_and_expires_together_have_passed() {
+        // 1,000,000,000 s is Sun, 09 Sep 2001 01:46:40 GMT.
+        assert!(expired("Date: Sun, 09 Sep 2001 01:45:39 GMT\r\nExpires: 60\r\n"));
+        assert!(!expired("Date: Sun, 09 Sep 2001 01:45:40 GMT\r\nExpires: 60\r\n"));
+        assert!(!expired("Expires: 0\r\n"));
+        assert!(!expired("Date: Sun, 09 Sep 2001 00:00:00 GMT\r\n"));
+        assert!(!expired("Date: yesterday\r\nExpires: 60\r\n"));
+        assert!(!expired("Date: Sun, 09 Sep 2001 00:00:00 GMT\r\nExpires: 99999999999999999999\r\n"));
+    }
+}

@@ -1,0 +1,232 @@
+//! One branch: its body, its way out, and what came back (RFC 3261 §16.6 steps 7 to 11, §16.8, §16.9).
+
+use std::sync::Arc;
+
+use adapter::Plan;
+use sip::{Method, Outgoing, Response};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use transport::{ClientEvent, ClientTransaction, TransportError};
+
+use crate::capability;
+use crate::context::Ending;
+use crate::hop::{self, Hop};
+use crate::journey::Journey;
+use crate::metrics;
+use crate::refuse::Refused;
+use crate::route::Way;
+use crate::tailor::{self, Order};
+use crate::target::Target;
+use crate::upstream::Answer;
+
+/// The longest datagram there is (RFC 768, IPv4 without options).
+const LONGEST_DATAGRAM: usize = 65_507;
+
+/// What a branch tells the response context.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A provisional response other than 100.
+    Provisional(Response),
+    /// It has ended; an INVITE may end several times with a 2xx.
+    Ended(Ending<Answer>),
+}
+
+/// A branch that is ready to go.
+pub(crate) struct Branch {
+    pub(crate) journey: Arc<Journey>,
+    pub(crate) way: Arc<Way>,
+    pub(crate) target: Target,
+    /// The request with its new head and the body as received.
+    pub(crate) draft: Outgoing,
+    /// Octets we added to the head, our Via included.
+    pub(crate) added: usize,
+    /// Octets of our Via.
+    pub(crate) via: usize,
+    /// What is to be made of the body; `None`: it passes untouched.
+    pub(crate) order: Option<Order>,
+    /// The plan for that order, if it was made already.
+    pub(crate) plan: Option<Plan>,
+    pub(crate) second_part: Arc<str>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+/// What became of one attempt to send.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to the response context")]
+enum Attempt {
+    Answered(Response, ClientTransaction),
+    TimedOut,
+    Failed(TransportError),
+    Refused(Refused),
+}
+
+impl Branch {
+    /// Sends the request and reports until nothing more comes.
+    pub(crate) async fn run(mut self) {
+        let hops = match hop::find(&self.journey, &self.way, &self.target).await {
+            Ok(hops) => hops,
+            Err(refused) => return self.end_refused(&refused).await,
+        };
+        for hop in hops {
+            match self.over(hop).await {
+                Attempt::Answered(response, transaction) => return self.end(response, transaction).await,
+                Attempt::TimedOut => return self.tell(Event::Ended(Ending::TimedOut)).await,
+                Attempt::Refused(refused) => return self.end_refused(&refused).await,
+                Attempt::Failed(error) => self.journey.note(|| format!("not sent: {error}")),
+            }
+        }
+        self.end_refused(&Refused::Unreachable).await;
+    }
+
+    /// Over one hop, with one more attempt if the terminal's refusal teaches what it can show (rule L8).
+    async fn over(&mut self, hop: Hop) -> Attempt {
+        let (first, sent) = self.send_fitting(hop).await;
+        let Attempt::Answered(refusal, transaction) = first else { return first };
+        let Some(sent) = sent else { return Attempt::Answered(refusal, transaction) };
+        if !self.learn(&refusal, &sent) {
+            return Attempt::Answered(refusal, transaction);
+        }
+        match self.body(None).await {
+            Ok(outgoing) if outgoing.body() != sent.body() => {}
+            // Nothing else can be made of it: the terminal's own answer counts.
+            _ => return Attempt::Answered(refusal, transaction),
+        }
+        self.journey.note(|| format!("learned from {}", refusal.status()));
+        match self.send_fitting(hop).await {
+            (Attempt::Refused(_), _) => Attempt::Answered(refusal, transaction),
+            (second, _) => second,
+        }
+    }
+
+    fn learn(&mut self, refusal: &Response, sent: &Outgoing) -> bool {
+        let (Some(order), Some(binding)) = (&self.order, &self.target.binding) else { return false };
+        if !matches!(refusal.status(), 413 | 415 | 513) {
+            return false;
+        }
+        let body = sent.body().len();
+        let message = sent.head_len() + self.via + body;
+        let Some(cpi) = capability::learn(&self.journey, binding, refusal, body, message) else {
+            return false;
+        };
+        self.order = Some(order.relearned(cpi));
+        self.plan = None;
+        true
+    }
+
+    /// Sends over a transport that the request's size allows (CPI.md 3.4 B2), and gives what was sent.
+    async fn send_fitting(&mut self, hop: Hop) -> (Attempt, Option<Outgoing>) {
+        let outgoing = match self.body(None).await {
+            Ok(outgoing) => outgoing,
+            Err(refused) => return (Attempt::Refused(refused), None),
+        };
+        if !hop.is_datagram() || hop::fits_datagram(self.octets(&outgoing), self.added) {
+            return (self.send(&outgoing, hop).await, Some(outgoing));
+        }
+        if let Some(tcp) = hop.over_tcp() {
+            match self.send(&outgoing, tcp).await {
+                Attempt::Failed(error) => self.journey.note(|| format!("no TCP: {error}")),
+                other => return (other, Some(outgoing)),
+            }
+        }
+        match self.fit_datagram(outgoing).await {
+            Ok(outgoing) => (self.send(&outgoing, hop).await, Some(outgoing)),
+            Err(refused) => (Attempt::Refused(refused), None),
+        }
+    }
+
+    /// The request as a datagram must have it where there is no TCP: a body we may adapt is made to fit,
+    /// another MESSAGE is refused (RFC 3428 §8). Other methods go as they are, which RFC 3261 §18.1.1 wants
+    /// tried when TCP was refused.
+    async fn fit_datagram(&mut self, outgoing: Outgoing) -> Result<Outgoing, Refused> {
+        if self.order.is_some() {
+            return self.body(u64::try_from(hop::DATAGRAM).ok()).await;
+        }
+        let is_message = self.journey.request.method() == Method::Message;
+        if !is_message && self.octets(&outgoing) <= LONGEST_DATAGRAM {
+            return Ok(outgoing);
+        }
+        Err(Refused::Unacceptable {
+            status: 513,
+            reason: "The message does not fit the only way to this terminal".into(),
+            headers: Vec::new(),
+        })
+    }
+
+    /// The request with its body adapted, within `message` octets if given.
+    async fn body(&mut self, message: Option<u64>) -> Result<Outgoing, Refused> {
+        let mut outgoing = self.draft.clone();
+        let Some(order) = &self.order else { return Ok(outgoing) };
+        let plan = match self.plan.take().filter(|_| message.is_none()) {
+            Some(plan) => plan,
+            None => order.plan(message).await,
+        };
+        if let Some(adapted) = order.carry_out(&self.journey, plan, message).await? {
+            tailor::apply(&mut outgoing, &adapted);
+        }
+        Ok(outgoing)
+    }
+
+    fn octets(&self, outgoing: &Outgoing) -> usize {
+        outgoing.head_len() + self.via + outgoing.body().len()
+    }
+
+    /// One client transaction, with Timer C for an INVITE (§16.6 step 11, §16.8).
+    async fn send(&self, outgoing: &Outgoing, hop: Hop) -> Attempt {
+        let endpoint = &self.journey.rooms.endpoint;
+        metrics::branch(hop.destination.protocol().name());
+        let mut transaction =
+            endpoint.request_marked(outgoing.clone(), hop.destination, Some(&self.second_part));
+        let invite = self.journey.is_invite();
+        let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;
+        let (mut proceeding, mut cancelled) = (false, false);
+        loop {
+            tokio::select! {
+                event = transaction.next() => match event {
+                    Some(ClientEvent::Response(response)) if response.is_provisional() => {
+                        proceeding = true;
+                        if response.status() > 100 {
+                            timer_c = Instant::now() + self.journey.policy.settings.timer_c;
+                            self.tell(Event::Provisional(response)).await;
+                        }
+                    }
+                    Some(ClientEvent::Response(response)) => return Attempt::Answered(response, transaction),
+                    Some(ClientEvent::TransportError(error)) => return Attempt::Failed(error),
+                    Some(ClientEvent::Timeout) | None => return Attempt::TimedOut,
+                },
+                () = self.cancel.cancelled(), if invite && !cancelled => {
+                    cancelled = true;
+                    transaction.cancel();
+                }
+                () = sleep_until(timer_c), if invite && !cancelled => {
+                    if !proceeding {
+                        return Attempt::TimedOut;
+                    }
+                    cancelled = true;
+                    transaction.cancel();
+                }
+            }
+        }
+    }
+
+    /// Reports the final response, and every further 2xx to an INVITE (RFC 6026 §7.2).
+    async fn end(self, response: Response, mut transaction: ClientTransaction) {
+        let more = self.journey.is_invite() && response.status() < 300;
+        self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+        while more && let Some(event) = transaction.next().await {
+            let ClientEvent::Response(response) = event else { return };
+            self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+        }
+    }
+
+    async fn end_refused(&self, refused: &Refused) {
+        self.journey.note(|| refused.to_string());
+        let reply = refused.reply(&self.journey.policy.settings.host);
+        self.tell(Event::Ended(Ending::Answered(Answer::Made(reply)))).await;
+    }
+
+    async fn tell(&self, event: Event) {
+        // The context listens until all branches are through; if it is gone, so is the server.
+        let _unheard = self.events.send(event).await;
+    }
+}

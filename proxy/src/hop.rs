@@ -1,0 +1,146 @@
+//! Where a branch is sent (RFC 3261 §16.6 step 7, as much of RFC 3263 as numeric hosts and the system's
+//! resolver need), and over what (CPI.md 3.4 B2).
+
+use std::net::SocketAddr;
+
+use registrar::Binding;
+use sip::{NameAddr, Uri};
+use transport::{Destination, Flow, Protocol};
+
+use crate::inside;
+use crate::journey::Journey;
+use crate::refuse::Refused;
+use crate::route::Way;
+use crate::target::Target;
+
+/// Octets a request may have over UDP when nothing is known of the path (RFC 3261 §18.1.1).
+pub(crate) const DATAGRAM: usize = 1300;
+
+/// What of our own additions to the head is not counted towards [`DATAGRAM`]. Deviation: §18.1.1 counts the
+/// request as it is sent. Counted so, a request that its sender was allowed to send over UDP would change
+/// its transport at every proxy for the Via alone; a datagram of 1300 octets and this many still fits the
+/// path the number was made for (1500 octets, 200 of them kept free for what is added on the way).
+const OWN_HEAD: usize = 160;
+
+/// One way to the next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) destination: Destination,
+    /// Whether a datagram is the only way there: the terminal is reached over the flow it registered on.
+    pub(crate) flow_only: bool,
+}
+
+impl Hop {
+    /// The same address over TCP, where that may be tried.
+    pub(crate) const fn over_tcp(self) -> Option<Hop> {
+        match self.destination {
+            Destination::Address { protocol: Protocol::Udp, addr } if !self.flow_only => Some(Hop {
+                destination: Destination::Address { protocol: Protocol::Tcp, addr },
+                flow_only: false,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether a request goes there in datagrams.
+    pub(crate) fn is_datagram(self) -> bool {
+        self.destination.protocol() == Protocol::Udp
+    }
+}
+
+/// Whether a request of `octets` may leave as a datagram, `added` of them being what we added to its head.
+pub(crate) fn fits_datagram(octets: usize, added: usize) -> bool {
+    octets.saturating_sub(added.min(OWN_HEAD)) <= DATAGRAM
+}
+
+/// The ways to a target's next hop, best first; never empty.
+///
+/// # Errors
+/// [`Refused::Forbidden`] if a URI of a user points further inside than its user is,
+/// [`Refused::Unreachable`] if it points nowhere we can send to.
+pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Result<Vec<Hop>, Refused> {
+    let next = match target.path.first().or_else(|| way.routes.first()) {
+        Some(route) => {
+            Some(NameAddr::parse(route).ok().and_then(|a| a.uri().ok()).ok_or(Refused::Unreachable)?)
+        }
+        None => None,
+    };
+    let flow = target.binding.as_deref().filter(|_| next.is_none()).and_then(flow_of);
+    let is_outbound = target.binding.as_deref().is_some_and(|binding| binding.reg_id().is_some());
+    if is_outbound && let Some(flow) = flow {
+        // RFC 5626 §5.3: a contact with a reg-id is reached over its flow alone.
+        return Ok(vec![flow]);
+    }
+    let uri = next.as_ref().unwrap_or(&target.uri);
+    let found = addresses(journey, uri).await;
+    let mut hops = Vec::new();
+    let mut inside = false;
+    for (protocol, addr) in found {
+        if target.named_by.is_none_or(|source| inside::may_reach(source, addr)) {
+            hops.push(Hop { destination: Destination::Address { protocol, addr }, flow_only: false });
+        } else {
+            inside = true;
+        }
+    }
+    hops.extend(
+        flow.filter(|flow| hops.iter().all(|hop| hop.destination.remote() != flow.destination.remote())),
+    );
+    match hops.is_empty() {
+        false => Ok(hops),
+        true if inside => Err(Refused::Forbidden("The address lies inside the operator's network")),
+        true => Err(Refused::Unreachable),
+    }
+}
+
+/// The flow a binding was registered on. Of an earlier run only the address is left, which is of use for
+/// datagrams.
+fn flow_of(binding: &Binding) -> Option<Hop> {
+    let source = &binding.source;
+    let protocol = Protocol::from_name(source.transport.as_bytes())?;
+    let destination = match (source.flow, protocol) {
+        (Some(id), _) => Destination::Flow(Flow { protocol, local: source.local, remote: source.remote, id }),
+        (None, Protocol::Udp) => Destination::Address { protocol, addr: source.remote },
+        (None, Protocol::Tcp) => return None,
+    };
+    Some(Hop { destination, flow_only: true })
+}
+
+/// The addresses of a URI's host, or of its maddr, with the transport it asks for; without one UDP, as
+/// RFC 3263 §4.1 has it for numeric hosts and for names without NAPTR and SRV.
+async fn addresses(journey: &Journey, uri: &Uri) -> Vec<(Protocol, SocketAddr)> {
+    let protocol = match uri.param(b"transport") {
+        None => Some(Protocol::Udp),
+        Some(name) => Protocol::from_name(name),
+    };
+    let host = uri.param(b"maddr").and_then(sip::Host::parse).or_else(|| uri.host());
+    let (Some(protocol), Some(host)) = (protocol, host) else { return Vec::new() };
+    let port = uri.port().unwrap_or(protocol.default_port());
+    if let Some(ip) = host.ip() {
+        return vec![(protocol, SocketAddr::new(ip, port))];
+    }
+    let found = journey.rooms.endpoint.resolve(&host.to_string(), port).await.unwrap_or_default();
+    found.into_iter().map(|addr| (protocol, addr)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_allowed_as_a_datagram_on_the_way_in_is_on_the_way_out() {
+        assert!(fits_datagram(1300 + 90, 90));
+        assert!(!fits_datagram(1301 + 90, 90));
+        assert!(!fits_datagram(1300 + 500, 500), "a long Path counts");
+        assert!(fits_datagram(1300, 0) && !fits_datagram(1301, 0));
+    }
+
+    #[test]
+    fn only_an_address_may_be_tried_over_tcp() {
+        let addr = "192.0.2.1:5060".parse().unwrap();
+        let udp =
+            Hop { destination: Destination::Address { protocol: Protocol::Udp, addr }, flow_only: false };
+        assert_eq!(udp.over_tcp().unwrap().destination.protocol(), Protocol::Tcp);
+        assert_eq!(Hop { flow_only: true, ..udp }.over_tcp(), None);
+        assert_eq!(udp.over_tcp().unwrap().over_tcp(), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! One request on its road: what every stage may look at, and what the log says of it at the end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use sip::{Method, Request};
+use tokio::time::Instant;
+use transport::Flow;
+
+use crate::metrics;
+use crate::ours::Place;
+use crate::redact::Redacted;
+use crate::relay::Standing;
+use crate::rooms::{Policy, Rooms};
+
+/// Notes of branches kept for the log line of one request.
+const NOTES: usize = 16;
+
+/// A request that came in, with the rooms it passes and the rules that held when it came.
+pub(crate) struct Journey {
+    pub(crate) rooms: Arc<Rooms>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) request: Request,
+    pub(crate) flow: Flow,
+    /// By the wall clock, for Expires and bindings.
+    pub(crate) arrived: SystemTime,
+    started: Instant,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Journey {
+    /// The request has come.
+    pub(crate) fn begin(rooms: Arc<Rooms>, request: Request, flow: Flow) -> Journey {
+        metrics::request(method_label(&request));
+        let policy = rooms.policy.load_full();
+        Journey {
+            rooms,
+            policy,
+            request,
+            flow,
+            arrived: SystemTime::now(),
+            started: Instant::now(),
+            notes: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Where a URI of this request points.
+    pub(crate) fn place(&self, uri: &sip::Uri) -> Place {
+        self.policy.ours.place(uri, self.flow.local.ip())
+    }
+
+    /// What is known of the sender.
+    pub(crate) fn standing(&self) -> Standing {
+        let address = self.flow.remote.ip();
+        let is_peer = self.policy.settings.peers.iter().any(|network| network.contains(address));
+        if is_peer { Standing::Peer } else { Standing::Stranger }
+    }
+
+    /// Whether it is an INVITE.
+    pub(crate) fn is_invite(&self) -> bool {
+        self.request.method() == Method::Invite
+    }
+
+    /// Says in the log what was done on a branch. Beyond [`NOTES`] nothing is kept.
+    pub(crate) fn note(&self, note: impl FnOnce() -> String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES {
+            notes.push(note());
+        }
+    }
+
+    /// A value for the log.
+    pub(crate) fn redacted<'a>(&self, value: &'a [u8]) -> Redacted<'a> {
+        Redacted::new(value, self.policy.settings.open_logs)
+    }
+
+    /// The one line of the log: who, to whom, what was done, how long. `status` is what went upstream,
+    /// `None` for silence.
+    pub(crate) fn end(&self, status: Option<u16>) {
+        let took = self.started.elapsed();
+        metrics::finished(status, took);
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        tracing::info!(
+            from = %self.redacted(self.request.from().uri_octets()),
+            to = %self.redacted(self.request.uri_octets()),
+            call = %self.redacted(self.request.call_id()),
+            source = %self.flow.remote,
+            transport = self.flow.protocol.name(),
+            status = status.unwrap_or(0),
+            done = notes.join("; "),
+            ms = took.as_secs_f64() * 1000.0,
+            "{}",
+            self.request.method()
+        );
+    }
+}
+
+/// The method as a metric's label: known ones by name, all others as one.
+fn method_label(request: &Request) -> &'static str {
+    match request.method() {
+        Method::Register => "REGISTER",
+        Method::Message => "MESSAGE",
+        Method::Options => "OPTIONS",
+        Method::Invite => "INVITE",
+        Method::Bye => "BYE",
+        Method::Subscribe => "SUBSCRIBE",
+        Method::Notify => "NOTIFY",
+        Method::Publish => "PUBLISH",
+        _ => "other",
+    }
+}

@@ -1,0 +1,43 @@
+//! The rooms this one wires together, and the rules in force.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use registrar::{Profiles, Registrar};
+use tokio::sync::Semaphore;
+use transport::Endpoint;
+
+use crate::links::Links;
+use crate::ours::Ours;
+use crate::pool::Pool;
+use crate::record::RouteKey;
+use crate::settings::Settings;
+
+/// Everything a request may need on its road.
+pub(crate) struct Rooms {
+    pub(crate) policy: ArcSwap<Policy>,
+    pub(crate) key: RouteKey,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) registrar: Arc<Registrar>,
+    /// `None`: nothing is linked.
+    pub(crate) links: Option<Arc<dyn Links>>,
+    pub(crate) pool: Arc<Pool>,
+    /// Requests on their road.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+/// The rules in force. A request keeps those that held when it came.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) settings: Settings,
+    pub(crate) profiles: Profiles,
+    pub(crate) ours: Ours,
+}
+
+impl Policy {
+    pub(crate) fn new(settings: Settings, profiles: Profiles, sockets: Vec<SocketAddr>) -> Policy {
+        let ours = Ours::new(&settings.domains, &settings.aliases, sockets);
+        Policy { settings, profiles, ours }
+    }
+}

@@ -1,0 +1,158 @@
+//! Route information preprocessing (RFC 3261 §16.4): what the request asks to be done before anyone is
+//! looked up.
+
+use std::net::IpAddr;
+
+use sip::{NameAddr, Uri};
+
+use crate::ours::{Ours, Place};
+use crate::record::RouteKey;
+use crate::refuse::Refused;
+
+/// A request's way as it stands after preprocessing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The Request-URI to work with.
+    pub(crate) uri: Uri,
+    /// The Route values that are left, in order.
+    pub(crate) routes: Vec<Vec<u8>>,
+    /// Whether `routes` differ from what the request carries.
+    pub(crate) rerouted: bool,
+    /// Whether the request came along a Record-Route of ours: it belongs to a dialog set up through here.
+    pub(crate) in_dialog: bool,
+}
+
+/// Reads the way of a request: its Request-URI and Route values. `local` is our end of its flow.
+///
+/// # Errors
+/// [`Refused::Forbidden`] for a Route that can't be read.
+pub(crate) fn preprocess(
+    uri: &Uri,
+    routes: &[&[u8]],
+    call_id: &[u8],
+    ours: &Ours,
+    key: &RouteKey,
+    local: IpAddr,
+) -> Result<Way, Refused> {
+    let mut way = Way { uri: uri.clone(), routes: Vec::new(), rerouted: false, in_dialog: false };
+    let mut left = routes;
+    if is_recorded(uri, call_id, ours, key, local)
+        && let Some((last, before)) = left.split_last()
+    {
+        // A strict router put our Record-Route into the Request-URI and its target last into Route.
+        way.uri = address(last)?;
+        way.in_dialog = true;
+        way.rerouted = true;
+        left = before;
+    }
+    // All of our own in a row, since one of them would only bring the request back here.
+    while let Some((first, after)) = left.split_first() {
+        let route = address(first)?;
+        if ours.place(&route, local) == Place::Foreign {
+            break;
+        }
+        way.in_dialog |= is_recorded(&route, call_id, ours, key, local);
+        way.rerouted = true;
+        left = after;
+    }
+    way.routes = left.iter().map(|route| route.to_vec()).collect();
+    way.uri = without_own_maddr(way.uri, ours, local);
+    Ok(way)
+}
+
+fn address(route: &[u8]) -> Result<Uri, Refused> {
+    let read = NameAddr::parse(route).ok().and_then(|address| address.uri().ok());
+    read.ok_or(Refused::Forbidden("A Route value can't be read"))
+}
+
+fn is_recorded(uri: &Uri, call_id: &[u8], ours: &Ours, key: &RouteKey, local: IpAddr) -> bool {
+    let marked = uri.user().is_some_and(|user| key.is_mark(user, call_id));
+    marked && ours.place(uri, local) != Place::Foreign
+}
+
+/// A maddr that means us says no more than that the request should come here; it goes, and the port and
+/// transport with it.
+fn without_own_maddr(uri: Uri, ours: &Ours, local: IpAddr) -> Uri {
+    let is_ours = uri
+        .param(b"maddr")
+        .and_then(sip::Host::parse)
+        .is_some_and(|maddr| ours.place_of(maddr, uri.port(), local) != Place::Foreign);
+    let Some(host) = uri.host_octets().filter(|_| is_ours) else { return uri };
+    let mut text = [uri.scheme_octets(), b":"].concat();
+    if let Some(user) = uri.user() {
+        text.extend_from_slice(user);
+        text.push(b'@');
+    }
+    text.extend_from_slice(host);
+    for param in uri.params().filter(|param| !param.is(b"maddr") && !param.is(b"transport")) {
+        text.push(b';');
+        text.extend_from_slice(param.raw);
+    }
+    Uri::parse(&text).unwrap_or(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: &[u8] = b"c@x";
+
+    fn way(uri: &str, routes: &[&str], key: &RouteKey) -> Way {
+        let ours = Ours::new(&["example.com".into()], &[], vec!["192.0.2.1:5060".parse().unwrap()]);
+        let routes: Vec<_> = routes.iter().map(|route| route.as_bytes()).collect();
+        preprocess(&uri.parse().unwrap(), &routes, CALL, &ours, key, "192.0.2.1".parse().unwrap()).unwrap()
+    }
+
+    fn key() -> RouteKey {
+        RouteKey::new([7; 32])
+    }
+
+    #[test]
+    fn our_own_routes_are_taken_off_and_others_stay() {
+        let way = way("sip:a@b", &["<sip:192.0.2.1;lr>", "<sip:example.com;lr>", "<sip:next;lr>"], &key());
+        assert_eq!(way.routes, [b"<sip:next;lr>"]);
+        assert!(way.rerouted && !way.in_dialog);
+        assert_eq!(way.uri.as_bytes(), b"sip:a@b");
+    }
+
+    #[test]
+    fn a_way_without_routes_is_not_touched() {
+        let way = way("sip:john@example.com", &[], &key());
+        assert!(!way.rerouted && way.routes.is_empty());
+    }
+
+    #[test]
+    fn only_a_route_with_our_mark_says_that_the_dialog_came_through_here() {
+        let marked = format!("<sip:{}@192.0.2.1;lr>", key().mark(CALL));
+        assert!(way("sip:a@b", &[&marked], &key()).in_dialog);
+        let forged = format!("<sip:{}@192.0.2.1;lr>", key().mark(b"other"));
+        assert!(!way("sip:a@b", &[&forged], &key()).in_dialog);
+        let elsewhere = format!("<sip:{}@other.example;lr>", key().mark(CALL));
+        assert!(!way("sip:a@b", &[&elsewhere], &key()).in_dialog);
+    }
+
+    #[test]
+    fn what_a_strict_router_wrote_is_put_right() {
+        let uri = format!("sip:{}@192.0.2.1", key().mark(CALL));
+        let way = way(&uri, &["<sip:next;lr>", "<sip:bob@phone>"], &key());
+        assert_eq!(way.uri.as_bytes(), b"sip:bob@phone");
+        assert_eq!(way.routes, [b"<sip:next;lr>"]);
+        assert!(way.in_dialog && way.rerouted);
+    }
+
+    #[test]
+    fn a_maddr_that_means_us_goes_with_its_transport_and_port() {
+        let way1 = way("sip:john@example.com:5060;maddr=192.0.2.1;transport=tcp;x=y", &[], &key());
+        assert_eq!(way1.uri.as_bytes(), b"sip:john@example.com;x=y");
+        let way2 = way("sip:john@example.com;maddr=192.0.2.2", &[], &key());
+        assert_eq!(way2.uri.as_bytes(), b"sip:john@example.com;maddr=192.0.2.2");
+    }
+
+    #[test]
+    fn a_route_that_cannot_be_read_is_refused() {
+        let ours = Ours::new(&[], &[], Vec::new());
+        let local = "192.0.2.1".parse().unwrap();
+        let read = preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], CALL, &ours, &key(), local);
+        assert!(matches!(read, Err(Refused::Forbidden(_))));
+    }
+}

@@ -1,0 +1,182 @@
+//! Whom a request is for (RFC 3261 §16.5): the bindings of a user of ours, or the Request-URI itself where
+//! the sender may have it relayed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use cpi::feature;
+use registrar::{Binding, Lookup};
+use sip::{Method, Uri};
+
+use crate::journey::Journey;
+use crate::ours::Place;
+use crate::refuse::Refused;
+use crate::route::Way;
+
+/// One place a request goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// The Request-URI of its branch.
+    pub(crate) uri: Uri,
+    /// Route values that stand before the request's own: the binding's Path (RFC 3327 §5.3), or the
+    /// configured next hop.
+    pub(crate) path: Vec<Vec<u8>>,
+    /// Preference in thousandths.
+    pub(crate) q: u16,
+    /// Where the URIs above come from, which decides how far inside they may reach; `None`: from the
+    /// operator.
+    pub(crate) named_by: Option<IpAddr>,
+    /// The binding, if the target is a user of ours.
+    pub(crate) binding: Option<Arc<Binding>>,
+}
+
+/// Finds the targets of a request, the most preferred first.
+///
+/// # Errors
+/// 404 and 480 for users of ours without a contact, 403 for what may not be relayed.
+pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Vec<Target>, Refused> {
+    let place = journey.place(&way.uri);
+    let has_own_maddr = way.uri.param(b"maddr").is_some();
+    if place == Place::Foreign || has_own_maddr || !way.routes.is_empty() {
+        may_relay(journey, way)?;
+    }
+    match place {
+        Place::Foreign => Ok(vec![foreign(journey, way)]),
+        _ if has_own_maddr => Ok(vec![foreign(journey, way)]),
+        Place::Domain | Place::Server => of_user(journey, way),
+    }
+}
+
+/// A dialog that was set up through here goes on; all else is the sender's standing.
+fn may_relay(journey: &Journey, way: &Way) -> Result<(), Refused> {
+    if way.in_dialog {
+        return Ok(());
+    }
+    journey.policy.settings.relay.permits(journey.standing()).map_err(Refused::Forbidden)
+}
+
+fn foreign(journey: &Journey, way: &Way) -> Target {
+    let host = way.uri.host_octets().unwrap_or_default();
+    let routes = &journey.policy.settings.routes;
+    let route = routes.iter().find(|route| route.domain.as_bytes().eq_ignore_ascii_case(host));
+    // A Route the sender wrote goes before what is configured for the domain.
+    let route = route.filter(|_| way.routes.is_empty());
+    Target {
+        uri: way.uri.clone(),
+        path: route.map(|route| loose(&route.next_hop)).into_iter().collect(),
+        q: 1000,
+        named_by: route.is_none().then(|| journey.flow.remote.ip()),
+        binding: None,
+    }
+}
+
+/// A configured next hop as a Route value of a loose router.
+fn loose(next_hop: &str) -> Vec<u8> {
+    let is_loose = next_hop.parse::<Uri>().is_ok_and(|uri| uri.param(b"lr").is_some());
+    format!("<{next_hop}{}>", if is_loose { "" } else { ";lr" }).into_bytes()
+}
+
+fn of_user(journey: &Journey, way: &Way) -> Result<Vec<Target>, Refused> {
+    let aor = aor(journey, &way.uri).ok_or(Refused::UnknownUser)?;
+    let mut bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
+        Lookup::Bindings(bindings) => bindings,
+        Lookup::Known => return Err(Refused::Unavailable),
+        Lookup::Unknown => return Err(Refused::UnknownUser),
+    };
+    retain_method(&mut bindings, journey.request.method());
+    retain_newest_flow(&mut bindings);
+    let mut targets: Vec<Target> = bindings.into_iter().map(of_binding).collect();
+    targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+    Ok(targets)
+}
+
+/// The address of record a Request-URI means: its user at our domain, whichever of our names or addresses
+/// it was written with. `None` without a user.
+pub(crate) fn aor(journey: &Journey, uri: &Uri) -> Option<Uri> {
+    let domain = match journey.place(uri) {
+        Place::Domain => uri.host_octets()?,
+        Place::Server => journey.policy.settings.domains.first()?.as_bytes(),
+        Place::Foreign => return None,
+    };
+    Uri::parse(&[b"sip:", uri.user()?, b"@", domain].concat()).ok()
+}
+
+/// Contacts that list methods without this one are left out, unless that leaves none (RFC 3841 §7.2.4,
+/// CPI.md F6).
+fn retain_method(bindings: &mut Vec<Arc<Binding>>, method: Method<'_>) {
+    let Ok(method) = std::str::from_utf8(method.as_bytes()) else { return };
+    feature::retain_method(bindings, method, |binding| binding.features());
+}
+
+/// One contact of a terminal at a time (RFC 5626 §5.3): the first, since the registrar gives the most
+/// recently refreshed of equal ones first.
+fn retain_newest_flow(bindings: &mut Vec<Arc<Binding>>) {
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    bindings.retain(|binding| {
+        let Some(instance) = binding.instance().filter(|_| binding.reg_id().is_some()) else { return true };
+        let first = !seen.iter().any(|known| known[..] == *instance);
+        if first {
+            seen.push(instance.into_owned());
+        }
+        first
+    });
+}
+
+fn of_binding(binding: Arc<Binding>) -> Target {
+    Target {
+        uri: request_uri(&binding.uri),
+        path: binding.path.iter().map(|value| value.to_vec()).collect(),
+        q: binding.q,
+        named_by: Some(binding.source.remote.ip()),
+        binding: Some(binding),
+    }
+}
+
+/// A Contact URI without what may not stand in a Request-URI: headers, and the parameter `method`
+/// (RFC 3261 §19.1.1 table 1).
+fn request_uri(contact: &Uri) -> Uri {
+    if contact.headers().is_none() && contact.param(b"method").is_none() {
+        return contact.clone();
+    }
+    let mut text = contact.as_bytes().to_vec();
+    if contact.headers().is_some()
+        && let Some(at) = headers_start(&text)
+    {
+        text.truncate(at);
+    }
+    let params = contact.params_octets().len();
+    let mut bare = text.get(..text.len().saturating_sub(params)).unwrap_or_default().to_vec();
+    for param in contact.params().filter(|param| !param.is(b"method")) {
+        bare.push(b';');
+        bare.extend_from_slice(param.raw);
+    }
+    Uri::parse(&bare).unwrap_or_else(|_| contact.clone())
+}
+
+/// Where the headers of a URI begin: the first question mark behind its user part.
+fn headers_start(text: &[u8]) -> Option<usize> {
+    let host = text.iter().rposition(|&b| b == b'@').unwrap_or(0);
+    text.get(host..)?.iter().position(|&b| b == b'?').map(|at| at + host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stripped(contact: &str) -> String {
+        request_uri(&contact.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_contact_loses_what_no_request_uri_may_have() {
+        assert_eq!(stripped("sip:j@h:5070;transport=tcp"), "sip:j@h:5070;transport=tcp");
+        assert_eq!(stripped("sip:j@h;method=INVITE;x=1?Subject=a"), "sip:j@h;x=1");
+        assert_eq!(stripped("sip:j?k@h?Subject=a"), "sip:j?k@h");
+    }
+
+    #[test]
+    fn a_configured_next_hop_is_a_loose_route() {
+        assert_eq!(loose("sip:edge;transport=tcp"), b"<sip:edge;transport=tcp;lr>");
+        assert_eq!(loose("sip:edge;lr"), b"<sip:edge;lr>");
+    }
+}

@@ -1,0 +1,119 @@
+//! The way back: what goes to the one who sent the request (RFC 3261 §16.7 steps 8 and 9).
+
+use std::sync::Arc;
+
+use sip::{HeaderId, Outgoing, Response, ResponseBuilder};
+use transport::ServerTransaction;
+
+use crate::context::{Best, Final};
+use crate::journey::Journey;
+use crate::refuse::{Refused, Reply};
+
+/// A branch's final answer.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "received answers are the rule, and few are held at once")]
+pub(crate) enum Answer {
+    /// Received from the branch.
+    Received(Response),
+    /// Made here, on the branch's behalf.
+    Made(Reply),
+}
+
+impl Final for Answer {
+    fn status(&self) -> u16 {
+        match self {
+            Answer::Received(response) => response.status(),
+            Answer::Made(reply) => reply.status,
+        }
+    }
+}
+
+/// The server transaction of a request, and the log line that its answer completes.
+pub(crate) struct Upstream {
+    journey: Arc<Journey>,
+    transaction: ServerTransaction,
+    told: bool,
+}
+
+impl Upstream {
+    /// The request's transaction.
+    pub(crate) const fn new(journey: Arc<Journey>, transaction: ServerTransaction) -> Upstream {
+        Upstream { journey, transaction, told: false }
+    }
+
+    /// Waits for a CANCEL of the request.
+    pub(crate) async fn cancelled(&self) {
+        self.transaction.cancelled().await;
+    }
+
+    /// Whether the request was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.transaction.is_cancelled()
+    }
+
+    /// Sends a branch's answer.
+    pub(crate) fn answer(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Received(response) => self.forward(response, &[]),
+            Answer::Made(reply) => self.reply(reply),
+        }
+    }
+
+    /// Passes a response on with our Via taken off; `others` give their challenges to it (step 7).
+    pub(crate) fn forward(&mut self, response: &Response, others: &[Answer]) {
+        let mut outgoing = Outgoing::from(response);
+        outgoing.pop_via();
+        for other in others {
+            let Answer::Received(other) = other else { continue };
+            for challenge in other.headers() {
+                if matches!(challenge.id, HeaderId::WwwAuthenticate | HeaderId::ProxyAuthenticate) {
+                    outgoing.append(challenge.id, challenge.value);
+                }
+            }
+        }
+        self.send(response.status(), &outgoing);
+    }
+
+    /// Sends a response of our own.
+    pub(crate) fn reply(&mut self, reply: &Reply) {
+        let mut builder = ResponseBuilder::to_request(&self.journey.request, reply.status, &reply.reason);
+        for (name, value) in &reply.headers {
+            builder = builder.header(&**name, value);
+        }
+        builder = builder.header(HeaderId::Server, &self.journey.policy.settings.server);
+        self.send(reply.status, &builder.build());
+    }
+
+    /// Refuses the request.
+    pub(crate) fn refuse(&mut self, refused: &Refused) {
+        self.journey.note(|| refused.to_string());
+        self.reply(&refused.reply(&self.journey.policy.settings.host));
+    }
+
+    /// Sends the best of the answers, when all branches have ended.
+    pub(crate) fn finish(mut self, best: Option<Best<Answer>>) {
+        match best {
+            None => {}
+            Some(Best::Answer { best: Answer::Received(response), others }) => {
+                self.forward(&response, &others);
+            }
+            Some(Best::Answer { best: Answer::Made(reply), .. }) => self.reply(&reply),
+            Some(Best::Internal) => self.refuse(&Refused::Internal),
+            Some(Best::Timeout) if self.is_cancelled() => self.reply(&Reply::new(487, "Request Terminated")),
+            Some(Best::Timeout) => self.refuse(&Refused::Timeout),
+            Some(Best::Nothing) => {
+                self.journey.note(|| "nobody answered in time".to_owned());
+                self.journey.end(None);
+                self.transaction.abandon();
+            }
+        }
+    }
+
+    fn send(&mut self, status: u16, outgoing: &Outgoing) {
+        self.transaction.respond(outgoing.encode());
+        if status >= 200 && !self.told {
+            self.told = true;
+            self.journey.end(Some(status));
+        }
+    }
+}

@@ -35,8 +35,9 @@ struct Entry<P, U> {
     user: Option<U>,
     /// The earliest wake-up that stands in the timer queue.
     armed: Option<Instant>,
-    /// Of a server transaction, until it is answered: what an automatic 100 answers.
-    request: Option<Request>,
+    /// Of a server transaction, until it is answered: what an automatic 100 answers. Boxed, as it is gone for
+    /// most of the entry's time.
+    request: Option<Box<Request>>,
     /// Of an INVITE we sent: the head its ACK and CANCEL are made of.
     sent: Bytes,
 }
@@ -83,8 +84,10 @@ impl<P: Clone, U> Table<P, U> {
         let machine = Machine::server(method.as_bytes(), reliable, &turn);
         let key: Arc<[u8]> = self.key.as_slice().into();
         let invite = if is_cancel { self.invite_of(&request) } else { None };
-        let entry =
-            Entry { request: Some(request.clone()), ..Entry::new(machine, key, peer, None, Bytes::new()) };
+        let entry = Entry {
+            request: Some(Box::new(request.clone())),
+            ..Entry::new(machine, key, peer, None, Bytes::new())
+        };
         let Ok(id) = self.insert(entry) else { return };
         match invite {
             Some(invite) => self.on_cancel(now, id, invite, &request),

@@ -1,0 +1,12 @@
+//! The transport over real sockets on loopback. Where time matters it is tokio's, standing still until a test
+//! moves it.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod clock;
+mod datagrams;
+mod drain;
+mod harness;
+mod limits;
+mod requests;
+mod streams;

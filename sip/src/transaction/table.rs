@@ -188,7 +188,7 @@ impl<P: Clone, U> Table<P, U> {
     /// The user went away without an answer: 500, if one is still owed.
     pub fn fail(&mut self, now: Instant, id: Id) {
         if let Some(request) = self.entries.get(id).and_then(|entry| entry.request.clone()) {
-            let answer = ResponseBuilder::to_request(&request, 500, "Server Internal Error").encode();
+            let answer = ResponseBuilder::to_request(&*request, 500, "Server Internal Error").encode();
             // Too late is as good as answered.
             let _late = self.respond(now, id, answer);
         }
@@ -338,7 +338,7 @@ impl<P: Clone, U> Table<P, U> {
     fn trying(&mut self, now: Instant, id: Id) {
         let request = self.entries.get(id).and_then(|entry| entry.request.clone());
         if let Some(request) = request {
-            let octets = ResponseBuilder::to_request(&request, 100, "Trying").encode();
+            let octets = ResponseBuilder::to_request(&*request, 100, "Trying").encode();
             // A machine that asks for a 100 takes it.
             self.turn(now, id, Given::Nothing, |machine, turn| {
                 let _taken = machine.respond(100, octets, turn);

@@ -1,0 +1,204 @@
+//! A proxy with its rooms on loopback sockets, and what user agents say to it.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(unreachable_pub, reason = "a module of test binaries")]
+
+pub mod ua;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use adapter::{Link, LinkShape};
+use proxy::links::{Deposit, Links, NotStored, Storing};
+use proxy::{Pool, Proxy, RouteKey, Settings};
+use registrar::{Profiles, Registrar};
+use store::Store;
+use tempfile::TempDir;
+use transport::{Config, Endpoint, Listen, Protocol};
+
+pub use ua::{Listener, Received, Tcp, Udp};
+
+/// The domain all tests use, as the example messages do.
+pub const DOMAIN: &str = "example.com";
+
+/// A running proxy.
+pub struct House {
+    pub udp: SocketAddr,
+    pub tcp: SocketAddr,
+    pub endpoint: Endpoint,
+    pub shelf: Arc<Shelf>,
+    pub pool: Arc<Pool>,
+    _folder: TempDir,
+}
+
+impl House {
+    /// With the default settings and a content store.
+    pub async fn new() -> House {
+        House::with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> House {
+        House::open(change, true).await
+    }
+
+    /// With nowhere to store content.
+    pub async fn without_links() -> House {
+        House::open(|_| {}, false).await
+    }
+
+    async fn open(change: impl FnOnce(&mut Settings), linked: bool) -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), store::Options::default()).unwrap();
+        let options = registrar::Options { domains: vec![DOMAIN.to_owned()], ..registrar::Options::default() };
+        let registrar = Arc::new(Registrar::open(&store, options));
+        let listen = [Protocol::Udp, Protocol::Tcp]
+            .map(|protocol| Listen { protocol, addr: "127.0.0.1:0".parse().unwrap() });
+        let bound = Endpoint::bind(Config { listen: listen.to_vec(), ..Config::default() }).await.unwrap();
+        let [(_, udp), (_, tcp)] = bound.local_addrs()[..] else { panic!("two sockets") };
+        let mut settings = Settings::new(DOMAIN, "proxy.example.com");
+        change(&mut settings);
+        let shelf = Arc::new(Shelf::default());
+        let links = linked.then(|| Arc::clone(&shelf) as Arc<dyn Links>);
+        let pool = Arc::new(Pool::new(1, 4).unwrap());
+        let key = RouteKey::generate().unwrap();
+        let handler = Proxy::new(
+            settings,
+            Profiles::default(),
+            key,
+            bound.endpoint(),
+            registrar,
+            links,
+            Arc::clone(&pool),
+        );
+        let endpoint = bound.serve(Arc::new(handler));
+        House { udp, tcp, endpoint, shelf, pool, _folder: folder }
+    }
+
+    /// A user agent over UDP.
+    pub async fn phone(&self) -> Udp {
+        Udp::new(self.udp).await
+    }
+
+    /// A user agent over UDP that registered as this user, `fields` in its REGISTER.
+    pub async fn registered(&self, user: &str, fields: &str) -> Udp {
+        let phone = self.phone().await;
+        let contact = format!("<sip:{user}@{}>", phone.addr);
+        let answer = phone.ask(register(phone.addr, user, &contact, fields)).await;
+        assert_eq!(answer.status(), 200, "{answer:#?}");
+        phone
+    }
+}
+
+/// Content that was stored, kept in memory.
+#[derive(Default)]
+pub struct Shelf {
+    pub deposits: Mutex<Vec<Deposit>>,
+}
+
+impl Links for Shelf {
+    fn shape(&self) -> LinkShape {
+        LinkShape { url_octets: 60, adaptive: true }
+    }
+
+    fn store(&self, deposit: Deposit) -> Storing<'_> {
+        Box::pin(async move {
+            let mut deposits = self.deposits.lock().map_err(|_| NotStored::Full)?;
+            let url = format!("https://content.example.com/c/token{}", deposits.len());
+            let expires = SystemTime::now() + Duration::from_secs(7 * 24 * 3600);
+            let link = Link { id: deposit.request.id, url, expires };
+            deposits.push(deposit);
+            Ok(link)
+        })
+    }
+}
+
+/// A number that no other message of this run has.
+pub fn fresh() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A REGISTER from `from`.
+pub fn register(from: SocketAddr, user: &str, contact: &str, fields: &str) -> String {
+    register_over("UDP", from, user, contact, fields)
+}
+
+/// A REGISTER over that transport.
+pub fn register_over(transport: &str, from: SocketAddr, user: &str, contact: &str, fields: &str) -> String {
+    let number = fresh();
+    format!(
+        "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{transport} {from};rport;branch=z9hG4bKreg{number}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:{user}@{DOMAIN}>;tag=r{number}\r\nTo: <sip:{user}@{DOMAIN}>\r\n\
+         Call-ID: reg{number}@{from}\r\nCSeq: 1 REGISTER\r\nContact: {contact};expires=600\r\n{fields}\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// A request for `uri` without a body.
+pub fn request(method: &str, uri: &str, from: SocketAddr, fields: &str) -> String {
+    let body = with_body(method, uri, "UDP", from, fields, b"");
+    String::from_utf8(body).unwrap()
+}
+
+/// A MESSAGE of plain text.
+pub fn text(uri: &str, from: SocketAddr, fields: &str) -> Vec<u8> {
+    let fields = format!("Content-Type: text/plain\r\n{fields}");
+    with_body("MESSAGE", uri, "UDP", from, &fields, b"Watson, come here.")
+}
+
+/// A request over that transport; Max-Forwards is 70 unless `fields` say otherwise.
+pub fn with_body(
+    method: &str,
+    uri: &str,
+    transport: &str,
+    from: SocketAddr,
+    fields: &str,
+    body: &[u8],
+) -> Vec<u8> {
+    let number = fresh();
+    let hops = if fields.contains("Max-Forwards") { "" } else { "Max-Forwards: 70\r\n" };
+    let head = format!(
+        "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {from};rport;branch=z9hG4bKua{number}\r\n{hops}\
+         From: <sip:alice@example.org>;tag=a{number}\r\nTo: <{uri}>\r\nCall-ID: call{number}@{from}\r\n\
+         CSeq: 1 {method}\r\n{fields}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// The octets of one of the example messages.
+pub fn example(name: &str) -> Vec<u8> {
+    let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/messages/{}"), name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The CPI fields of an example REGISTER: its Accept lines with their folds.
+pub fn cpi_of(name: &str) -> String {
+    let octets = example(name);
+    let lines = grammar::fields(octets.splitn(2, |&b| b == b'\n').nth(1).unwrap());
+    let cpi = lines.filter(|field| field.name.to_ascii_lowercase().starts_with(b"accept"));
+    cpi.map(|field| String::from_utf8(field.raw.to_vec()).unwrap()).collect()
+}
+
+/// An example MESSAGE as `from` would send it now over UDP: its own Via and Call-ID, the rest as it stands.
+pub fn message(name: &str, from: SocketAddr) -> Vec<u8> {
+    let octets = example(name);
+    let split = octets.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(octets[..split].to_vec()).unwrap();
+    let number = fresh();
+    let lines = head.split("\r\n").map(|line| match line.split_once(':') {
+        Some(("Via", _)) => format!("Via: SIP/2.0/UDP {from};rport;branch=z9hG4bKex{number}"),
+        Some(("Call-ID", _)) => format!("Call-ID: ex{number}"),
+        _ => line.to_owned(),
+    });
+    [lines.collect::<Vec<_>>().join("\r\n").as_bytes(), &octets[split..]].concat()
+}
+
+/// Width and height of a GIF or of the first frame header of a JPEG.
+pub fn pixels(body: &[u8]) -> (u32, u32) {
+    let probe = adapter::image::probe(body).expect("a picture");
+    (probe.width, probe.height)
+}

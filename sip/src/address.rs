@@ -76,11 +76,11 @@ impl<'a> NameAddr<'a> {
                 None => bare(value)?,
             },
         };
-        if address.uri.iter().any(|&b| grammar::is_lws(b)) {
-            return Err(AddressError::Blank);
+        match uri::check(address.uri) {
+            Ok(_) => Ok(address),
+            Err(_) if address.uri.iter().any(|&b| grammar::is_lws(b)) => Err(AddressError::Blank),
+            Err(error) => Err(error.into()),
         }
-        uri::check(address.uri)?;
-        Ok(address)
     }
 
     /// The display name with quotes and escapes taken away; `None` if there is none.
@@ -150,16 +150,21 @@ fn quoted(value: &[u8]) -> Result<NameAddr<'_>, AddressError> {
 /// `rest` begins with `<`, or with what no display name may hold.
 fn bracketed<'a>(display: &'a [u8], rest: &'a [u8]) -> Result<NameAddr<'a>, AddressError> {
     let display = grammar::trim(display);
-    if display.iter().any(|&b| matches!(b, b',' | b';' | b'>' | b'\\' | 0..=8 | 11 | 12 | 14..=31 | 127)) {
+    if display.iter().fold(false, |any, &b| any | needs_quotes(b)) {
         return Err(AddressError::Display);
     }
     let inner = rest.strip_prefix(b"<").ok_or(AddressError::Display)?;
-    let (uri, after) = grammar::split_once(inner, |b| b == b'>').ok_or(AddressError::Unclosed)?;
-    let params = grammar::trim(after);
+    let end = memchr::memchr(b'>', inner).ok_or(AddressError::Unclosed)?;
+    let (uri, after) = inner.split_at_checked(end).ok_or(AddressError::Unclosed)?;
+    let params = grammar::trim(after.get(1..).unwrap_or_default());
     if !matches!(params.first(), None | Some(b';')) {
         return Err(AddressError::Trailing);
     }
     Ok(NameAddr { display, uri, params })
+}
+
+const fn needs_quotes(b: u8) -> bool {
+    matches!(b, b',' | b';' | b'>' | b'\\' | 0..=8 | 11 | 12 | 14..=31 | 127)
 }
 
 fn bare(value: &[u8]) -> Result<NameAddr<'_>, AddressError> {

@@ -118,6 +118,18 @@ impl Answerable for RawMessage {
     }
 }
 
+impl<T: Answerable + ?Sized> Answerable for Box<T> {
+    fn message(&self) -> &RawMessage {
+        (**self).message()
+    }
+}
+
+impl<T: Answerable + ?Sized> Answerable for std::sync::Arc<T> {
+    fn message(&self) -> &RawMessage {
+        (**self).message()
+    }
+}
+
 /// Builds a response to a request (RFC 3261 §8.2.6): all Vias in order, From, To with a tag, Call-ID, CSeq;
 /// Timestamp in a 100. Lines that the request lacks are left out.
 #[derive(Clone, Debug)]

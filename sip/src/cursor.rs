@@ -12,6 +12,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes octets as long as `which` holds.
+    #[inline]
     pub(crate) fn take_while(&mut self, which: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.rest.iter().position(|&b| !which(b)).unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, &[]));
@@ -21,7 +22,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a token; `None` if there is none.
     pub(crate) fn token(&mut self) -> Option<&'a [u8]> {
-        let token = self.take_while(grammar::is_token_byte);
+        let token = self.take_while(crate::index::is_name_byte);
         (!token.is_empty()).then_some(token)
     }
 
@@ -31,6 +32,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `octet` if it is next.
+    #[inline]
     pub(crate) fn eat(&mut self, octet: u8) -> bool {
         match self.rest.split_first() {
             Some((&first, rest)) if first == octet => {
@@ -42,7 +44,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `octet` with linear white space on both sides (`SLASH`, `COLON`, .. of RFC 3261 §25.1).
+    #[inline]
     pub(crate) fn separator(&mut self, octet: u8) -> bool {
+        if let [first, second, ..] = *self.rest
+            && first == octet
+            && !grammar::is_lws(second)
+        {
+            return self.eat(octet);
+        }
         let before = *self;
         self.lws();
         let found = self.eat(octet);

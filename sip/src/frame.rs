@@ -41,22 +41,11 @@ pub fn datagram(octets: Bytes, limits: &Limits) -> Result<Framed, FrameError> {
     if leading == octets.len() && leading > 0 {
         return Ok(if leading >= 4 { Framed::KeepalivePing } else { Framed::KeepalivePong });
     }
-    let octets = octets.slice(leading..);
-    let refuse = |octets: &Bytes, kind, offset| refused(octets, kind, offset, Carrier::Datagram, limits);
-    let head = match index::index(&octets, limits) {
-        Ok(head) => head,
-        Err((kind, offset)) => return Err(refuse(&octets, kind, offset)),
-    };
-    let came = octets.len().saturating_sub(head.len);
-    let body = head.length.named().map_or(Ok(came), usize::try_from).unwrap_or(usize::MAX);
-    if body > came {
-        return Err(refuse(&octets, Kind::BodyTruncated, head.len));
+    let octets = if leading == 0 { octets } else { octets.slice(leading..) };
+    match RawMessage::framed(&octets, limits) {
+        Ok(raw) => Ok(Framed::Message(raw)),
+        Err((kind, offset)) => Err(refused(&octets, kind, offset, Carrier::Datagram, limits)),
     }
-    if body > limits.body {
-        return Err(refuse(&octets, Kind::BodyTooLong, head.len));
-    }
-    let whole = octets.slice(..head.len + body);
-    Ok(Framed::Message(RawMessage::new(whole, head, Carrier::Datagram)))
 }
 
 fn leading_crlf(octets: &[u8]) -> usize {

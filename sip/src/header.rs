@@ -1,5 +1,9 @@
 //! Header names: which one a line is, whatever its case and whether it is written short (RFC 3261 §7.3.3).
 
+mod names;
+
+pub(crate) use names::at_line_start;
+
 /// A header line as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -86,6 +90,8 @@ macro_rules! headers {
 
         const KNOWN: &[(HeaderId, &str)] = &[$((HeaderId::$id, $name),)*];
 
+        const COMPACT: &[(HeaderId, &str)] = &[$($((HeaderId::$id, $short),)?)*];
+
         impl HeaderId {
             /// The name as RFCs write it; empty for [`HeaderId::Other`].
             pub const fn name(self) -> &'static str {
@@ -94,30 +100,23 @@ macro_rules! headers {
                     HeaderId::Other => "",
                 }
             }
-
-            const fn of_letter(letter: u8) -> Self {
-                match letter.to_ascii_lowercase() {
-                    $($($short => HeaderId::$id,)?)*
-                    _ => HeaderId::Other,
-                }
-            }
         }
     };
 }
 
 headers! {
-    Via "Via" b'v',
-    From "From" b'f',
-    To "To" b't',
-    CallId "Call-ID" b'i',
+    Via "Via" "v",
+    From "From" "f",
+    To "To" "t",
+    CallId "Call-ID" "i",
     CSeq "CSeq",
     MaxForwards "Max-Forwards",
-    Contact "Contact" b'm',
+    Contact "Contact" "m",
     Route "Route",
     RecordRoute "Record-Route",
-    ContentLength "Content-Length" b'l',
-    ContentType "Content-Type" b'c',
-    ContentEncoding "Content-Encoding" b'e',
+    ContentLength "Content-Length" "l",
+    ContentType "Content-Type" "c",
+    ContentEncoding "Content-Encoding" "e",
     ContentDisposition "Content-Disposition",
     ContentLanguage "Content-Language",
     ContentId "Content-ID",
@@ -132,19 +131,19 @@ headers! {
     AcceptEncoding "Accept-Encoding",
     AcceptLanguage "Accept-Language",
     AcceptCharset "Accept-Charset",
-    AcceptContact "Accept-Contact" b'a',
+    AcceptContact "Accept-Contact" "a",
     MaxSize "Max-Size",
-    RejectContact "Reject-Contact" b'j',
-    RequestDisposition "Request-Disposition" b'd',
+    RejectContact "Reject-Contact" "j",
+    RequestDisposition "Request-Disposition" "d",
     Allow "Allow",
-    AllowEvents "Allow-Events" b'u',
-    Supported "Supported" b'k',
+    AllowEvents "Allow-Events" "u",
+    Supported "Supported" "k",
     Require "Require",
     ProxyRequire "Proxy-Require",
     Unsupported "Unsupported",
     Path "Path",
     ServiceRoute "Service-Route",
-    Event "Event" b'o',
+    Event "Event" "o",
     SubscriptionState "Subscription-State",
     SipEtag "SIP-ETag",
     SipIfMatch "SIP-If-Match",
@@ -153,21 +152,21 @@ headers! {
     ProxyAuthorization "Proxy-Authorization",
     ProxyAuthenticate "Proxy-Authenticate",
     AuthenticationInfo "Authentication-Info",
-    Identity "Identity" b'y',
+    Identity "Identity" "y",
     Date "Date",
     Timestamp "Timestamp",
-    Subject "Subject" b's',
+    Subject "Subject" "s",
     UserAgent "User-Agent",
     Server "Server",
     Warning "Warning",
     RetryAfter "Retry-After",
     MaxBreadth "Max-Breadth",
     FlowTimer "Flow-Timer",
-    ReferTo "Refer-To" b'r',
-    ReferredBy "Referred-By" b'b',
+    ReferTo "Refer-To" "r",
+    ReferredBy "Referred-By" "b",
     ReplyTo "Reply-To",
     InReplyTo "In-Reply-To",
-    SessionExpires "Session-Expires" b'x',
+    SessionExpires "Session-Expires" "x",
     PAssertedIdentity "P-Asserted-Identity",
     PPreferredIdentity "P-Preferred-Identity",
     Privacy "Privacy",
@@ -183,13 +182,7 @@ headers! {
 impl HeaderId {
     /// Which header `name` is; case does not count.
     pub fn of(name: &[u8]) -> Self {
-        if let [letter] = *name {
-            return HeaderId::of_letter(letter);
-        }
-        let (from, to) = BY_LENGTH.bounds.get(name.len()).copied().unwrap_or_default();
-        let candidates = BY_LENGTH.sorted.get(usize::from(from)..usize::from(to)).unwrap_or_default();
-        let found = candidates.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
-        found.map_or(HeaderId::Other, |&(id, _)| id)
+        names::id_of(name)
     }
 }
 
@@ -199,35 +192,6 @@ impl std::fmt::Display for HeaderId {
     }
 }
 
-const LONGEST: usize = 25;
-
-struct ByLength {
-    sorted: [(HeaderId, &'static str); KNOWN.len()],
-    bounds: [(u8, u8); LONGEST + 1],
-}
-
-static BY_LENGTH: ByLength = by_length();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
-const fn by_length() -> ByLength {
-    let mut table = ByLength { sorted: [(HeaderId::Other, ""); KNOWN.len()], bounds: [(0, 0); LONGEST + 1] };
-    let (mut length, mut next) = (0, 0);
-    while length <= LONGEST {
-        let first = next;
-        let mut at = 0;
-        while at < KNOWN.len() {
-            if KNOWN[at].1.len() == length {
-                table.sorted[next as usize] = KNOWN[at];
-                next += 1;
-            }
-            at += 1;
-        }
-        table.bounds[length] = (first, next);
-        length += 1;
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,7 +199,6 @@ mod tests {
     #[test]
     fn every_known_name_is_found_in_any_case() {
         for &(id, name) in KNOWN {
-            assert!(name.len() <= LONGEST, "{name}");
             assert_eq!(HeaderId::of(name.as_bytes()), id);
             assert_eq!(HeaderId::of(name.to_ascii_uppercase().as_bytes()), id);
             assert_eq!(HeaderId::of(name.to_ascii_lowercase().as_bytes()), id);
@@ -260,5 +223,20 @@ mod tests {
     fn escapes_in_a_name_are_letters_of_another_name() {
         assert_eq!(HeaderId::of(b"C%6Fntact"), HeaderId::Other);
         assert_eq!(HeaderId::of(b""), HeaderId::Other);
+    }
+
+    #[test]
+    fn octets_that_differ_from_a_letter_by_its_case_bit_only_are_other_names() {
+        for name in [
+            &b"max\rforwards"[..],
+            b"v:",
+            b"Via ",
+            b"Via\0",
+            b"cseq:",
+            b"content-length\0\0",
+            b"Accept-Encodings",
+        ] {
+            assert_eq!(HeaderId::of(name), HeaderId::Other, "{}", name.escape_ascii());
+        }
     }
 }

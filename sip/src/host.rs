@@ -85,10 +85,29 @@ const fn is_name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')
 }
 
+/// Whether `b` may stand in a domain name or an IPv4 address, in one load.
+#[inline(always)]
+pub(crate) fn is_plain(b: u8) -> bool {
+    NAME_BYTES.get(usize::from(b)).copied().unwrap_or_default()
+}
+
+static NAME_BYTES: [bool; 256] = name_bytes();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
+const fn name_bytes() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = is_name_byte(b as u8);
+        b += 1;
+    }
+    table
+}
+
 /// Takes the octets of a host from the cursor; they may still be no host.
 pub(crate) fn take<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
     if cursor.rest.first() != Some(&b'[') {
-        let name = cursor.take_while(is_name_byte);
+        let name = cursor.take_while(is_plain);
         return (!name.is_empty()).then_some(name);
     }
     let end = cursor.rest.iter().position(|&b| b == b']')?.checked_add(1)?;

@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use crate::header::HeaderId;
+use crate::header::{self, HeaderId};
 use crate::invalid::Kind;
 use crate::length::Length;
 use crate::limits::Limits;
@@ -27,6 +27,9 @@ pub(crate) struct HeaderLine {
 }
 
 impl HeaderLine {
+    const NONE: HeaderLine =
+        HeaderLine { start: 0, value: 0, value_end: 0, end: 0, name_len: 0, id: HeaderId::Other };
+
     pub(crate) fn name<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
         let start = self.start as usize;
         buf.get(start..start + usize::from(self.name_len)).unwrap_or_default()
@@ -77,38 +80,52 @@ pub(crate) enum Start {
     },
 }
 
+impl Default for Head {
+    fn default() -> Self {
+        let start = Start::Broken { method: Span::default(), kind: Kind::BadStartLine };
+        Head { start, lines: Lines::new(), len: 0, length: Length::default() }
+    }
+}
+
 /// A defect and the octet where it stands.
 pub(crate) type Defect = (Kind, usize);
 
 /// Indexes the head at the start of `buf`. A broken start line is noted, not refused: the lines below it
 /// are needed to answer.
-pub(crate) fn index(buf: &[u8], limits: &Limits) -> Result<Head, Defect> {
+pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), Defect> {
     let first = line_end(buf, 0)?;
     if first > limits.line_octets || first > limits.head {
         return Err((Kind::LineTooLong, limits.line_octets));
     }
-    let start = start_line(buf.get(..first.saturating_sub(2)).unwrap_or_default());
-    let mut head = Head { start, lines: Lines::new(), len: 0, length: Length::default() };
+    head.start = start_line(buf.get(..first.saturating_sub(2)).unwrap_or_default());
     let mut at = first;
-    loop {
-        if buf.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
-            head.len = at + 2;
-            break;
+    let mut defect = None;
+    // One extend costs a fraction of as many pushes.
+    head.lines.extend(std::iter::from_fn(|| {
+        if buf.get(at) == Some(&b'\r') && buf.get(at + 1) == Some(&b'\n') {
+            return None;
         }
-        let line = header_line(buf, at, limits)?;
-        if line.end() > limits.head {
-            return Err((Kind::HeadTooLong, at));
+        match scan_line(buf, at, limits) {
+            Ok(line) => {
+                at = line.end();
+                Some(line)
+            }
+            Err(found) => {
+                defect = Some(found);
+                None
+            }
         }
-        if head.lines.len() >= limits.lines.min(MOST_LINES) {
-            return Err((Kind::TooManyLines, at));
-        }
+    }));
+    if let Some(defect) = defect {
+        return Err(defect);
+    }
+    head.len = at + 2;
+    for line in &head.lines {
         if line.id == HeaderId::ContentLength {
             head.length.add(line.value(buf)).map_err(|kind| (kind, line.value as usize))?;
         }
-        head.lines.push(line);
-        at = line.end();
     }
-    if head.len > limits.head { Err((Kind::HeadTooLong, at)) } else { Ok(head) }
+    if head.len > limits.head { Err((Kind::HeadTooLong, at)) } else { Ok(()) }
 }
 
 /// What a limit can't lift: lines are counted in 15 bits where a proxy keeps their order.
@@ -120,7 +137,7 @@ pub(crate) fn salvage(buf: &[u8], limits: &Limits) -> Head {
     let buf = buf.get(..buf.len().min(limits.head)).unwrap_or_default();
     let mut at = next_line(buf, 0);
     let first = grammar::trim(buf.get(..at).unwrap_or_default());
-    let mut head = Head { start: start_line(first), lines: Lines::new(), len: at, length: Length::default() };
+    let mut head = Head { start: start_line(first), len: at, ..Head::default() };
     while at < buf.len() && head.lines.len() < limits.lines.min(MOST_LINES) {
         if buf.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
             break;
@@ -144,15 +161,16 @@ fn next_line(buf: &[u8], at: usize) -> usize {
 
 /// The header line at `at`, up to the line end that no white space follows.
 pub(crate) fn header_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
-    let rest = buf.get(at..).unwrap_or_default();
-    let name_len = rest.iter().position(|&b| !is_name_byte(b)).unwrap_or(rest.len());
-    let after_name = rest.get(name_len..).unwrap_or_default();
-    let blanks = after_name.iter().position(|&b| !is_blank(b)).unwrap_or(after_name.len());
-    if name_len == 0 || after_name.get(blanks) != Some(&b':') {
-        let unfinished = rest.is_empty() || (name_len > 0 && after_name.get(blanks).is_none());
-        return Err((if unfinished { Kind::Unterminated } else { Kind::BadHeaderLine }, at));
-    }
-    let colon = at + name_len + blanks;
+    scan_line(buf, at, limits)
+}
+
+#[inline(always)]
+fn scan_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
+    let known = buf.get(at..).and_then(<[u8]>::first_chunk).and_then(header::at_line_start);
+    let (id, name_len, colon) = match known {
+        Some((id, len)) => (id, len, at + len),
+        None => scan_name(buf, at)?,
+    };
     let mut end = line_end(buf, colon + 1)?;
     while buf.get(end).is_some_and(|&b| is_blank(b)) {
         end = line_end(buf, end)?;
@@ -160,54 +178,101 @@ pub(crate) fn header_line(buf: &[u8], at: usize, limits: &Limits) -> Result<Head
     if end - at > limits.line_octets {
         return Err((Kind::LineTooLong, at));
     }
-    let value = grammar::trim(buf.get(colon + 1..end).unwrap_or_default());
-    let span = if value.is_empty() { Span::between(colon + 1, colon + 1) } else { Span::of(buf, value) };
-    let narrow = |octets: usize| u32::try_from(octets).map_err(|_| (Kind::HeadTooLong, at));
-    Ok(HeaderLine {
-        start: narrow(at)?,
-        value: narrow(span.start())?,
-        value_end: narrow(span.end())?,
-        end: narrow(end)?,
-        name_len: u16::try_from(name_len).map_err(|_| (Kind::LineTooLong, at))?,
-        id: HeaderId::of(rest.get(..name_len).unwrap_or_default()),
-    })
+    let (Ok(start), Ok(end_at), Ok(name_len)) =
+        (u32::try_from(at), u32::try_from(end), u16::try_from(name_len))
+    else {
+        return Err((Kind::LineTooLong, at));
+    };
+    let (value, value_end) = trimmed(buf, colon + 1, end - 2);
+    // Both lie before the end, which fits.
+    let (value, value_end) = (value as u32, value_end as u32);
+    Ok(HeaderLine { start, value, value_end, end: end_at, name_len, id })
+}
+
+/// A name in any form: which header it is, its length, and where its colon stands.
+fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, usize, usize), Defect> {
+    let rest = buf.get(at..).unwrap_or_default();
+    let name_len = rest.iter().position(|&b| !is_name_byte(b)).unwrap_or(rest.len());
+    let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
+    let blanks = rest.iter().position(|&b| !is_blank(b)).unwrap_or(rest.len());
+    if rest.get(blanks) != Some(&b':') || name.is_empty() {
+        let unfinished = rest.len() == blanks && (blanks == 0 || !name.is_empty());
+        return Err((if unfinished { Kind::Unterminated } else { Kind::BadHeaderLine }, at));
+    }
+    Ok((HeaderId::of(name), name_len, at + name_len + blanks))
+}
+
+/// `start..end` of `buf` without white space at its ends; nearly always one blank in front.
+#[inline(always)]
+fn trimmed(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    while start < end && buf.get(start).is_some_and(|&b| grammar::is_lws(b)) {
+        start += 1;
+    }
+    while start < end && buf.get(end - 1).is_some_and(|&b| grammar::is_lws(b)) {
+        end -= 1;
+    }
+    (start, end)
 }
 
 /// Behind the CRLF that ends the line round `at`. A CR or LF that stands alone is refused: others take it
 /// for a line end or for nothing, and what two readers read differently can be smuggled past one.
+///
+/// Eight octets at a time: lines are too short for memchr to repay its call.
+#[inline(always)]
 fn line_end(buf: &[u8], at: usize) -> Result<usize, Defect> {
-    let rest = buf.get(at..).unwrap_or_default();
-    let end = memchr::memchr2(b'\r', b'\n', rest).ok_or((Kind::Unterminated, buf.len()))?;
-    match rest.get(end..) {
-        Some([b'\r', b'\n', ..]) => Ok(at + end + 2),
-        Some([b'\r']) => Err((Kind::Unterminated, buf.len())),
-        _ => Err((Kind::BareLineEnd, at + end)),
+    let mut rest = buf.get(at..).unwrap_or_default();
+    loop {
+        while let Some((word, after)) = rest.split_first_chunk() {
+            let low = below_0e(u64::from_le_bytes(*word));
+            if low != 0 {
+                rest = rest.get(low.trailing_zeros() as usize / 8..).unwrap_or_default();
+                break;
+            }
+            rest = after;
+        }
+        let at = buf.len() - rest.len();
+        match rest {
+            [b'\r', b'\n', ..] => return Ok(at + 2),
+            [] | [b'\r'] => return Err((Kind::Unterminated, buf.len())),
+            [b'\r' | b'\n', ..] => return Err((Kind::BareLineEnd, at)),
+            [_, after @ ..] => rest = after,
+        }
     }
 }
 
+/// The top bit of every octet of `word` that is below 0x0e; exact for the lowest such octet.
+const fn below_0e(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    word.wrapping_sub(ONES * 0x0e) & !word & (ONES * 0x80)
+}
+
+/// Splits a request line. That the URI has no blank is for [`crate::validate`] to see, it looks at every octet.
 fn start_line(line: &[u8]) -> Start {
-    if line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"SIP/")) {
+    if let Some(word) = line.first_chunk::<4>()
+        && word.eq_ignore_ascii_case(b"SIP/")
+    {
         return status_line(line);
     }
     let method_len = line.iter().position(|&b| !is_name_byte(b)).unwrap_or(line.len());
     let method = Span::between(0, method_len);
     let broken = |kind| Start::Broken { method, kind };
-    let Some((after, rest)) = line.get(method_len..).and_then(<[u8]>::split_first) else {
-        return broken(Kind::BadStartLine);
-    };
-    let Some(space) = memchr::memrchr(b' ', rest) else { return broken(Kind::BadStartLine) };
-    let (uri, version) = rest.split_at_checked(space).unwrap_or_default();
-    if method_len == 0 || *after != b' ' || uri.is_empty() || !uri.iter().all(|&b| is_printable(b)) {
-        return broken(Kind::BadStartLine);
-    }
-    match version.get(1..) {
-        // The version has no case (RFC 3261 §7.1).
-        Some(version) if version.eq_ignore_ascii_case(b"SIP/2.0") => {
-            Start::Request { method, uri: Span::of(line, uri) }
+    let rest = line.get(method_len..).unwrap_or_default();
+    // The version has no case (RFC 3261 §7.1).
+    let uri_len = match rest.split_last_chunk() {
+        Some((uri, b" SIP/2.0")) => uri.len(),
+        _ => {
+            let Some(space) = memchr::memrchr(b' ', rest) else { return broken(Kind::BadStartLine) };
+            let version = rest.get(space + 1..).unwrap_or_default();
+            if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+                return broken(version_defect(version));
+            }
+            space
         }
-        Some(version) => broken(version_defect(version)),
-        None => broken(Kind::BadStartLine),
+    };
+    if method_len == 0 || uri_len < 2 || rest.first() != Some(&b' ') {
+        return broken(Kind::BadStartLine);
     }
+    Start::Request { method, uri: Span::between(method_len + 1, method_len + uri_len) }
 }
 
 fn status_line(line: &[u8]) -> Start {
@@ -244,11 +309,14 @@ const fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
 }
 
-const fn is_printable(b: u8) -> bool {
-    b > b' ' && b != 0x7f
+/// Looks at every octet even after a bad one: without a way out the loop runs on many octets at once.
+pub(crate) fn all_printable(text: &[u8]) -> bool {
+    text.iter().fold(true, |good, &b| good & (b > b' ') & (b != 0x7f))
 }
 
-fn is_name_byte(b: u8) -> bool {
+/// As `grammar::is_token_byte`, in one load.
+#[inline]
+pub(crate) fn is_name_byte(b: u8) -> bool {
     NAME_BYTES.get(usize::from(b)).copied().unwrap_or_default()
 }
 

@@ -55,18 +55,18 @@ pub(crate) struct ViaSpans {
     pub(crate) branch: Option<Span>,
 }
 
-#[derive(Clone, Debug)]
+/// From or To: the value, and its tag.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct AddressSpans {
-    pub(crate) display: Span,
-    pub(crate) uri: Span,
-    pub(crate) params: Span,
+    pub(crate) value: Span,
     pub(crate) tag: Option<Span>,
 }
 
 impl Message {
     /// `core` was found in `raw`, whose start line decides what it is.
+    #[inline]
     pub(crate) fn new(raw: RawMessage, core: Core) -> Self {
-        match raw.start {
+        match raw.start() {
             Start::Response { .. } => Message::Response(Response { raw, core }),
             _ => Message::Request(Request { raw, core }),
         }
@@ -97,7 +97,7 @@ impl Request {
     }
 
     fn uri_span(&self) -> Span {
-        match self.raw.start {
+        match self.raw.start() {
             Start::Request { uri, .. } => uri,
             _ => Span::default(),
         }
@@ -107,7 +107,7 @@ impl Request {
 impl Response {
     /// The status code, 100 to 699.
     pub const fn status(&self) -> u16 {
-        match self.raw.start {
+        match self.raw.start() {
             Start::Response { status, .. } => status,
             _ => 0,
         }
@@ -115,7 +115,7 @@ impl Response {
 
     /// The reason phrase as written.
     pub fn reason(&self) -> &[u8] {
-        match self.raw.start {
+        match self.raw.start() {
             Start::Response { reason, .. } => reason.in_buf(self.raw.octets()),
             _ => b"",
         }
@@ -225,10 +225,8 @@ both!(Response);
 
 impl AddressSpans {
     fn in_buf<'b>(&self, buf: &'b [u8]) -> NameAddr<'b> {
-        NameAddr {
-            display: self.display.in_buf(buf),
-            uri: self.uri.in_buf(buf),
-            params: self.params.in_buf(buf),
-        }
+        let value = self.value.in_buf(buf);
+        // Validation read it once; that it can't be read now does not happen.
+        NameAddr::parse(value).unwrap_or(NameAddr { display: b"", uri: value, params: b"" })
     }
 }

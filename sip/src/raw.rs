@@ -6,16 +6,15 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::header::{Header, HeaderId, Name};
-use crate::index::{Head, HeaderLine, Lines, Start};
-use crate::span::Span;
+use crate::index::{self, Defect, Head, HeaderLine, Start};
+use crate::invalid::Kind;
+use crate::limits::Limits;
 
 /// A message cut out of a datagram or a stream. A clone shares the octets.
 #[derive(Clone)]
 pub struct RawMessage {
     buf: Bytes,
-    pub(crate) start: Start,
-    lines: Lines,
-    head_len: usize,
+    head: Head,
     carrier: Carrier,
     source: Option<SocketAddr>,
 }
@@ -31,20 +30,38 @@ pub enum Carrier {
 
 impl RawMessage {
     /// `buf` is the head, whose index is `head`, and the body.
+    #[inline]
     pub(crate) fn new(buf: Bytes, head: Head, carrier: Carrier) -> Self {
-        RawMessage { buf, start: head.start, lines: head.lines, head_len: head.len, carrier, source: None }
+        RawMessage { buf, head, carrier, source: None }
     }
 
     /// A message of no octets, the base of one we originate.
     pub(crate) fn empty() -> Self {
-        RawMessage {
-            buf: Bytes::new(),
-            start: Start::Request { method: Span::default(), uri: Span::default() },
-            lines: Lines::new(),
-            head_len: 0,
-            carrier: Carrier::Datagram,
-            source: None,
+        RawMessage::new(Bytes::new(), Head::default(), Carrier::Datagram)
+    }
+
+    /// Indexes the head and then keeps as much of `octets` as the message has.
+    ///
+    /// Fills in what is already in its place, because the index is too large to be moved for nothing.
+    #[inline]
+    pub(crate) fn framed(octets: &Bytes, limits: &Limits) -> Result<Self, Defect> {
+        let mut raw = RawMessage::new(octets.clone(), Head::default(), Carrier::Datagram);
+        index::index(octets, limits, &mut raw.head)?;
+        let head_len = raw.head.len;
+        let came = octets.len().saturating_sub(head_len);
+        let body = raw.head.length.named().map_or(Ok(came), usize::try_from).unwrap_or(usize::MAX);
+        if body > came {
+            return Err((Kind::BodyTruncated, head_len));
         }
+        if body > limits.body {
+            return Err((Kind::BodyTooLong, head_len));
+        }
+        raw.buf.truncate(head_len + body);
+        Ok(raw)
+    }
+
+    pub(crate) const fn start(&self) -> Start {
+        self.head.start
     }
 
     /// Notes where the message came from. Whatever is made of a request from then on, forwarded or
@@ -65,7 +82,7 @@ impl RawMessage {
 
     /// Whether the start line is, or tries to be, a status line.
     pub fn is_response(&self) -> bool {
-        match self.start {
+        match self.head.start {
             Start::Response { .. } => true,
             Start::Request { .. } => false,
             Start::Broken { .. } => self.buf.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"SIP/")),
@@ -74,7 +91,7 @@ impl RawMessage {
 
     /// The method as written, also of a request line that can't be read whole; `None` for a response.
     pub fn method_octets(&self) -> Option<&[u8]> {
-        match self.start {
+        match self.head.start {
             Start::Request { method, .. } => Some(method.in_buf(&self.buf)),
             Start::Broken { method, .. } if !self.is_response() => Some(method.in_buf(&self.buf)),
             _ => None,
@@ -88,40 +105,40 @@ impl RawMessage {
 
     /// The header lines in order.
     pub fn headers(&self) -> impl DoubleEndedIterator<Item = Header<'_>> + ExactSizeIterator {
-        self.lines.iter().map(|line| view(line, &self.buf))
+        self.head.lines.iter().map(|line| view(line, &self.buf))
     }
 
     /// The value of the first header `id`. Folds are still in it (`grammar::unfold`).
     pub fn header(&self, id: HeaderId) -> Option<&[u8]> {
-        self.lines.iter().find(|line| line.id == id).map(|line| line.value(&self.buf))
+        self.head.lines.iter().find(|line| line.id == id).map(|line| line.value(&self.buf))
     }
 
     /// The value of the first header of that name, compared without case and across compact forms.
     pub fn header_named<'n>(&self, name: impl Into<Name<'n>>) -> Option<&[u8]> {
         let name = name.into();
-        let found = self.lines.iter().find(|line| name.matches(line.id, line.name(&self.buf)));
+        let found = self.head.lines.iter().find(|line| name.matches(line.id, line.name(&self.buf)));
         found.map(|line| line.value(&self.buf))
     }
 
     /// The elements of the comma lists of all headers `id`, in order. Only for headers that are lists.
     pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
-        let lines = self.lines.iter().filter(move |line| line.id == id);
+        let lines = self.head.lines.iter().filter(move |line| line.id == id);
         lines.flat_map(|line| grammar::split_commas(line.value(&self.buf)))
     }
 
     /// The head: start line, header lines, empty line.
     pub fn head(&self) -> &[u8] {
-        self.buf.get(..self.head_len).unwrap_or_default()
+        self.buf.get(..self.head.len).unwrap_or_default()
     }
 
     /// The body, sharing the message's octets.
     pub fn body(&self) -> Bytes {
-        self.buf.slice(self.head_len.min(self.buf.len())..)
+        self.buf.slice(self.head.len.min(self.buf.len())..)
     }
 
     /// The body's octets.
     pub fn body_octets(&self) -> &[u8] {
-        self.buf.get(self.head_len..).unwrap_or_default()
+        self.buf.get(self.head.len..).unwrap_or_default()
     }
 
     /// Head and body.
@@ -130,7 +147,7 @@ impl RawMessage {
     }
 
     pub(crate) fn lines(&self) -> &[HeaderLine] {
-        &self.lines
+        &self.head.lines
     }
 }
 
@@ -142,8 +159,8 @@ pub(crate) fn view<'b>(line: &HeaderLine, buf: &'b [u8]) -> Header<'b> {
 impl fmt::Debug for RawMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawMessage")
-            .field("lines", &self.lines.len())
-            .field("head", &self.head_len)
+            .field("lines", &self.head.lines.len())
+            .field("head", &self.head.len)
             .field("octets", &self.buf.len())
             .field("carrier", &self.carrier)
             .finish_non_exhaustive()

@@ -172,34 +172,21 @@ impl Uri {
     }
 }
 
-/// Whether `text` is a URI.
-pub(crate) fn check(text: &[u8]) -> Result<(), UriError> {
-    Parts::read(text).map(|_| ())
-}
-
-/// Whether `text`, a URI, has a header part.
-pub(crate) fn has_headers(text: &[u8]) -> bool {
-    text.contains(&b'?') && Parts::read(text).is_ok_and(|parts| parts.headers.is_some())
+/// Whether `text` is a URI; if so, whether it has a header part.
+pub(crate) fn check(text: &[u8]) -> Result<bool, UriError> {
+    Parts::read(text).map(|parts| parts.headers.is_some())
 }
 
 impl Parts {
     fn read(text: &[u8]) -> Result<Self, UriError> {
-        let colon = text.iter().position(|&b| b == b':').ok_or(UriError::Scheme)?;
-        let (scheme, rest) = text.split_at_checked(colon).ok_or(UriError::Scheme)?;
-        let rest = rest.get(1..).unwrap_or_default();
-        let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(named) {
-            return Err(UriError::Scheme);
-        }
+        let scheme = Scheme::read(text)?;
+        let rest = text.get(scheme.1 + 1..).unwrap_or_default();
         if rest.is_empty() {
             return Err(UriError::Empty);
         }
-        if text.iter().any(|&b| matches!(b, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f)) {
-            return Err(UriError::Octet);
-        }
         let parts = Parts {
-            scheme: Scheme::Other,
-            scheme_len: u32::try_from(colon).map_err(|_| UriError::Scheme)?,
+            scheme: scheme.0,
+            scheme_len: u32::try_from(scheme.1).map_err(|_| UriError::Scheme)?,
             user: None,
             password: None,
             host: None,
@@ -207,45 +194,60 @@ impl Parts {
             params: Span::default(),
             headers: None,
         };
-        match scheme {
-            s if s.eq_ignore_ascii_case(b"sip") => Parts { scheme: Scheme::Sip, ..parts }.sip(text, rest),
-            s if s.eq_ignore_ascii_case(b"sips") => Parts { scheme: Scheme::Sips, ..parts }.sip(text, rest),
-            s if s.eq_ignore_ascii_case(b"tel") => parts.tel(text, rest),
-            _ => Ok(parts),
+        if scheme.0 == Scheme::Sip
+            && let Some(user_end) = plain(rest)
+        {
+            return Ok(parts.plain(text, scheme.1 + 1, user_end));
         }
+        let marks = Marks::find(rest).ok_or(UriError::Octet)?;
+        match scheme.0 {
+            Scheme::Sip | Scheme::Sips => parts.sip(text, scheme.1 + 1, &marks),
+            Scheme::Tel => parts.tel(text, rest),
+            Scheme::Other => Ok(parts),
+        }
+    }
+
+    /// The parts of a URI for which [`plain`] holds.
+    #[inline(always)]
+    fn plain(mut self, text: &[u8], base: usize, user_end: usize) -> Self {
+        let host_start = if user_end == 0 { base } else { base + user_end + 1 };
+        self.user = (user_end > 0).then(|| Span::between(base, base + user_end));
+        self.host = Some(Span::between(host_start, text.len()));
+        self
     }
 
     /// The parts behind `sip:`. The user part may hold `;`, `?`, `/` and `,`, so it is cut off first: an `@`
     /// stands nowhere else unescaped (RFC 3261 §25.1).
-    fn sip(mut self, text: &[u8], rest: &[u8]) -> Result<Self, UriError> {
-        let mut cursor = Cursor::new(rest);
-        if let Some(at) = memchr::memrchr(b'@', rest) {
-            let (info, host) = rest.split_at_checked(at).ok_or(UriError::User)?;
-            if info.is_empty() || info.contains(&b'@') {
-                return Err(UriError::User);
-            }
-            let (user, password) =
-                grammar::split_once(info, |b| b == b':').map_or((info, None), |(u, p)| (u, Some(p)));
-            if user.is_empty() {
-                return Err(UriError::User);
-            }
-            self.user = Some(Span::of(text, user));
-            self.password = password.map(|password| Span::of(text, password));
-            cursor.rest = host.get(1..).unwrap_or_default();
+    fn sip(mut self, text: &[u8], base: usize, marks: &Marks) -> Result<Self, UriError> {
+        let mut host_start = base;
+        if marks.ats > 1 {
+            return Err(UriError::User);
         }
+        if let Some(at) = marks.at {
+            let user_end = marks.colon.filter(|&colon| colon < at).unwrap_or(at);
+            if user_end == 0 {
+                return Err(UriError::User);
+            }
+            self.user = Some(Span::between(base, base + user_end));
+            self.password = (user_end < at).then(|| Span::between(base + user_end + 1, base + at));
+            host_start = base + at + 1;
+        }
+        let mut cursor = Cursor::new(text.get(host_start..).unwrap_or_default());
         let host = host::take(&mut cursor).ok_or(UriError::Host)?;
-        self.host = Some(Span::of(text, host));
+        self.host = Some(Span::between(host_start, host_start + host.len()));
         if cursor.eat(b':') {
             self.port = Some(host::take_port(&mut cursor).ok_or(UriError::Port)?);
         }
         let tail = cursor.rest;
-        let params_end = memchr::memchr(b'?', tail).unwrap_or(tail.len());
-        let (params, headers) = tail.split_at_checked(params_end).unwrap_or_default();
-        if !matches!(params.first(), None | Some(b';')) {
-            return Err(UriError::Host);
+        match tail.first() {
+            None => return Ok(self),
+            Some(b';' | b'?') => {}
+            Some(_) => return Err(UriError::Host),
         }
-        self.params = Span::of(text, params);
-        self.headers = headers.get(1..).map(|headers| Span::of(text, headers));
+        let tail_start = text.len() - tail.len();
+        let params_end = tail_start + tail.iter().position(|&b| b == b'?').unwrap_or(tail.len());
+        self.params = Span::between(tail_start, params_end);
+        self.headers = (params_end < text.len()).then(|| Span::between(params_end + 1, text.len()));
         Ok(self)
     }
 
@@ -260,6 +262,98 @@ impl Parts {
         self.params = Span::of(text, params);
         Ok(self)
     }
+}
+
+impl Scheme {
+    /// The scheme of `text` and its length.
+    #[inline]
+    fn read(text: &[u8]) -> Result<(Self, usize), UriError> {
+        if text.starts_with(b"sip:") {
+            return Ok((Scheme::Sip, 3));
+        }
+        let len = text.iter().position(|&b| b == b':').ok_or(UriError::Scheme)?;
+        let scheme = text.get(..len).unwrap_or_default();
+        let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(named) {
+            return Err(UriError::Scheme);
+        }
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+        let kind = match () {
+            () if is("sip") => Scheme::Sip,
+            () if is("sips") => Scheme::Sips,
+            () if is("tel") => Scheme::Tel,
+            () => Scheme::Other,
+        };
+        Ok((kind, len))
+    }
+}
+
+/// Whether `text` is `user@host` or `host` of letters, digits, dots and hyphens only, as most are: then one look
+/// at every octet is enough. Gives the length of the user part.
+#[inline(always)]
+fn plain(text: &[u8]) -> Option<usize> {
+    let mut user_end = 0;
+    for (at, &b) in text.iter().enumerate() {
+        if host::is_plain(b) {
+            continue;
+        }
+        if b != b'@' || user_end != 0 || at == 0 {
+            return None;
+        }
+        user_end = at;
+    }
+    (user_end + 1 < text.len()).then_some(user_end)
+}
+
+/// What one look at every octet behind the scheme finds.
+#[derive(Default)]
+struct Marks {
+    /// The first colon.
+    colon: Option<usize>,
+    /// The last `@`, and how many there are.
+    at: Option<usize>,
+    ats: usize,
+}
+
+impl Marks {
+    /// `None` if an octet stands there that no URI may hold.
+    fn find(text: &[u8]) -> Option<Self> {
+        let mut marks = Marks::default();
+        for (at, &b) in text.iter().enumerate() {
+            match CLASSES.get(usize::from(b)).copied().unwrap_or(BAD) {
+                PLAIN => {}
+                BAD => return None,
+                _ if b == b'@' => {
+                    marks.at = Some(at);
+                    marks.ats += 1;
+                }
+                _ => marks.colon = marks.colon.or(Some(at)),
+            }
+        }
+        Some(marks)
+    }
+}
+
+const PLAIN: u8 = 0;
+const MARK: u8 = 1;
+const BAD: u8 = 2;
+
+/// What [`Marks::find`] does with an octet.
+static CLASSES: [u8; 256] = classes();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
+const fn classes() -> [u8; 256] {
+    let mut table = [PLAIN; 256];
+    let mut b = 0;
+    while b < 256 {
+        if matches!(b as u8, 0..=b' ' | b'"' | b'<' | b'>' | 0x7f) {
+            table[b] = BAD;
+        }
+        b += 1;
+    }
+    table[b'@' as usize] = MARK;
+    table[b':' as usize] = MARK;
+    table
 }
 
 impl PartialEq for Uri {

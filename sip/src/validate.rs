@@ -3,7 +3,7 @@
 
 use crate::address::{Contact, NameAddr};
 use crate::header::HeaderId;
-use crate::index::{Defect, HeaderLine, Start};
+use crate::index::{self, Defect, HeaderLine, Start};
 use crate::invalid::{Invalid, Kind};
 use crate::limits::Limits;
 use crate::message::{AddressSpans, Core, Message, Request, ViaSpans};
@@ -43,7 +43,7 @@ pub fn admit(request: &Request, understood: &[&str]) -> Result<(), Kind> {
 }
 
 fn judge(raw: &RawMessage, limits: &Limits) -> Result<Core, Defect> {
-    let method = match raw.start {
+    let method = match raw.start() {
         Start::Request { method, uri } => {
             judge_uri(uri.in_buf(raw.octets())).map_err(|kind| (kind, uri.start()))?;
             Some(method.in_buf(raw.octets()))
@@ -53,7 +53,7 @@ fn judge(raw: &RawMessage, limits: &Limits) -> Result<Core, Defect> {
     };
     let found = Found::collect(raw)?;
     let via = judge_via(raw, found.via, limits)?;
-    if count_vias(raw) > limits.vias {
+    if found.vias > limits.vias {
         return Err((Kind::TooManyVias, 0));
     }
     let from = judge_address(raw, found.from, HeaderId::From, limits)?;
@@ -71,6 +71,7 @@ fn judge(raw: &RawMessage, limits: &Limits) -> Result<Core, Defect> {
 #[derive(Default)]
 struct Found<'r> {
     via: Option<&'r HeaderLine>,
+    vias: usize,
     from: Option<&'r HeaderLine>,
     to: Option<&'r HeaderLine>,
     call_id: Option<&'r HeaderLine>,
@@ -85,6 +86,8 @@ impl<'r> Found<'r> {
             let place = match line.id {
                 HeaderId::Via => {
                     found.via = found.via.or(Some(line));
+                    let value = line.value(raw.octets());
+                    found.vias += if is_list(value) { grammar::split_commas(value).count() } else { 1 };
                     continue;
                 }
                 HeaderId::From => &mut found.from,
@@ -102,9 +105,17 @@ impl<'r> Found<'r> {
     }
 }
 
+/// Whether `value` may have more than one element.
+fn is_list(value: &[u8]) -> bool {
+    memchr::memchr(b',', value).is_some()
+}
+
 fn judge_uri(uri: &[u8]) -> Result<(), Kind> {
-    uri::check(uri).map_err(|_| Kind::BadUri)?;
-    if uri::has_headers(uri) { Err(Kind::UriHeaders) } else { Ok(()) }
+    match uri::check(uri) {
+        Ok(with_headers) if !with_headers => Ok(()),
+        Ok(_) => Err(Kind::UriHeaders),
+        Err(_) => Err(Kind::BadUri),
+    }
 }
 
 /// The line, or that it is missing.
@@ -117,11 +128,7 @@ fn judge_via(raw: &RawMessage, line: Option<&HeaderLine>, limits: &Limits) -> Re
     let line = mandatory(line, HeaderId::Via)?;
     let bad = (Kind::Bad(HeaderId::Via), line.start());
     let value = line.value(buf);
-    let top = if memchr::memchr(b',', value).is_none() {
-        value
-    } else {
-        grammar::split_commas(value).next().ok_or(bad)?
-    };
+    let top = if is_list(value) { grammar::split_commas(value).next().ok_or(bad)? } else { value };
     let via = Via::parse(top).ok_or(bad)?;
     let branch = match via.judge_params(limits.params) {
         ParamsJudged::Clean { branch } => branch,
@@ -137,14 +144,6 @@ fn judge_via(raw: &RawMessage, line: Option<&HeaderLine>, limits: &Limits) -> Re
     })
 }
 
-fn count_vias(raw: &RawMessage) -> usize {
-    let count = |line: &HeaderLine| {
-        let value = line.value(raw.octets());
-        if memchr::memchr(b',', value).is_none() { 1 } else { grammar::split_commas(value).count() }
-    };
-    raw.lines().iter().filter(|line| line.id == HeaderId::Via).map(count).sum()
-}
-
 fn judge_address(
     raw: &RawMessage,
     line: Option<&HeaderLine>,
@@ -154,27 +153,34 @@ fn judge_address(
     let buf = raw.octets();
     let line = mandatory(line, id)?;
     let address = NameAddr::parse(line.value(buf)).map_err(|_| (Kind::Bad(id), line.start()))?;
+    let tag = judge_params(address.params, limits.params).ok_or((Kind::TooManyParams(id), line.start()))?;
+    Ok(AddressSpans { value: Span::of(buf, line.value(buf)), tag: tag.map(|tag| Span::of(buf, tag)) })
+}
+
+/// The tag among `params`; `None` if there are more than `most` parameters.
+fn judge_params(params: &[u8], most: usize) -> Option<Option<&[u8]>> {
+    // The only parameter is nearly always the tag.
+    if let Some(tag) = params.strip_prefix(b";tag=")
+        && tag.iter().fold(true, |plain, &b| plain & index::is_name_byte(b))
+    {
+        return (most > 0).then_some(Some(tag).filter(|tag| !tag.is_empty()));
+    }
     let mut tag = None;
-    for (count, param) in address.params().enumerate() {
-        if count >= limits.params {
-            return Err((Kind::TooManyParams(id), line.start()));
+    for (count, param) in grammar::params(params).enumerate() {
+        if count >= most {
+            return None;
         }
         if tag.is_none() && param.is(b"tag") {
             tag = param.value.map(|value| value.raw()).filter(|tag| !tag.is_empty());
         }
     }
-    Ok(AddressSpans {
-        display: Span::of(buf, address.display),
-        uri: Span::of(buf, address.uri),
-        params: Span::of(buf, address.params),
-        tag: tag.map(|tag| Span::of(buf, tag)),
-    })
+    Some(tag)
 }
 
 fn judge_call_id(raw: &RawMessage, line: Option<&HeaderLine>) -> Result<Span, Defect> {
     let line = mandatory(line, HeaderId::CallId)?;
     let value = line.value(raw.octets());
-    if value.is_empty() || value.iter().any(|&b| b <= b' ' || b == 0x7f) {
+    if value.is_empty() || !index::all_printable(value) {
         return Err((Kind::Bad(HeaderId::CallId), line.start()));
     }
     Ok(Span::of(raw.octets(), value))

@@ -22,11 +22,16 @@ impl<'a> Via<'a> {
     /// Reads one value (an element of the list). `None` if transport or sent-by can't be read; parameters
     /// are not judged here (see [`Via::params_are_clean`]).
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let mut cursor = Cursor::new(grammar::trim(value));
-        cursor.token()?;
-        cursor.separator(b'/').then_some(())?;
-        cursor.token()?;
-        cursor.separator(b'/').then_some(())?;
+        let value = grammar::trim(value);
+        let mut cursor = Cursor::new(value);
+        if let Some(rest) = value.strip_prefix(b"SIP/2.0/") {
+            cursor.rest = rest;
+        } else {
+            cursor.token()?;
+            cursor.separator(b'/').then_some(())?;
+            cursor.token()?;
+            cursor.separator(b'/').then_some(())?;
+        }
         let transport = cursor.token()?;
         cursor.lws().then_some(())?;
         let host = host::take(&mut cursor)?;
@@ -101,21 +106,42 @@ impl<'a> Via<'a> {
     /// every one a token with or without a value. Gives the branch, which everyone needs next.
     pub(crate) fn judge_params(&self, most: usize) -> ParamsJudged<'a> {
         let Some(text) = self.params.strip_prefix(b";") else { return ParamsJudged::Clean { branch: None } };
-        let mut branch = None;
-        for (count, piece) in grammar::split_outside_quotes(text, b';', false).enumerate() {
-            if count >= most {
-                return ParamsJudged::TooMany;
-            }
-            let (name, value) =
-                grammar::split_once(piece, |b| b == b'=').map_or((piece, None), |(n, v)| (n, Some(v)));
-            if !grammar::is_token(grammar::trim(name)) {
-                return ParamsJudged::Broken;
-            }
-            if branch.is_none() && grammar::trim(name).eq_ignore_ascii_case(b"branch") {
-                branch = value.map(grammar::trim).filter(|branch| !branch.is_empty());
-            }
+        let mut judge = Judge { count: 0, most, branch: None };
+        // Quotes are rare in a Via, and splitting needs no state without them.
+        let judged = if memchr::memchr(b'"', text).is_none() {
+            text.split(|&b| b == b';').try_for_each(|piece| judge.take(grammar::trim(piece)))
+        } else {
+            grammar::split_outside_quotes(text, b';', false).try_for_each(|piece| judge.take(piece))
+        };
+        judged.map_or_else(|defect| defect, |()| ParamsJudged::Clean { branch: judge.branch })
+    }
+}
+
+struct Judge<'a> {
+    count: usize,
+    most: usize,
+    branch: Option<&'a [u8]>,
+}
+
+impl<'a> Judge<'a> {
+    #[inline]
+    fn take(&mut self, piece: &'a [u8]) -> Result<(), ParamsJudged<'a>> {
+        self.count += 1;
+        if self.count > self.most {
+            return Err(ParamsJudged::TooMany);
         }
-        ParamsJudged::Clean { branch }
+        let mut cursor = Cursor::new(piece);
+        let name = cursor.token().ok_or(ParamsJudged::Broken)?;
+        if cursor.rest.is_empty() {
+            return Ok(());
+        }
+        if !cursor.separator(b'=') {
+            return Err(ParamsJudged::Broken);
+        }
+        if self.branch.is_none() && name.eq_ignore_ascii_case(b"branch") {
+            self.branch = Some(cursor.rest).filter(|branch| !branch.is_empty());
+        }
+        Ok(())
     }
 }
 

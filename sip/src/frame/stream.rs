@@ -35,13 +35,17 @@ pub struct StreamFramer {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per connection, and messages wait in it without allocating"
+)]
 enum State {
     /// Before a message; whether a CRLF stood directly before.
     Between { after_crlf: bool },
     /// In a head: octets scanned for its end, and where the current line began.
     Head { scanned: usize, line: usize },
     /// A head is indexed, its body is awaited.
-    Body { head: Box<Head>, total: usize },
+    Body { head: Head, total: usize },
     /// Framing is lost; nothing more is read.
     Lost,
 }
@@ -182,16 +186,16 @@ impl StreamFramer {
     }
 
     fn head_ended(&mut self) -> Result<(), FrameError> {
-        let head = match index::index(&self.buf, &self.limits) {
-            Ok(head) => head,
-            Err((kind, offset)) => return Err(self.lose(kind, offset)),
-        };
+        let mut head = Head::default();
+        if let Err((kind, offset)) = index::index(&self.buf, &self.limits, &mut head) {
+            return Err(self.lose(kind, offset));
+        }
         let Some(length) = head.length.named() else {
             return Err(self.lose(Kind::MissingContentLength, head.len));
         };
         match usize::try_from(length) {
             Ok(length) if length <= self.limits.body => {
-                self.state = State::Body { total: head.len + length, head: Box::new(head) };
+                self.state = State::Body { total: head.len + length, head };
                 Ok(())
             }
             _ => Err(self.lose(Kind::BodyTooLong, head.len)),
@@ -208,7 +212,7 @@ impl StreamFramer {
         if self.buf.is_empty() && total > KEPT {
             self.buf = BytesMut::new();
         }
-        Some(Framed::Message(RawMessage::new(whole, *head, Carrier::Stream)))
+        Some(Framed::Message(RawMessage::new(whole, head, Carrier::Stream)))
     }
 
     fn lose(&mut self, kind: Kind, offset: usize) -> FrameError {

@@ -108,16 +108,12 @@ impl Endpoint {
         let is_invite = method == b"INVITE";
         let (events, receiver) = mpsc::channel(wiring.config.response_queue.max(8));
         let refuse = events.clone();
-        let given = wiring.peer(&destination).and_then(|peer| {
-            let reliable = destination.protocol().is_reliable();
-            let octets = outgoing.encode();
-            let new = NewRequest { method, branch: branch.clone(), octets, peer, reliable, events };
-            let given = orders.give(Order::Request(Box::new(new)));
-            given.then_some(()).ok_or(crate::TransportError::QueueFull)
-        });
-        if let Err(error) = given {
+        let octets = outgoing.encode();
+        let new = NewRequest { method, branch: branch.clone(), octets, destination, events };
+        if !orders.give(Order::Request(Box::new(new))) {
+            let refusal = ClientEvent::TransportError(crate::TransportError::QueueFull);
             // The queue is new and the receiver is here.
-            let _sent = refuse.try_send(Box::new(ClientEvent::TransportError(error)));
+            let _sent = refuse.try_send(Box::new(refusal));
         }
         ClientTransaction::new(branch, orders, receiver, is_invite)
     }
@@ -135,10 +131,7 @@ impl Endpoint {
     /// Sends octets as they are, once.
     pub fn send_encoded(&self, octets: Encoded, destination: Destination) {
         let (_, orders) = self.wiring.next_shard();
-        match self.wiring.peer(&destination) {
-            Ok(peer) => drop(orders.give(Order::Stateless { octets, peer })),
-            Err(_) => self.wiring.metrics.send_errors.add_one(),
-        }
+        orders.give(Order::Stateless { octets, destination });
     }
 
     fn push_via(&self, outgoing: &mut Outgoing, destination: &Destination, branch: &str) {

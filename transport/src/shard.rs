@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Events;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
-use crate::stream::{Blame, Outbound};
+use crate::stream::{Blame, Connection, Known, Outbound};
 use crate::wiring::Wiring;
-use crate::{ClientEvent, Flow, Handler, ServerTransaction, TransportError};
+use crate::{ClientEvent, Destination, Flow, Handler, Protocol, ServerTransaction, TransportError};
 
 /// The clock as the machines know it.
 type Clock = std::time::Instant;
@@ -48,7 +48,7 @@ pub(crate) enum Order {
     Request(Box<NewRequest>),
     Stateless {
         octets: Encoded,
-        peer: Peer,
+        destination: Destination,
     },
     Cancel {
         branch: String,
@@ -73,8 +73,7 @@ pub(crate) struct NewRequest {
     pub(crate) method: Vec<u8>,
     pub(crate) branch: String,
     pub(crate) octets: Encoded,
-    pub(crate) peer: Peer,
-    pub(crate) reliable: bool,
+    pub(crate) destination: Destination,
     pub(crate) events: Events,
 }
 
@@ -147,6 +146,7 @@ pub(crate) struct Shard {
     wiring: Arc<Wiring>,
     handler: Arc<dyn Handler>,
     orders: Orders,
+    connections: Known,
     /// Where head and body of a datagram are joined.
     scratch: Vec<u8>,
     /// Sends that failed while events were drained.
@@ -166,7 +166,17 @@ impl Shard {
             retry_after: config.retry_after,
         });
         let error = TransportError::FlowClosed;
-        Self { table, wiring, handler, orders, scratch: Vec::new(), failures: Vec::new(), flow: None, error }
+        Self {
+            table,
+            wiring,
+            handler,
+            orders,
+            connections: Known::default(),
+            scratch: Vec::new(),
+            failures: Vec::new(),
+            flow: None,
+            error,
+        }
     }
 
     /// Lives until the endpoint stops. Orders go before messages, so that work in hand is finished first.
@@ -222,8 +232,9 @@ impl Shard {
             Order::Abandon { id } => self.table.abandon(now, id),
             Order::Fail { id } => self.table.fail(now, id),
             Order::Request(new) => self.request(now, *new),
-            Order::Stateless { octets, peer } => {
-                if self.send(None, octets, &peer).is_err() {
+            Order::Stateless { octets, destination } => {
+                let sent = self.peer(&destination).and_then(|peer| self.send(None, octets, &peer));
+                if sent.is_err() {
                     self.wiring.metrics.send_errors.add_one();
                 }
             }
@@ -244,13 +255,31 @@ impl Shard {
     }
 
     fn request(&mut self, now: Clock, new: NewRequest) {
-        let NewRequest { method, branch, octets, peer, reliable, events } = new;
-        let sending = Sending { method: &method, branch: branch.as_bytes(), octets, peer, reliable };
-        let user = Some(User::Client(events.clone()));
-        if self.table.request(now, sending, user).is_err() {
-            self.wiring.metrics.transactions_refused.add_one();
+        let NewRequest { method, branch, octets, destination, events } = new;
+        let begun = self.peer(&destination).and_then(|peer| {
+            let reliable = destination.protocol().is_reliable();
+            let sending = Sending { method: &method, branch: branch.as_bytes(), octets, peer, reliable };
+            let user = Some(User::Client(events.clone()));
+            self.table.request(now, sending, user).map_err(|_full| {
+                self.wiring.metrics.transactions_refused.add_one();
+                TransportError::Limit
+            })
+        });
+        if let Err(error) = begun {
             // A user who went away already misses nothing.
-            let _gone = events.try_send(Box::new(ClientEvent::TransportError(TransportError::Limit)));
+            let _gone = events.try_send(Box::new(ClientEvent::TransportError(error)));
+        }
+    }
+
+    fn peer(&mut self, destination: &Destination) -> Result<Peer, TransportError> {
+        match (destination.protocol(), destination) {
+            (Protocol::Udp, _) => self.wiring.datagram_peer(destination),
+            (Protocol::Tcp, Destination::Flow(flow)) => {
+                let found = self.connections.of_flow(&self.wiring, flow);
+                let connection = found.ok_or(TransportError::FlowClosed)?;
+                Ok(Peer::Connection { connection, otherwise: None })
+            }
+            (Protocol::Tcp, Destination::Address { addr, .. }) => Ok(Peer::Stream { to: *addr }),
         }
     }
 
@@ -359,16 +388,18 @@ impl Shard {
         sent
     }
 
-    fn connect(&self, to: SocketAddr, outbound: Outbound) -> Result<(), TransportError> {
-        let connection = self.wiring.connections.towards(&self.wiring, to)?;
-        match connection.send(outbound) {
+    fn connect(&mut self, to: SocketAddr, outbound: Outbound) -> Result<(), TransportError> {
+        match self.towards(to)?.send(outbound) {
             // It closed in this very moment, and is not found a second time.
             Err((outbound, TransportError::FlowClosed)) => {
-                let another = self.wiring.connections.towards(&self.wiring, to)?;
-                another.send(outbound).map_err(|(_, error)| error)
+                self.towards(to)?.send(outbound).map_err(|(_, error)| error)
             }
             sent => sent.map_err(|(_, error)| error),
         }
+    }
+
+    fn towards(&mut self, to: SocketAddr) -> Result<Arc<Connection>, TransportError> {
+        self.connections.towards(&self.wiring, to)
     }
 }
 

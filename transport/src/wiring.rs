@@ -112,32 +112,18 @@ impl Wiring {
         found.map_or("localhost", |by| by.text.as_str())
     }
 
-    /// Where the octets of a request go, or why they can't.
-    pub(crate) fn peer(&self, destination: &Destination) -> Result<Peer, TransportError> {
-        match destination {
-            Destination::Flow(flow) if flow.protocol == Protocol::Udp => {
-                let socket = self.datagrams.iter().find(|socket| socket.id() == flow.id);
-                let socket = socket.or_else(|| self.datagrams.iter().find(|s| s.local() == flow.local));
-                self.datagram_peer(socket, flow.remote)
-            }
+    /// The socket datagrams to a destination leave from.
+    pub(crate) fn datagram_peer(&self, destination: &Destination) -> Result<Peer, TransportError> {
+        let to = destination.remote();
+        let of =
+            |wanted: &dyn Fn(&DatagramSocket) -> bool| self.datagrams.iter().find(|socket| wanted(socket));
+        let socket = match destination {
             Destination::Flow(flow) => {
-                let connection = self.connections.of_flow(flow).ok_or(TransportError::FlowClosed)?;
-                Ok(Peer::Connection { connection, otherwise: None })
+                of(&|socket| socket.local() == flow.local).or_else(|| of(&|socket| socket.id() == flow.id))
             }
-            Destination::Address { protocol: Protocol::Udp, addr } => {
-                let near = self.datagrams.iter().find(|socket| reaches(socket.local(), addr.ip()));
-                let family = |s: &&Arc<DatagramSocket>| s.local().is_ipv4() == addr.is_ipv4();
-                self.datagram_peer(near.or_else(|| self.datagrams.iter().find(family)), *addr)
-            }
-            Destination::Address { protocol: Protocol::Tcp, addr } => Ok(Peer::Stream { to: *addr }),
-        }
-    }
-
-    fn datagram_peer(
-        &self,
-        socket: Option<&Arc<DatagramSocket>>,
-        to: SocketAddr,
-    ) -> Result<Peer, TransportError> {
+            Destination::Address { .. } => of(&|socket| reaches(socket.local(), to.ip())),
+        };
+        let socket = socket.or_else(|| of(&|socket| socket.local().is_ipv4() == to.is_ipv4()));
         let socket = Arc::clone(socket.ok_or(TransportError::NoSocket)?);
         Ok(Peer::Datagram { socket, source: to, to })
     }

@@ -76,8 +76,10 @@ impl<P: Clone, U> Table<P, U> {
             return self.turn(now, id, Given::Nothing, Machine::on_request);
         }
         let is_cancel = method.as_bytes() == b"CANCEL";
-        let full = self.entries.len() >= self.settings.transactions;
-        if full || (self.draining && !is_cancel) {
+        if self.entries.len() >= self.settings.transactions {
+            return self.on_request_when_full(&request, peer);
+        }
+        if self.draining && !is_cancel {
             return self.refuse(&request, peer);
         }
         let turn = Turn::new(now, &self.settings.timers, &mut self.actions);
@@ -102,12 +104,27 @@ impl<P: Clone, U> Table<P, U> {
         }
     }
 
+    /// There is no room for a transaction. A CANCEL makes room soon, so it is served without one.
+    fn on_request_when_full(&mut self, request: &Request, peer: P) {
+        let is_cancel = request.method().as_bytes() == b"CANCEL";
+        let Some(invite) = is_cancel.then(|| self.invite_of(request)).flatten() else {
+            return self.refuse(request, peer);
+        };
+        let octets = ResponseBuilder::to_request(request, 200, "OK").encode();
+        self.events.push_back(Event::Send { id: None, octets, peer });
+        self.tell_cancelled(invite);
+    }
+
     /// RFC 3261 §9.2: the CANCEL is answered here, and has no effect after the final response.
     fn on_cancel(&mut self, now: Instant, id: Id, invite: Id, request: &Request) {
         let answer = ResponseBuilder::to_request(request, 200, "OK").encode();
-        if self.respond(now, id, answer).is_ok()
-            && self.entries.get(invite).is_some_and(|entry| entry.machine.is_waiting())
-        {
+        if self.respond(now, id, answer).is_ok() {
+            self.tell_cancelled(invite);
+        }
+    }
+
+    fn tell_cancelled(&mut self, invite: Id) {
+        if self.entries.get(invite).is_some_and(|entry| entry.machine.is_waiting()) {
             self.events.push_back(Event::Cancelled { id: invite });
         }
     }

@@ -192,6 +192,19 @@ fn a_request_beyond_the_limit_is_answered_503_with_retry_after() {
 }
 
 #[test]
+fn a_cancel_is_served_when_the_table_is_full() {
+    let (mut table, now) = (table(1), origin());
+    let id = begin(&mut table, now, &request("INVITE", "h;branch=z9hG4bK1", ""));
+    table.on_request(now, request("CANCEL", "h;branch=z9hG4bK1", ""), "client", false);
+    match events(&mut table).as_slice() {
+        [Event::Send { id: None, octets, .. }, Event::Cancelled { id: cancelled }] => {
+            assert_eq!((octets.status(), *cancelled), (Some(200), id));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_draining_table_refuses_what_is_new_and_finishes_what_is_old() {
     let (mut table, now) = (table(10), origin());
     let message = request("MESSAGE", "h;branch=z9hG4bK1", "");

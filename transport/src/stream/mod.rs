@@ -1,6 +1,7 @@
 //! TCP: who is connected, and the way to a connection.
 
 mod connection;
+mod known;
 mod listener;
 mod reader;
 mod writer;
@@ -14,10 +15,11 @@ use crate::wiring::Wiring;
 use crate::{Flow, TransportError};
 
 pub(crate) use connection::{Blame, Connection, Outbound};
+pub(crate) use known::Known;
 pub(crate) use listener::{accept, bind};
 
-/// All connections of an endpoint. The lock is taken when a connection comes or goes and when a request of
-/// ours looks for one; responses hold theirs.
+/// All connections of an endpoint. The lock is taken when a connection comes or goes and when a shard looks for
+/// one it has not used yet (see [`Known`]); responses hold theirs.
 #[derive(Debug)]
 pub(crate) struct Connections {
     open: Mutex<Open>,

@@ -205,3 +205,20 @@ async fn the_name_of_the_config_stands_in_via() {
     let expected = format!("sip.example.com:{}", server.udp.port());
     assert_eq!(server.endpoint.sent_by(Protocol::Udp), Some(expected));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_endpoints_on_many_threads_lose_no_request() {
+    let (near, far) = (Server::start(Manner::Answer(200)).await, Server::start(Manner::Answer(200)).await);
+    for destination in [to(Protocol::Udp, far.udp), to(Protocol::Tcp, far.tcp)] {
+        let clients: Vec<_> = (0..500)
+            .map(|_| tokio::spawn(near.endpoint.request(outgoing(Method::Message, 400), destination).last()))
+            .collect();
+        for client in clients {
+            assert_eq!(status(client.await.unwrap()), 200);
+        }
+    }
+    assert_eq!(far.seen(), 1000);
+    let metrics = near.endpoint.metrics();
+    assert_eq!((metrics.stray_responses.value(), metrics.send_errors.value()), (0, 0));
+    assert_eq!(near.endpoint.drain(std::time::Duration::from_secs(1)).await, 0);
+}

@@ -49,7 +49,7 @@ pub struct Config {
     pub message_deadline: Duration,
     /// The time a TCP handshake may take.
     pub connect_timeout: Duration,
-    /// The time the other end may take to read one message.
+    /// The time the other end may take to read what is written in one go: one message, or several small ones.
     pub write_timeout: Duration,
     /// Messages that wait to be written to one connection.
     pub write_queue: usize,
@@ -81,8 +81,8 @@ impl Default for Config {
             message_deadline: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(10),
-            write_queue: 256,
-            write_octets: 32 << 20,
+            write_queue: 4096,
+            write_octets: 16 << 20,
             datagram_queue: 1024,
             response_queue: 32,
             resolver: Arc::new(SystemResolver),

@@ -3,8 +3,6 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use bytes::Buf;
-use sip::Encoded;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
@@ -12,6 +10,10 @@ use tokio::time::timeout;
 use super::connection::{Connection, Outbound, Queue};
 use crate::TransportError;
 use crate::wiring::Wiring;
+
+/// Messages written in one go, and the octets after which no more are taken into it.
+const BATCH: usize = 16;
+const BATCH_OCTETS: usize = 64 * 1024;
 
 /// Writes what is queued until the connection closes or a write fails. A stopping endpoint lets it write what
 /// waits already.
@@ -23,49 +25,64 @@ pub(super) async fn run(
 ) {
     let mut failed = TransportError::FlowClosed;
     loop {
-        let outbound = tokio::select! {
+        let first = tokio::select! {
             biased;
             () = connection.closed().cancelled() => None,
             outbound = queue.recv() => outbound,
             () = wiring.stop.cancelled() => queue.try_recv().ok(),
         };
-        let Some(outbound) = outbound else { break };
-        connection.taken(outbound.octets.len());
-        match timeout(wiring.config.write_timeout, write(&mut half, &outbound.octets)).await {
-            Ok(Ok(())) => connection.wrote(),
-            outcome => {
-                failed = match outcome {
-                    Ok(Err(error)) => TransportError::from(&error),
-                    _ => TransportError::WriteTimeout,
-                };
-                if failed == TransportError::WriteTimeout {
-                    wiring.metrics.connections_slow.add_one();
-                }
-                report(&wiring, outbound, failed);
-                connection.closed().cancel();
+        let Some(first) = first else { break };
+        let batch = gather(first, &mut queue, &connection);
+        let outcome = timeout(wiring.config.write_timeout, write(&mut half, &batch)).await;
+        if let Ok(Ok(())) = outcome {
+            connection.wrote();
+            if batch.last().is_some_and(|outbound| outbound.last) {
                 break;
             }
+            continue;
         }
-        if outbound.last {
-            break;
-        }
+        failed = match outcome {
+            Ok(Err(error)) => TransportError::from(&error),
+            _ => {
+                wiring.metrics.connections_slow.add_one();
+                TransportError::WriteTimeout
+            }
+        };
+        batch.into_iter().for_each(|outbound| report(&wiring, outbound, failed));
+        connection.closed().cancel();
+        break;
     }
     // The other end may have gone first.
     let _gone = half.shutdown().await;
     report_all(&wiring, queue, failed);
 }
 
-/// Head and body in as few writes as the system allows, and neither copied.
-async fn write(half: &mut OwnedWriteHalf, octets: &Encoded) -> io::Result<()> {
-    let mut rest = octets.head.clone().chain(octets.body.clone());
-    while rest.has_remaining() {
-        let mut parts = [IoSlice::new(&[]), IoSlice::new(&[])];
-        let count = rest.chunks_vectored(&mut parts);
-        let written = half.write_vectored(parts.get(..count).unwrap_or_default()).await?;
+/// What waits behind the first message, as far as it is worth one write. Nothing follows one that is the last.
+fn gather(first: Outbound, queue: &mut Queue, connection: &Connection) -> Vec<Outbound> {
+    let mut octets = first.octets.len();
+    connection.taken(octets);
+    let mut batch = vec![first];
+    while batch.len() < BATCH && octets < BATCH_OCTETS && !batch.last().is_some_and(|outbound| outbound.last)
+    {
+        let Ok(next) = queue.try_recv() else { break };
+        connection.taken(next.octets.len());
+        octets += next.octets.len();
+        batch.push(next);
+    }
+    batch
+}
+
+/// Heads and bodies in as few writes as the system allows, and none of them copied.
+async fn write(half: &mut OwnedWriteHalf, batch: &[Outbound]) -> io::Result<()> {
+    let octets = batch.iter().flat_map(|outbound| [&outbound.octets.head[..], &outbound.octets.body[..]]);
+    let mut parts: Vec<IoSlice<'_>> = octets.filter(|part| !part.is_empty()).map(IoSlice::new).collect();
+    let mut rest = parts.as_mut_slice();
+    while !rest.is_empty() {
+        let written = half.write_vectored(rest).await?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        rest.advance(written);
+        IoSlice::advance_slices(&mut rest, written);
     }
     Ok(())
 }

@@ -27,9 +27,6 @@ pub(crate) struct HeaderLine {
 }
 
 impl HeaderLine {
-    const NONE: HeaderLine =
-        HeaderLine { start: 0, value: 0, value_end: 0, end: 0, name_len: 0, id: HeaderId::Other };
-
     pub(crate) fn name<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
         let start = self.start as usize;
         buf.get(start..start + usize::from(self.name_len)).unwrap_or_default()
@@ -80,10 +77,13 @@ pub(crate) enum Start {
     },
 }
 
+impl Start {
+    pub(crate) const UNREAD: Start = Start::Broken { method: Span::EMPTY, kind: Kind::BadStartLine };
+}
+
 impl Default for Head {
     fn default() -> Self {
-        let start = Start::Broken { method: Span::default(), kind: Kind::BadStartLine };
-        Head { start, lines: Lines::new(), len: 0, length: Length::default() }
+        Head { start: Start::UNREAD, lines: Lines::new(), len: 0, length: Length::default() }
     }
 }
 
@@ -99,32 +99,25 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
     }
     head.start = start_line(buf.get(..first.saturating_sub(2)).unwrap_or_default());
     let mut at = first;
-    let mut defect = None;
-    // One extend costs a fraction of as many pushes.
-    head.lines.extend(std::iter::from_fn(|| {
+    let most_lines = limits.lines.min(MOST_LINES);
+    loop {
         if buf.get(at) == Some(&b'\r') && buf.get(at + 1) == Some(&b'\n') {
-            return None;
+            break;
         }
-        match scan_line(buf, at, limits) {
-            Ok(line) => {
-                at = line.end();
-                Some(line)
-            }
-            Err(found) => {
-                defect = Some(found);
-                None
-            }
+        let line = scan_line(buf, at, limits)?;
+        if line.end() > limits.head {
+            return Err((Kind::HeadTooLong, at));
         }
-    }));
-    if let Some(defect) = defect {
-        return Err(defect);
-    }
-    head.len = at + 2;
-    for line in &head.lines {
+        if head.lines.len() >= most_lines {
+            return Err((Kind::TooManyLines, at));
+        }
         if line.id == HeaderId::ContentLength {
             head.length.add(line.value(buf)).map_err(|kind| (kind, line.value as usize))?;
         }
+        at = line.end();
+        head.lines.push(line);
     }
+    head.len = at + 2;
     if head.len > limits.head { Err((Kind::HeadTooLong, at)) } else { Ok(()) }
 }
 

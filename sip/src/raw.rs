@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::header::{Header, HeaderId, Name};
-use crate::index::{self, Defect, Head, HeaderLine, Start};
+use crate::index::{self, Defect, Head, HeaderLine, Lines, Start};
 use crate::invalid::Kind;
+use crate::length::Length;
 use crate::limits::Limits;
 
 /// A message cut out of a datagram or a stream. A clone shares the octets.
@@ -45,7 +46,8 @@ impl RawMessage {
     /// Fills in what is already in its place, because the index is too large to be moved for nothing.
     #[inline]
     pub(crate) fn framed(octets: &Bytes, limits: &Limits) -> Result<Self, Defect> {
-        let mut raw = RawMessage::new(octets.clone(), Head::default(), Carrier::Datagram);
+        let head = Head { start: Start::UNREAD, lines: Lines::new(), len: 0, length: Length::default() };
+        let mut raw = RawMessage { buf: octets.clone(), head, carrier: Carrier::Datagram, source: None };
         index::index(octets, limits, &mut raw.head)?;
         let head_len = raw.head.len;
         let came = octets.len().saturating_sub(head_len);

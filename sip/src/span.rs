@@ -8,6 +8,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    pub(crate) const EMPTY: Span = Span { at: 0, len: 0 };
+
     /// From `start` to `end`; empty if they are out of order or beyond 32 bits.
     pub(crate) fn between(start: usize, end: usize) -> Self {
         match (u32::try_from(start), u32::try_from(end.saturating_sub(start))) {

@@ -22,9 +22,9 @@ pub(crate) fn units(ctx: &mut Context) -> Vec<Unit> {
         .collect()
 }
 
-/// The body as one piece, for the link that is the last resort; `None` if some part of it may not be stored.
+/// A container as one piece, for the link that is the last resort; `None` if some part of it may not be stored.
 pub(crate) fn whole(ctx: &Context, units: &[Unit]) -> Option<Unit> {
-    if units.iter().any(|unit| !unit.guarding.is_storable()) {
+    if units.iter().any(|unit| unit.node == 0 || !unit.guarding.is_storable()) {
         return None;
     }
     let mut whole = unit(ctx, 0, false);

@@ -26,32 +26,34 @@ type Picks = Vec<Option<usize>>;
 impl Plan {
     /// Decides anew with what is known now.
     pub(super) fn decide(&mut self) {
-        let (ending, picks) = self.decision();
+        let (ending, picks, tight) = self.decision();
         self.ending = ending;
         self.picks = picks;
+        self.tight = tight;
         self.explain();
     }
 
-    fn decision(&self) -> (Ending, Picks) {
+    /// The ending, the picks, and whether they were made under pressure.
+    fn decision(&self) -> (Ending, Picks, bool) {
         if self.ctx.entity.body.is_empty() {
-            return (Ending::Parts, self.as_it_came());
+            return (Ending::Parts, self.as_it_came(), false);
         }
         let blocked = self.blocked_container();
         if blocked.is_none()
-            && let Some(picks) = self.by_parts()
+            && let Some((picks, tight)) = self.by_parts()
         {
-            return (Ending::Parts, picks);
+            return (Ending::Parts, picks, tight);
         }
         if let Some(pick) = self.whole_pick() {
-            return (Ending::Whole, vec![Some(pick)]);
+            return (Ending::Whole, vec![Some(pick)], true);
         }
         let refusal = refuse::refusal(&self.ctx, &self.units, blocked.as_deref());
-        (Ending::Refused(refusal), vec![None; self.units.len()])
+        (Ending::Refused(refusal), vec![None; self.units.len()], false)
     }
 
-    fn by_parts(&self) -> Option<Picks> {
+    fn by_parts(&self) -> Option<(Picks, bool)> {
         if let Some(picks) = self.without_pressure() {
-            return Some(picks);
+            return Some((picks, false));
         }
         let modes: &[Mode] = if alternative::exist(&self.ctx, &self.units) {
             &[Mode::Best, Mode::Smallest]
@@ -61,6 +63,7 @@ impl Plan {
         [Grade::Pressure, Grade::Reserve]
             .into_iter()
             .find_map(|grade| modes.iter().find_map(|&mode| self.under_pressure(mode, grade)))
+            .map(|picks| (picks, true))
     }
 
     /// Each part's best, if that fits.
@@ -154,7 +157,7 @@ impl Plan {
 
     /// Whether the identical octets go out.
     pub(super) fn is_untouched(&self) -> bool {
-        self.ending == Ending::Parts && self.leaves_all(&self.picks)
+        self.ending == Ending::Parts && self.leaves_all(&self.picks) && (!self.tight || self.is_single())
     }
 
     fn leaves_all(&self, picks: &Picks) -> bool {

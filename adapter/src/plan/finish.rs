@@ -10,7 +10,7 @@ use crate::entity::{Adapted, Field, Refusal};
 use crate::image::ImageError;
 use crate::job::{JobError, JobOutcome};
 use crate::mime::ContentType;
-use crate::rebuild::{self, Rendered};
+use crate::rebuild::{self, Picked, Rendered};
 use crate::settings::Method;
 
 impl Plan {
@@ -217,10 +217,12 @@ impl Plan {
             return Some(self.received());
         }
         if self.ending != Ending::Whole {
-            return rebuild::assemble(&self.ctx, &self.units, &self.picks, &self.links);
+            let picked = Picked { picks: &self.picks, tight: self.tight };
+            return rebuild::assemble(&self.ctx, &self.units, &picked, &self.links);
         }
         let link = self.links.get(&self.whole_id())?.clone();
-        rebuild::assemble(&self.ctx, &self.whole, &self.picks, &rebuild::Links::from([(0, link)]))
+        let picked = Picked { picks: &self.picks, tight: false };
+        rebuild::assemble(&self.ctx, &self.whole, &picked, &rebuild::Links::from([(0, link)]))
     }
 
     fn holds(&self, rendered: &Rendered) -> bool {

@@ -25,6 +25,9 @@ pub(crate) fn variants(ctx: &Context, unit: &mut Unit) -> Vec<Variant> {
     if let Shape::External(external) = &node.shape {
         return link::received(ctx, unit, node, external);
     }
+    if link::goes_with_its_container(ctx, unit.node) {
+        return link::variants(ctx, unit, node);
+    }
     let mut all = match unit.guarding {
         Guarding::Free if node.content_type.is_kind("image") => picture::variants(ctx, unit, node),
         Guarding::Free if node.content_type.is_kind("text") => texts(ctx, unit, node),
@@ -93,8 +96,8 @@ fn texts(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> {
     all
 }
 
-/// V3 for a charset the terminal does not read: what it likes best first, lossless by construction (a text that
-/// can't be written in a charset makes the job fail).
+/// V3 for a charset the terminal does not read. A text that can't be written in a charset makes the job fail; only
+/// us-ascii spells out what it does not have.
 fn other_charsets(ctx: &Context, node: &Node, content: &Bytes) -> Vec<Variant> {
     let from = node.content_type.param("charset").map(str::to_owned);
     let octets = content.len() as u64;
@@ -103,14 +106,14 @@ fn other_charsets(ctx: &Context, node: &Node, content: &Bytes) -> Vec<Variant> {
         let mut converted = node.content_type.clone();
         converted.params.retain(|(name, _)| name != "charset");
         converted.params.push(("charset".into(), to.into()));
-        let predicted = if to == "utf-8" { octets + octets / 4 } else { octets };
+        let predicted = octets + octets / 4;
         let q = ctx.quality(&converted, predicted, None);
         if q == 0 {
             continue;
         }
         let work = Work::Charset { from: from.clone(), to: to.into() };
         let why = format!("the terminal does not read its charset, but reads {to}");
-        let utility = Utility::kept(q).converted(true);
+        let utility = Utility::kept(q).converted(to != "us-ascii");
         let mut variant = Variant::new(Action::Convert, utility.0, predicted, Make::Job(work), why);
         variant.content_type = Some(converted.to_string());
         variant.ops = vec!["charset"];

@@ -44,16 +44,16 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
 }
 
 /// What can be done with an external-body that came in: it is never fetched (CPI.md C5).
-pub(crate) fn received(ctx: &Context, unit: &Unit, node: &Node, external: &External) -> Vec<Variant> {
+pub(crate) fn received(ctx: &Context, unit: &Unit, node: &Node, link: &External) -> Vec<Variant> {
     let octets = node.body.len() as u64;
     let q = ctx.quality(&node.content_type, octets, None);
     if q > 0 {
         let why = "the terminal takes links";
         return vec![Variant::new(Action::Keep, Utility::kept(q).0, octets, Make::Carried, why)];
     }
-    let Some(url) = external.web_url().filter(|_| unit.guarding == Guarding::Free) else { return Vec::new() };
-    let inner = external.inner_type.as_deref().unwrap_or("application/octet-stream");
-    let text = external::as_text(node, inner, external.size.unwrap_or(0), url);
+    let Some(url) = link.web_url().filter(|_| unit.guarding == Guarding::Free) else { return Vec::new() };
+    let inner = link.inner_type.as_deref().unwrap_or("application/octet-stream");
+    let text = external::received_as_text(link, url);
     let why = "the terminal does not take message/external-body, but text";
     let make = Make::TheirLink(url.to_owned());
     let mut all: Vec<Variant> =
@@ -166,6 +166,11 @@ fn shown_by(ctx: &Context, node: usize) -> Option<&Related> {
     use crate::rebuild::layout::Doc;
     let shows = |related: &&Related| related.to(node).next().is_some();
     ctx.related.iter().filter(|related| related.doc != Doc::Presence || related.collapses).find(shows)
+}
+
+/// Whether the part's container goes, so that only a reference is left of it.
+pub(crate) fn goes_with_its_container(ctx: &Context, node: usize) -> bool {
+    shown_by(ctx, node).is_some_and(|related| related.collapses)
 }
 
 fn by_reference(ctx: &Context, node: &Node, related: &Related, child: usize, link: &LinkText) -> Variant {

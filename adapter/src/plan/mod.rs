@@ -55,6 +55,8 @@ pub struct Plan {
     /// The variant of each unit, or of `whole`; `None` for one that another alternative stands for.
     picks: Vec<Option<usize>>,
     ending: Ending,
+    /// Whether octets are so few that what stands round the parts of a container goes.
+    tight: bool,
     /// By unit; [`Plan::whole_id`] for the whole.
     links: Links,
     round: u32,
@@ -77,6 +79,7 @@ pub fn plan(entity: &Entity, cpi: Option<&Cpi>, settings: &Settings, budget: Bud
         whole,
         picks: Vec::new(),
         ending: Ending::Parts,
+        tight: false,
         links: Links::new(),
         round: 0,
         deadline: false,

@@ -183,15 +183,33 @@ impl Picture<'_> {
                 }
             }
         }
-        if all.is_empty() {
-            // The prediction says no, but it is one: the encoder may still get there.
-            all.extend(smallest.zip(tier.length).map(|(smallest, length)| Variant {
-                grade: Grade::Reserve,
-                octets: length,
-                ..smallest
-            }));
-        }
+        all.extend(smallest.map(|smallest| self.last_try(kind, smallest, tier, floor)));
         all
+    }
+
+    /// The lowest step, reckoned with the fewest octets that the encoder's own search may reach below it.
+    fn last_try(&self, kind: Kind, smallest: Variant, tier: &Step, floor: [u64; 2]) -> Variant {
+        let mut size = smallest.pixels.unwrap_or([self.probe.width, self.probe.height]);
+        loop {
+            let less = size.map(|side| side / 4 * 3);
+            if less.iter().zip(floor).any(|(&side, least)| u64::from(side) < least) {
+                break;
+            }
+            size = less;
+        }
+        let [width, height] = size;
+        let mut spec = Spec::new(kind, width, height);
+        spec.quality = QUALITIES[QUALITIES.len() - 1];
+        spec.palette = (kind != Kind::Jpeg).then_some(16);
+        let predicted = image::predict(self.probe, self.content.len() as u64, &spec);
+        let octets = tier.length.map_or(predicted, |length| predicted.min(length));
+        let mut last = Variant { grade: Grade::Reserve, octets, ..smallest };
+        if let Make::Job(Work::Image(spec)) = &mut last.make {
+            spec.floor = image::Floor::LOWEST;
+            spec.floor.width = floor_of(tier.pix_x.lo, spec.floor.width);
+            spec.floor.height = floor_of(tier.pix_y.lo, spec.floor.height);
+        }
+        last
     }
 
     /// CPI.md §3.7 I1: what a link would serve better.
@@ -233,8 +251,8 @@ impl Picture<'_> {
                 utility = utility.with_colours(colours);
             }
         }
-        spec.floor.width = floor(tier.pix_x.lo, spec.floor.width);
-        spec.floor.height = floor(tier.pix_y.lo, spec.floor.height);
+        spec.floor.width = floor_of(tier.pix_x.lo, spec.floor.width);
+        spec.floor.height = floor_of(tier.pix_y.lo, spec.floor.height);
         let octets = image::predict(self.probe, self.content.len() as u64, &spec);
         let action = match (pressed, scaled, transcoded) {
             (true, ..) => Action::Shrink,
@@ -322,6 +340,6 @@ fn is_lossless(source: Kind) -> bool {
     matches!(source, Kind::Png | Kind::Bmp | Kind::Gif)
 }
 
-fn floor(lo: Option<u64>, least: u32) -> u32 {
+fn floor_of(lo: Option<u64>, least: u32) -> u32 {
     lo.and_then(|lo| u32::try_from(lo).ok()).map_or(least, |lo| lo.max(least))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
 use crate::entity::Field;
-use crate::mime::Node;
+use crate::mime::{External, Node};
 
 /// Octets of an RFC 1123 date.
 const DATE_OCTETS: usize = 29;
@@ -95,9 +95,20 @@ pub(crate) fn content_id_placeholder(host: &str) -> String {
 /// The link for someone who reads text (V7).
 pub(crate) fn as_text(node: &Node, media_type: &str, octets: u64, url: &str) -> Bytes {
     let named = node.text("content-description").or_else(|| node.disposition_param("filename"));
-    let named = named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    let name = named.unwrap_or_else(|| default_name(media_type).into());
-    format!("{name} ({media_type}, {}): {url}", size(octets)).into()
+    line(named.as_deref(), media_type, Some(octets), url)
+}
+
+/// The same for an external-body that came in.
+pub(crate) fn received_as_text(external: &External, url: &str) -> Bytes {
+    let media_type = external.inner_type.as_deref().unwrap_or("application/octet-stream");
+    line(external.inner_description.as_deref(), media_type, external.size, url)
+}
+
+fn line(name: Option<&str>, media_type: &str, octets: Option<u64>, url: &str) -> Bytes {
+    let name =
+        name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or_else(|| default_name(media_type));
+    let size = octets.map(|octets| format!(", {}", size(octets))).unwrap_or_default();
+    format!("{name} ({media_type}{size}): {url}").into()
 }
 
 fn default_name(media_type: &str) -> &'static str {

@@ -34,19 +34,26 @@ pub(crate) struct Rendered {
     pub(crate) changed: bool,
 }
 
-/// Puts the message together. `picks` holds the variant of each unit, `None` for one that another alternative stands
-/// for. `None`: something that was picked is not there yet, or nothing is left.
+/// What was chosen.
+pub(crate) struct Picked<'a> {
+    /// The variant of each unit, `None` for one that another alternative stands for.
+    pub(crate) picks: &'a [Option<usize>],
+    /// Whether what stands before and after the parts of a container goes (RFC 2046 §5.1.1: it is to be ignored).
+    pub(crate) tight: bool,
+}
+
+/// Puts the message together. `None`: something that was picked is not there yet, or nothing is left.
 pub(crate) fn assemble(
     ctx: &Context,
     units: &[Unit],
-    picks: &[Option<usize>],
+    picked: &Picked<'_>,
     links: &Links,
 ) -> Option<Rendered> {
     let mut by_node = vec![None; ctx.tree.nodes().len()];
     for (at, unit) in units.iter().enumerate() {
         *by_node.get_mut(unit.node)? = Some(at);
     }
-    let assembly = Assembly { ctx, units, picks, links, by_node };
+    let assembly = Assembly { ctx, units, picks: picked.picks, tight: picked.tight, links, by_node };
     let piece = assembly.node(0).ok()??.as_body();
     if piece.is_untouched() {
         return Some(Rendered {
@@ -104,6 +111,7 @@ struct Assembly<'a> {
     ctx: &'a Context,
     units: &'a [Unit],
     picks: &'a [Option<usize>],
+    tight: bool,
     links: &'a Links,
     by_node: Vec<Option<usize>>,
 }
@@ -121,7 +129,7 @@ impl Assembly<'_> {
                 for child in children {
                     pieces.extend(self.node(child)?);
                 }
-                Ok(self.container(id, node, boundary, pieces, count))
+                Ok(self.container(id, boundary, pieces, count))
             }
             (None, _) => Err(Missing),
         }
@@ -188,11 +196,10 @@ impl Assembly<'_> {
                 let (content, _) = link::stored(self.ctx, unit);
                 external::as_text(node, &node.content_type.essence, content.len() as u64, &link()?.url)
             }
-            Make::TheirLink(url) => {
-                let Shape::External(external) = &node.shape else { return Err(Missing) };
-                let inner = external.inner_type.as_deref().unwrap_or("application/octet-stream");
-                external::as_text(node, inner, external.size.unwrap_or(0), url)
-            }
+            Make::TheirLink(url) => match &node.shape {
+                Shape::External(link) => external::received_as_text(link, url),
+                _ => return Err(Missing),
+            },
             Make::Reference | Make::Nothing => return Ok(None),
         };
         Ok(Some(body))

@@ -4,21 +4,25 @@ use bytes::Bytes;
 
 use super::fields::set;
 use super::{Assembly, Piece};
-use crate::mime::{ContentType, Node};
+use crate::mime::{ContentType, Node, Shape};
 
 impl Assembly<'_> {
     /// A container of these pieces; `before` parts were in it.
     pub(super) fn container(
         &self,
         id: usize,
-        node: &Node,
         boundary: &Bytes,
         mut pieces: Vec<Piece>,
         before: usize,
     ) -> Option<Piece> {
+        let node = self.ctx.tree.node(id)?;
         let relabelled = self.new_type(node);
         let all_there = pieces.len() == before;
-        if all_there && relabelled.is_none() && pieces.iter().all(Piece::is_untouched) {
+        if all_there
+            && relabelled.is_none()
+            && !self.is_trimmed(node)
+            && pieces.iter().all(Piece::is_untouched)
+        {
             return Some(Piece {
                 untouched: Some(node.header.start..node.body.end),
                 fields: node.fields.clone(),
@@ -45,6 +49,12 @@ impl Assembly<'_> {
             return None;
         }
         Some(self.joined(node, boundary, pieces, relabelled, ops))
+    }
+
+    /// Whether something before or after its parts has to go.
+    fn is_trimmed(&self, node: &Node) -> bool {
+        let Shape::Multipart { preamble, epilogue, .. } = &node.shape else { return false };
+        self.tight && !(preamble.is_empty() && epilogue.is_empty())
     }
 
     /// multipart/related for a terminal that takes only multipart/mixed.

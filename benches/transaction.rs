@@ -2,7 +2,7 @@
 //! and answers, the client transaction takes the answer. The clock moves 10 ms a round, so that over UDP the
 //! tables hold the thousands of finished transactions that Timers J and K keep in a server at work.
 
-#![expect(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -38,6 +38,13 @@ pub(super) fn thousands(number: u64) -> String {
     out
 }
 
+/// `label` and `text` beside it in lines that fit the screen. Parameters may stand on lines of their own.
+pub(super) fn labelled(label: &str, text: &str) -> String {
+    const INDENT: &str = "            ";
+    let text = wrapped(&text.replace(';', "; "), INDENT);
+    format!("    {label:<8}{}", text.trim_start())
+}
+
 /// `text` in lines that fit the screen, each begun with `indent`.
 pub(super) fn wrapped(text: &str, indent: &str) -> String {
     let mut out = String::new();

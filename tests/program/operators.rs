@@ -114,3 +114,41 @@ fn an_opened_log_shows_who_and_to_whom() {
     assert!(line.contains("sip:john@example.com") && line.contains("sip:alice@example.org"), "{line}");
     assert!(!log.contains("secret"), "bodies are never shown");
 }
+
+#[test]
+fn sighup_takes_over_a_changed_config_and_refuses_a_wrong_one() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("b.toml");
+    let sockets = "[sip]\nlisten = \"udp:127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+                   [admin]\nlisten = \"127.0.0.1:0\"\n";
+    std::fs::write(&file, format!("data_dir = \"data\"\n{sockets}")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bespoke"))
+        .args(["-c", "b.toml"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line == "ready"));
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let hang_up = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let sent = Command::new("kill").args(["-s", "HUP", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    };
+    let mut next = |words: &str| log.find(|line| line.contains(words)).unwrap();
+
+    hang_up(format!("data_dir = \"data\"\n{sockets}[cpi]\ntiers = \"minimal\"\n[content]\nttl = \"1d\"\n"));
+    assert!(next("in force from now on").contains("cpi.tiers"));
+    assert!(next("after a restart only").contains("content.ttl"));
+    hang_up(format!("{sockets}[cpi]\ntiers = \"lowest\"\n"));
+    assert!(next("the old one stays in force").contains("b.toml:8:9: cpi.tiers: unknown value `lowest`"));
+
+    let sent = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use adapter::{Entity, Field};
 use bytes::Bytes;
 
-use super::table::{entity, wrapped};
+use super::table::{entity, labelled};
 use super::{Failure, say};
 use crate::app;
 use crate::config::Config;
@@ -110,7 +110,7 @@ impl Story<'_> {
 
     /// What the phone said, what the server did and why, in the planner's own words.
     fn tell_reasons(&self, accept: &str, received: &Received) {
-        say(wrapped(&format!("it says: Accept: {accept}"), "    ").trim_end());
+        say(labelled("says", &format!("Accept: {accept}")).trim_end());
         let fields = vec![Field::new("Content-Type", "image/jpeg")];
         let photo = Entity { fields, body: Bytes::from_static(PHOTO) };
         let head = [(&b"Accept"[..], accept.as_bytes())];
@@ -118,10 +118,10 @@ impl Story<'_> {
         let settings = app::settings::adapter_with_links(self.config);
         let plan = adapter::plan(&photo, Some(&terminal), &settings, adapter::Budget::default());
         for part in &plan.report().parts {
-            say(wrapped(&format!("why: {}", part.why), "    ").trim_end());
+            say(labelled("why", &part.why).trim_end());
         }
         if let Some(note) = &received.content_adapted {
-            say(wrapped(&format!("it reads: Content-Adapted: {note}"), "    ").trim_end());
+            say(labelled("told", &format!("Content-Adapted: {note}")).trim_end());
         }
     }
 

@@ -46,7 +46,7 @@ impl Phone {
             .from(format!("<{aor}>;tag=demo"))
             .to(format!("<{aor}>"))
             .call_id(format!("register-{user}@demo"))
-            .header(HeaderId::MaxForwards, "70")
+            .cseq(1)
             .header(HeaderId::Contact, contact)
             .header(HeaderId::Expires, "300")
             .header(HeaderId::Accept, accept);
@@ -60,7 +60,7 @@ impl Phone {
             .from("<sip:ann@localhost>;tag=demo")
             .to(format!("<sip:{}@localhost>", self.user))
             .call_id(format!("photo-{}@demo", self.user))
-            .header(HeaderId::MaxForwards, "70")
+            .cseq(1)
             .header(HeaderId::ContentType, "image/jpeg")
             .body(Bytes::from_static(photo));
         Line::open(server)?.ask(message)?;

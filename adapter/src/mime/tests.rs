@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "the example messages lie in files")]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 

@@ -83,17 +83,19 @@ fn unit(ctx: &Context, node: usize, is_root: bool) -> Unit {
     let inner = ctx.tree.node(node);
     let is_text = inner.is_some_and(|inner| inner.content_type.is_kind("text"));
     let is_icon = inner.and_then(Node::disposition).is_some_and(|disposition| disposition == "icon");
+    let guarding = inner.map_or(Guarding::Free, |inner| guarding(ctx, node, inner));
+    let content = ctx.tree.content(node);
     Unit {
         node,
-        guarding: inner.map_or(Guarding::Free, |inner| guarding(ctx, node, inner)),
+        guarding,
         weight: match (is_text || is_root, is_icon) {
             (true, _) => 8,
             (_, true) => 1,
             _ => 2,
         },
         is_root,
-        content: ctx.tree.content(node),
-        pixels: pixels(ctx, node),
+        pixels: inner.zip(content.as_ref()).and_then(|(inner, content)| pixels(ctx, inner, content)),
+        content,
         variants: Vec::new(),
     }
 }
@@ -105,9 +107,10 @@ fn guarding(ctx: &Context, id: usize, node: &Node) -> Guarding {
     Guarding::of(node)
 }
 
-fn pixels(ctx: &Context, node: usize) -> Option<[u32; 2]> {
-    let is_image = ctx.tree.node(node)?.content_type.is_kind("image");
-    let content = if is_image { ctx.tree.content(node)? } else { return None };
-    let probe = crate::image::probe_within(&content, &ctx.settings.guards.image).ok()?;
+fn pixels(ctx: &Context, node: &Node, content: &[u8]) -> Option<[u32; 2]> {
+    if !node.content_type.is_kind("image") {
+        return None;
+    }
+    let probe = crate::image::probe_within(content, &ctx.settings.guards.image).ok()?;
     Some([probe.width, probe.height])
 }

@@ -178,8 +178,9 @@ impl Plan {
     fn refused_containers(&self) -> impl Iterator<Item = &str> {
         self.ctx.tree.nodes().filter_map(|(id, node)| {
             let is_container = matches!(node.shape, Shape::Multipart { .. });
-            let below_unit = self.units.iter().any(|unit| self.ctx.tree.below(unit.node).contains(&id));
-            let refused = is_container && !below_unit && !self.ctx.takes_container(&node.content_type);
+            let refused = is_container
+                && !price::is_in_unit(&self.ctx, id, &self.units)
+                && !self.ctx.takes_container(&node.content_type);
             refused.then_some(node.content_type.essence.as_str())
         })
     }
@@ -189,7 +190,8 @@ impl Plan {
         let mixed = self.ctx.type_quality("multipart/mixed") > 0;
         let collapsing = self.ctx.related.iter().any(|related| related.collapses);
         let mut refused = self.refused_containers();
-        refused.find(|kind| !mixed && !(collapsing && *kind == "multipart/related")).map(str::to_owned)
+        let goes = |kind: &str| collapsing && kind == "multipart/related";
+        if mixed { None } else { refused.find(|kind| !goes(kind)).map(str::to_owned) }
     }
 
     fn explain(&mut self) {

@@ -212,16 +212,26 @@ impl Plan {
             })
     }
 
+    /// The message; with a line on what was dropped, if that is wanted and fits.
     fn render(&self) -> Option<Rendered> {
+        if self.ctx.settings.drop_note
+            && let Some(noted) = self.rendered(true).filter(|noted| self.holds(noted))
+        {
+            return Some(noted);
+        }
+        self.rendered(false)
+    }
+
+    fn rendered(&self, drop_note: bool) -> Option<Rendered> {
         if self.ctx.entity.body.is_empty() {
             return Some(self.received());
         }
         if self.ending != Ending::Whole {
-            let picked = Picked { picks: &self.picks, tight: self.tight };
+            let picked = Picked { picks: &self.picks, tight: self.tight, drop_note };
             return rebuild::assemble(&self.ctx, &self.units, &picked, &self.links);
         }
         let link = self.links.get(&self.whole_id())?.clone();
-        let picked = Picked { picks: &self.picks, tight: false };
+        let picked = Picked { picks: &self.picks, tight: false, drop_note };
         rebuild::assemble(&self.ctx, &self.whole, &picked, &rebuild::Links::from([(0, link)]))
     }
 

@@ -199,9 +199,9 @@ impl Picture<'_> {
         }
         let [width, height] = size;
         let mut spec = Spec::new(kind, width, height);
-        spec.quality = QUALITIES[QUALITIES.len() - 1];
+        spec.quality = QUALITIES.into_iter().min().unwrap_or(spec.quality);
         spec.palette = (kind != Kind::Jpeg).then_some(16);
-        let predicted = image::predict(self.probe, self.content.len() as u64, &spec);
+        let predicted = self.predicted(&spec);
         let octets = tier.length.map_or(predicted, |length| predicted.min(length));
         let mut last = Variant { grade: Grade::Reserve, octets, ..smallest };
         if let Make::Job(Work::Image(spec)) = &mut last.make {
@@ -253,7 +253,7 @@ impl Picture<'_> {
         }
         spec.floor.width = floor_of(tier.pix_x.lo, spec.floor.width);
         spec.floor.height = floor_of(tier.pix_y.lo, spec.floor.height);
-        let octets = image::predict(self.probe, self.content.len() as u64, &spec);
+        let octets = self.predicted(&spec);
         let action = match (pressed, scaled, transcoded) {
             (true, ..) => Action::Shrink,
             (_, _, true) => Action::Convert,
@@ -272,6 +272,15 @@ impl Picture<'_> {
         variant
     }
 
+    /// Drawings are far smaller than the model, made for photos, says; a smaller one is hardly larger than it was.
+    /// Saying too little costs one more round, saying too much costs the picture.
+    fn predicted(&self, spec: &Spec) -> u64 {
+        let carried = self.content.len() as u64;
+        let drawn = |kind: Kind| matches!(kind, Kind::Png | Kind::Gif);
+        let most = if drawn(self.probe.kind) && drawn(spec.kind) { carried * 2 + 2048 } else { u64::MAX };
+        image::predict(self.probe, carried, spec).min(most)
+    }
+
     fn why(&self, media_type: &ContentType, tier: &Step, demanded: [u32; 2], action: Action) -> String {
         let mut why = String::new();
         let own = &self.node.content_type.essence;
@@ -283,9 +292,12 @@ impl Picture<'_> {
         }
         let [width, height] = demanded;
         if demanded != [self.probe.width, self.probe.height] {
-            let side = |interval: cpi::Interval| interval.hi.map_or("any".into(), |hi| hi.to_string());
-            let bounds = format!("{}x{}", side(tier.pix_x), side(tier.pix_y));
-            why.push_str(&format!("it takes up to {bounds} pixels, the picture becomes {width}x{height}; "));
+            let bounds = match (tier.pix_x.hi, tier.pix_y.hi) {
+                (Some(wide), Some(high)) => format!("{wide}x{high} pixels"),
+                (Some(wide), None) => format!("{wide} pixels of width"),
+                (_, high) => format!("{} pixels of height", high.unwrap_or_default()),
+            };
+            why.push_str(&format!("it takes up to {bounds}, the picture becomes {width}x{height}; "));
         }
         if action == Action::Shrink {
             match tier.length {

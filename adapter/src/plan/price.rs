@@ -56,11 +56,10 @@ pub(crate) fn head_of_container(ctx: &Context) -> u64 {
 /// What the containers cost beside their parts: headers, delimiters, closing delimiters. Those that may go in the end
 /// count too, so that the sum is never too small.
 pub(crate) fn overhead(ctx: &Context, units: &[Unit]) -> u64 {
-    let inside = |id: usize| units.iter().any(|unit| unit.node == id);
     let containers = ctx
         .tree
         .nodes()
-        .filter(|(id, node)| matches!(node.shape, Shape::Multipart { .. }) && !is_below(ctx, *id, &inside));
+        .filter(|(id, node)| matches!(node.shape, Shape::Multipart { .. }) && !is_in_unit(ctx, *id, units));
     containers
         .map(|(_, node)| {
             let Shape::Multipart { boundary, .. } = &node.shape else { return 0 };
@@ -71,10 +70,10 @@ pub(crate) fn overhead(ctx: &Context, units: &[Unit]) -> u64 {
 }
 
 /// Whether a node is a unit or below one.
-fn is_below(ctx: &Context, id: usize, is_unit: &dyn Fn(usize) -> bool) -> bool {
+pub(crate) fn is_in_unit(ctx: &Context, id: usize, units: &[Unit]) -> bool {
     let mut at = Some(id);
     while let Some(id) = at {
-        if is_unit(id) {
+        if units.iter().any(|unit| unit.node == id) {
             return true;
         }
         at = ctx.tree.node(id).and_then(|node| node.parent);

@@ -147,7 +147,7 @@ fn unencoded(fields: &mut Vec<Field>, head: bool) {
 
 /// A text that is shown in place of a file must not be saved under the file's name.
 fn as_text_disposition(fields: &mut Vec<Field>, node: &Node) {
-    if !node.disposition().is_some_and(|disposition| disposition != "render") {
+    if node.disposition().is_none_or(|disposition| disposition == "render") {
         return;
     }
     let handling =

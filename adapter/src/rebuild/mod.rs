@@ -17,6 +17,7 @@ use crate::plan::link;
 use crate::plan::protect::Guarding;
 use crate::plan::related::Related;
 use crate::plan::unit::{Make, Unit, Variant};
+use crate::report::Action;
 use external::{LinkText, field};
 use layout::Doc;
 
@@ -40,6 +41,8 @@ pub(crate) struct Picked<'a> {
     pub(crate) picks: &'a [Option<usize>],
     /// Whether what stands before and after the parts of a container goes (RFC 2046 §5.1.1: it is to be ignored).
     pub(crate) tight: bool,
+    /// Whether a text that comes first tells what was dropped.
+    pub(crate) drop_note: bool,
 }
 
 /// Puts the message together. `None`: something that was picked is not there yet, or nothing is left.
@@ -53,8 +56,16 @@ pub(crate) fn assemble(
     for (at, unit) in units.iter().enumerate() {
         *by_node.get_mut(unit.node)? = Some(at);
     }
-    let assembly = Assembly { ctx, units, picks: picked.picks, tight: picked.tight, links, by_node };
-    let piece = assembly.node(0).ok()??.as_body();
+    let assembly = Assembly {
+        ctx,
+        units,
+        picks: picked.picks,
+        tight: picked.tight,
+        drop_note: picked.drop_note,
+        links,
+        by_node,
+    };
+    let piece = assembly.node(0).ok()??.into_body();
     if piece.is_untouched() {
         return Some(Rendered {
             fields: ctx.entity.fields.clone(),
@@ -89,7 +100,7 @@ impl Piece {
     }
 
     /// A part that became the body has no transfer encoding any more: SIP and HTTP heads don't say one.
-    fn as_body(mut self) -> Piece {
+    fn into_body(mut self) -> Piece {
         if self.instead_of.is_none() || self.is_guarded {
             return self;
         }
@@ -112,6 +123,7 @@ struct Assembly<'a> {
     units: &'a [Unit],
     picks: &'a [Option<usize>],
     tight: bool,
+    drop_note: bool,
     links: &'a Links,
     by_node: Vec<Option<usize>>,
 }
@@ -142,7 +154,8 @@ impl Assembly<'_> {
         let Some(body) = self.body(at, unit, variant, node)? else { return Ok(None) };
         let is_carried = matches!(variant.make, Make::Carried);
         let edited = self.edited(unit.node, &body);
-        if is_carried && edited.is_none() {
+        let noted = if at == 0 { self.noted(unit, variant, &body) } else { None };
+        if is_carried && edited.is_none() && noted.is_none() {
             return Ok(Some(Piece {
                 untouched: Some(node.header.start..node.body.end),
                 fields: node.fields.clone(),
@@ -161,7 +174,7 @@ impl Assembly<'_> {
                 fields.push(self.layout_note());
                 edited
             }
-            None => body,
+            None => noted.unwrap_or(body),
         };
         let is_guarded = unit.guarding != Guarding::Free;
         Ok(Some(Piece {
@@ -173,6 +186,35 @@ impl Assembly<'_> {
             is_container: false,
             is_guarded,
         }))
+    }
+
+    /// The text with a line on what was dropped (CPI.md §3.9 N2).
+    fn noted(&self, unit: &Unit, variant: &Variant, body: &Bytes) -> Option<Bytes> {
+        let node = self.ctx.tree.node(unit.node)?;
+        let charset = node.content_type.param("charset").unwrap_or("utf-8").to_ascii_lowercase();
+        let is_ascii_like =
+            matches!(charset.as_str(), "utf-8" | "us-ascii") || charset.starts_with("iso-8859-");
+        let is_text = node.content_type.is("text/plain") && is_ascii_like && unit.guarding == Guarding::Free;
+        let as_it_was = match variant.make {
+            Make::Carried => node.transfer_encoding() == TransferEncoding::Identity,
+            Make::Bytes(_) => true,
+            _ => false,
+        };
+        if !self.drop_note || !is_text || !as_it_was {
+            return None;
+        }
+        let mut text = body.to_vec();
+        for (unit, pick) in self.units.iter().zip(self.picks) {
+            let dropped = pick
+                .and_then(|pick| unit.variants.get(pick))
+                .filter(|variant| variant.action == Action::Drop);
+            let Some(node) = self.ctx.tree.node(unit.node).filter(|_| dropped.is_some()) else { continue };
+            let size = external::size(node.body.len() as u64);
+            let line =
+                format!("\r\n[{} left out: {}, {size}]", self.ctx.settings.host, node.content_type.essence);
+            text.extend_from_slice(line.as_bytes());
+        }
+        (text.len() > body.len()).then(|| text.into())
     }
 
     fn layout_note(&self) -> Field {

@@ -1,5 +1,13 @@
 //! The body side of the recipes of CPI.md section 8: a REGISTER or an Accept, a message, and what the recipient gets.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "helpers of tests, which read the example messages"
+)]
+
 mod bounds;
 mod links;
 mod parts;

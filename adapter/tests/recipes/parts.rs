@@ -169,6 +169,15 @@ fn an_optional_part_is_dropped_only_when_nothing_else_fits() {
 }
 
 #[test]
+fn a_text_tells_what_was_dropped_when_that_is_wanted() {
+    let optional = "Content-Type: audio/amr\r\nContent-Disposition: attachment;handling=optional";
+    let from = multipart("mixed", &[("Content-Type: text/plain", b"hello"), (optional, &[1; 3000])]);
+    let noting = Settings { drop_note: true, ..settings() };
+    let got = deliver(&from, Some(&accepts("text/plain")), &noting, Budget::default()).unwrap();
+    assert_eq!(got.body(), "hello\r\n[proxy.example.com left out: audio/amr, 3 KB]");
+}
+
+#[test]
 fn a_required_part_is_never_dropped() {
     let from = multipart(
         "mixed",

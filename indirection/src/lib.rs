@@ -1,1 +1,25 @@
-//! The content store, its links, and the HTTP GET that adapts (RFC 4483).
+//! The content store, its links, and the HTTP GET that adapts (RFC 4483, CPI.md §4 C1-C5).
+//!
+//! What a terminal can't take in a message is [put](ContentStore::put) here as it came and named by a [`Link`]. The
+//! store keeps the original octets; [`router`] serves `/c/{token}` and adapts by the capabilities in the fetch
+//! (CPI.md §3.7 I3). What enters: octets of any kind and length, and HTTP requests of strangers.
+//!
+//! On disk, below the folder given to [`ContentStore::open`]: `blobs/` (each content once, named by its SHA-256),
+//! `links/` (one record a link, named by the SHA-256 of its token, so the folder gives no link away), `tmp/`.
+
+mod content;
+mod error;
+mod files;
+mod http;
+mod put;
+mod record;
+mod state;
+mod store;
+mod token;
+
+pub use content::{Content, Link};
+pub use error::{OpenError, PutError};
+pub use http::{Fetching, router};
+pub use record::Record;
+pub use store::{ContentStore, Lookup, Options, Swept, Usage};
+pub use token::Token;

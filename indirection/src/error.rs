@@ -1,0 +1,80 @@
+//! What goes wrong with the store, by who is to blame.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the store did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{}: another process uses this content store", .0.display())]
+    InUse(PathBuf),
+    /// The folder can't be used.
+    #[error("content store {}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// There was no randomness for the key of the recipients' hashes.
+    #[error("no randomness from the operating system: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Why a content was not stored. Nothing of it is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The sender's content is longer than one may be.
+    #[error("the content is longer than {limit} octets")]
+    TooLarge {
+        /// [`crate::Options::content_octets`]
+        limit: u64,
+    },
+    /// The recipient has too much lying here.
+    #[error("the recipient's links hold more than {limit} octets")]
+    RecipientFull {
+        /// [`crate::Options::recipient_octets`]
+        limit: u64,
+    },
+    /// The store is at its quota.
+    #[error("the content store is full ({limit} octets)")]
+    QuotaFull {
+        /// [`crate::Options::quota_octets`]
+        limit: u64,
+    },
+    /// There are too many links.
+    #[error("the content store is full ({limit} links)")]
+    TooManyLinks {
+        /// [`crate::Options::max_links`]
+        limit: usize,
+    },
+    /// The disk has no room.
+    #[error("no room on the disk of the content store")]
+    DiskFull,
+    /// The disk failed.
+    #[error("the content store's disk: {0}")]
+    Disk(#[source] io::Error),
+    /// The content's source failed.
+    #[error("the content could not be read: {0}")]
+    Source(#[source] io::Error),
+    /// There was no randomness for a token.
+    #[error("no randomness from the operating system: {0}")]
+    Random(getrandom::Error),
+}
+
+impl PutError {
+    /// Whether it may work later, without anything done about the content.
+    pub const fn is_temporary(&self) -> bool {
+        !matches!(self, PutError::TooLarge { .. } | PutError::Source(_))
+    }
+
+    pub(crate) fn disk(error: io::Error) -> PutError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                PutError::DiskFull
+            }
+            _ => PutError::Disk(error),
+        }
+    }
+}

@@ -37,7 +37,11 @@ fn all_66_messages_decode_to_the_index() {
         let got = decode(&[messages().join(name).to_str().unwrap()]);
         for key in ["cpi", "mime", "diag", "content-adapted"] {
             if got.get(key) != expected.get(key) {
-                wrong.push(format!("{name} {key}:\n  expected {:?}\n  got      {:?}", expected.get(key), got.get(key)));
+                wrong.push(format!(
+                    "{name} {key}:\n  expected {:?}\n  got      {:?}",
+                    expected.get(key),
+                    got.get(key)
+                ));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::message::{Message, head_end};
 
 /// The answer to `METHOD path` with those header lines, on a connection of its own. The answer is a
 /// [`Message`] too: the grammar of its head is the same.
-pub fn fetch(server: SocketAddr, method: &str, path: &str, lines: &[(&str, &str)]) -> Message {
+pub(crate) fn fetch(server: SocketAddr, method: &str, path: &str, lines: &[(&str, &str)]) -> Message {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
@@ -23,7 +23,7 @@ pub fn fetch(server: SocketAddr, method: &str, path: &str, lines: &[(&str, &str)
 }
 
 /// GET of a URL that the server under test gave out; its host is not looked up.
-pub fn get(server: SocketAddr, url: &str, lines: &[(&str, &str)]) -> Message {
+pub(crate) fn get(server: SocketAddr, url: &str, lines: &[(&str, &str)]) -> Message {
     let path = url.splitn(4, '/').nth(3).unwrap_or_else(|| panic!("no path in {url}"));
     fetch(server, "GET", &format!("/{path}"), lines)
 }

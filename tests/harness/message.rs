@@ -2,19 +2,19 @@
 
 /// A message read or to be sent. Header lines are unfolded; names keep their spelling.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    pub start: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) start: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Message {
-    pub fn new(start: &str) -> Self {
+    pub(crate) fn new(start: &str) -> Self {
         Self { start: start.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
     /// Reads one whole message; what follows its head is its body.
-    pub fn parse(octets: &[u8]) -> Self {
+    pub(crate) fn parse(octets: &[u8]) -> Self {
         let end = head_end(octets).expect("a message has an empty line after its head");
         let head = String::from_utf8_lossy(&octets[..end]).replace("\r\n ", " ").replace("\r\n\t", " ");
         let mut lines = head.split("\r\n").filter(|line| !line.is_empty());
@@ -28,37 +28,37 @@ impl Message {
         Self { start, headers, body: octets[end..].to_vec() }
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// The message with every `name` line replaced by one of that value.
-    pub fn set(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
         self.with(name, value)
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
         self
     }
 
-    pub fn body(mut self, content_type: &str, body: &[u8]) -> Self {
+    pub(crate) fn body(mut self, content_type: &str, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self.set("Content-Type", content_type)
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The value of a header that must be there.
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.header(name).unwrap_or_else(|| panic!("no {name} in\n{self}"))
     }
 
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         self.headers
             .iter()
             .filter(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -66,7 +66,7 @@ impl Message {
             .collect()
     }
 
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.start
             .split(' ')
             .nth(1)
@@ -74,16 +74,16 @@ impl Message {
             .unwrap_or_else(|| panic!("not a response: {self}"))
     }
 
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.start.split(' ').next().unwrap()
     }
 
-    pub fn request_uri(&self) -> &str {
+    pub(crate) fn request_uri(&self) -> &str {
         self.start.split(' ').nth(1).unwrap()
     }
 
     /// The octets to send, with a Content-Length that is right.
-    pub fn octets(&self) -> Vec<u8> {
+    pub(crate) fn octets(&self) -> Vec<u8> {
         let mut out = format!("{}\r\n", self.start).into_bytes();
         for (name, value) in &self.headers {
             if !name.eq_ignore_ascii_case("content-length") {
@@ -96,7 +96,7 @@ impl Message {
     }
 
     /// The answer `status` to this request, as RFC 3261 §8.2.6 says.
-    pub fn answer(&self, status: u16, reason: &str) -> Self {
+    pub(crate) fn answer(&self, status: u16, reason: &str) -> Self {
         let mut answer = Self::new(&format!("SIP/2.0 {status} {reason}"));
         for (name, value) in &self.headers {
             match name.to_ascii_lowercase().as_str() {
@@ -126,12 +126,12 @@ impl std::fmt::Display for Message {
 }
 
 /// Where the body begins.
-pub fn head_end(octets: &[u8]) -> Option<usize> {
+pub(crate) fn head_end(octets: &[u8]) -> Option<usize> {
     octets.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
 }
 
 /// The octets of the first whole message of a stream, if it is there.
-pub fn take_message(stream: &mut Vec<u8>) -> Option<Vec<u8>> {
+pub(crate) fn take_message(stream: &mut Vec<u8>) -> Option<Vec<u8>> {
     while stream.starts_with(b"\r\n") {
         stream.drain(..2);
     }

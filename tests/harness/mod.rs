@@ -12,31 +12,31 @@
     reason = "each test binary uses its part; a failed step here is a failed test"
 )]
 
-pub mod http;
-pub mod message;
-pub mod phone;
-pub mod picture;
-pub mod server;
-pub mod sipp;
+pub(crate) mod http;
+pub(crate) mod message;
+pub(crate) mod phone;
+pub(crate) mod picture;
+pub(crate) mod server;
+pub(crate) mod sipp;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use message::Message;
-pub use phone::{Line, Phone};
-pub use server::Server;
+pub(crate) use message::Message;
+pub(crate) use phone::{Line, Phone};
+pub(crate) use server::Server;
 
 /// How long a step that must happen may take before the test fails. Far over what any needs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A file of `tests/data`.
-pub fn data(path: &str) -> Vec<u8> {
+pub(crate) fn data(path: &str) -> Vec<u8> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path);
     std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
 }
 
 /// The message of `tests/data/messages` whose name begins with `number`.
-pub fn example(number: &str) -> Message {
+pub(crate) fn example(number: &str) -> Message {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/messages");
     let mut names = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let file = names

@@ -10,25 +10,25 @@ use super::{PATIENCE, Server};
 static SERIAL: AtomicU32 = AtomicU32::new(1);
 
 /// A number that no other call of this process got.
-pub fn serial() -> u32 {
+pub(crate) fn serial() -> u32 {
     SERIAL.fetch_add(1, Ordering::Relaxed)
 }
 
 /// One road to the server: a UDP socket or a TCP connection.
-pub enum Line {
+pub(crate) enum Line {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
 }
 
 impl Line {
-    pub fn udp(server: SocketAddr) -> Self {
+    pub(crate) fn udp(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Line::Udp(socket)
     }
 
-    pub fn tcp(server: SocketAddr) -> Self {
+    pub(crate) fn tcp(server: SocketAddr) -> Self {
         Line::over(TcpStream::connect(server).unwrap())
     }
 
@@ -39,21 +39,21 @@ impl Line {
         Line::Tcp(stream, Vec::new())
     }
 
-    pub fn protocol(&self) -> &'static str {
+    pub(crate) fn protocol(&self) -> &'static str {
         match self {
             Line::Udp(_) => "UDP",
             Line::Tcp(..) => "TCP",
         }
     }
 
-    pub fn local(&self) -> SocketAddr {
+    pub(crate) fn local(&self) -> SocketAddr {
         match self {
             Line::Udp(socket) => socket.local_addr().unwrap(),
             Line::Tcp(stream, _) => stream.local_addr().unwrap(),
         }
     }
 
-    pub fn send(&mut self, octets: &[u8]) {
+    pub(crate) fn send(&mut self, octets: &[u8]) {
         match self {
             Line::Udp(socket) => assert_eq!(socket.send(octets).unwrap(), octets.len()),
             Line::Tcp(stream, _) => stream.write_all(octets).unwrap(),
@@ -61,7 +61,7 @@ impl Line {
     }
 
     /// Sends as much as the server takes before it closes the connection.
-    pub fn send_what_is_taken(&mut self, octets: &[u8]) {
+    pub(crate) fn send_what_is_taken(&mut self, octets: &[u8]) {
         match self {
             Line::Udp(_) => self.send(octets),
             Line::Tcp(stream, _) => drop(stream.write_all(octets)),
@@ -69,11 +69,11 @@ impl Line {
     }
 
     /// The next whole message.
-    pub fn receive(&mut self) -> Message {
+    pub(crate) fn receive(&mut self) -> Message {
         Message::parse(&self.receive_octets())
     }
 
-    pub fn receive_octets(&mut self) -> Vec<u8> {
+    pub(crate) fn receive_octets(&mut self) -> Vec<u8> {
         match self {
             Line::Udp(socket) => {
                 let mut buffer = vec![0; 65_536];
@@ -99,13 +99,13 @@ impl Line {
     }
 
     /// Sends a request with a Via of this line on top and gives back its final response.
-    pub fn request(&mut self, request: &Message) -> Message {
+    pub(crate) fn request(&mut self, request: &Message) -> Message {
         self.send(&self.with_via(request).octets());
         self.final_response()
     }
 
     /// The final response to `request` as it stands, or `None` if the connection ends before.
-    pub fn try_request(&mut self, request: &Message) -> Option<Message> {
+    pub(crate) fn try_request(&mut self, request: &Message) -> Option<Message> {
         match self {
             Line::Udp(_) => {
                 self.send(&request.octets());
@@ -119,7 +119,7 @@ impl Line {
     }
 
     /// The next final response, or `None` if the connection ends before.
-    pub fn try_response(&mut self) -> Option<Message> {
+    pub(crate) fn try_response(&mut self) -> Option<Message> {
         let Line::Tcp(stream, pending) = self else { return Some(self.final_response()) };
         loop {
             if let Some(octets) = take_message(pending) {
@@ -136,7 +136,7 @@ impl Line {
     }
 
     /// The next response that is not provisional.
-    pub fn final_response(&mut self) -> Message {
+    pub(crate) fn final_response(&mut self) -> Message {
         loop {
             let response = self.receive();
             if response.status() >= 200 {
@@ -146,7 +146,7 @@ impl Line {
     }
 
     /// `request` with the Vias it has replaced by one of this line, with a branch of its own.
-    pub fn with_via(&self, request: &Message) -> Message {
+    pub(crate) fn with_via(&self, request: &Message) -> Message {
         let mut out = request.clone().without("Via").without("v");
         let via = format!("SIP/2.0/{} {};branch=z9hG4bKt{};rport", self.protocol(), self.local(), serial());
         out.headers.insert(0, ("Via".to_owned(), via));
@@ -155,7 +155,7 @@ impl Line {
 }
 
 /// A MESSAGE from `sip:alice@example.org` without a body.
-pub fn message_to(user: &str) -> Message {
+pub(crate) fn message_to(user: &str) -> Message {
     Message::new(&format!("MESSAGE sip:{user}@example.com SIP/2.0"))
         .with("Max-Forwards", "70")
         .with("From", &format!("<sip:alice@example.org>;tag=a{}", serial()))
@@ -165,8 +165,8 @@ pub fn message_to(user: &str) -> Message {
 }
 
 /// A registered terminal: where requests for its user arrive.
-pub struct Phone {
-    pub user: String,
+pub(crate) struct Phone {
+    pub(crate) user: String,
     port: Port,
     /// The TCP connection or UDP peer that the last request came over.
     line: Option<Line>,
@@ -179,18 +179,18 @@ enum Port {
 }
 
 impl Phone {
-    pub fn udp(user: &str) -> Self {
+    pub(crate) fn udp(user: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { user: user.to_owned(), port: Port::Udp(socket), line: None, peer: None }
     }
 
-    pub fn tcp(user: &str) -> Self {
+    pub(crate) fn tcp(user: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self { user: user.to_owned(), port: Port::Tcp(listener), line: None, peer: None }
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         match &self.port {
             Port::Udp(socket) => socket.local_addr().unwrap(),
             Port::Tcp(listener) => listener.local_addr().unwrap(),
@@ -198,13 +198,13 @@ impl Phone {
     }
 
     /// The Contact URI, as the phone registers it.
-    pub fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         let transport = if matches!(self.port, Port::Tcp(_)) { ";transport=tcp" } else { "" };
         format!("sip:{}@{}{transport}", self.user, self.addr())
     }
 
     /// A REGISTER of this phone with those further header lines, `Contact` among them if it is given.
-    pub fn register_request(&self, lines: &[(&str, &str)]) -> Message {
+    pub(crate) fn register_request(&self, lines: &[(&str, &str)]) -> Message {
         let mut request = Message::new("REGISTER sip:example.com SIP/2.0")
             .with("Max-Forwards", "70")
             .with("From", &format!("<sip:{}@example.com>;tag=r{}", self.user, serial()))
@@ -218,14 +218,14 @@ impl Phone {
     }
 
     /// Registers with those header lines; the answer must be 200.
-    pub fn register(&self, server: &Server, lines: &[(&str, &str)]) -> Message {
+    pub(crate) fn register(&self, server: &Server, lines: &[(&str, &str)]) -> Message {
         let answer = Line::tcp(server.sip).request(&self.register_request(lines));
         assert_eq!(answer.status(), 200, "{answer}");
         answer
     }
 
     /// Registers with the example REGISTER `number`, its Contact's address replaced by this phone's.
-    pub fn register_as(&self, server: &Server, number: &str) -> Message {
+    pub(crate) fn register_as(&self, server: &Server, number: &str) -> Message {
         let mut request = super::example(number);
         for (name, value) in &mut request.headers {
             if name == "Contact" {
@@ -238,7 +238,7 @@ impl Phone {
     }
 
     /// The next request for this phone, unanswered.
-    pub fn receive(&mut self) -> Message {
+    pub(crate) fn receive(&mut self) -> Message {
         match &self.port {
             Port::Udp(socket) => {
                 let mut buffer = vec![0; 65_536];
@@ -255,7 +255,7 @@ impl Phone {
         }
     }
 
-    pub fn respond(&mut self, response: &Message) {
+    pub(crate) fn respond(&mut self, response: &Message) {
         match (&self.port, self.peer, &mut self.line) {
             (Port::Udp(socket), Some(peer), _) => drop(socket.send_to(&response.octets(), peer).unwrap()),
             (Port::Tcp(_), _, Some(line)) => line.send(&response.octets()),
@@ -264,12 +264,12 @@ impl Phone {
     }
 
     /// Moves this TCP phone's listener to the port of `udp`, as one phone with both transports.
-    pub fn listen_beside(&mut self, udp: &Phone) {
+    pub(crate) fn listen_beside(&mut self, udp: &Phone) {
         self.port = Port::Tcp(TcpListener::bind(udp.addr()).expect("the port is free for TCP"));
     }
 
     /// Waits a moment for something to arrive; whether it did.
-    pub fn wait_readable(&self) -> bool {
+    pub(crate) fn wait_readable(&self) -> bool {
         let late = std::time::Instant::now() + PATIENCE / 10;
         while std::time::Instant::now() < late {
             if self.has_more() {
@@ -281,14 +281,14 @@ impl Phone {
     }
 
     /// The next request, answered 200.
-    pub fn take(&mut self) -> Message {
+    pub(crate) fn take(&mut self) -> Message {
         let request = self.receive();
         self.respond(&request.answer(200, "OK"));
         request
     }
 
     /// Whether something has arrived by now that was not received.
-    pub fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         match &self.port {
             Port::Udp(socket) => {
                 socket.set_nonblocking(true).unwrap();

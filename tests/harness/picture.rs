@@ -2,14 +2,14 @@
 
 /// What a picture says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Picture {
-    pub kind: &'static str,
-    pub width: u32,
-    pub height: u32,
+pub(crate) struct Picture {
+    pub(crate) kind: &'static str,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
 }
 
 /// Reads the head of a GIF, PNG or JPEG.
-pub fn picture(octets: &[u8]) -> Picture {
+pub(crate) fn picture(octets: &[u8]) -> Picture {
     if octets.starts_with(b"GIF8") {
         let side = |at: usize| u32::from(u16::from_le_bytes([octets[at], octets[at + 1]]));
         return Picture { kind: "image/gif", width: side(6), height: side(8) };

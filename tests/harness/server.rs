@@ -10,10 +10,10 @@ use super::PATIENCE;
 
 /// A running server for `example.com` on free ports of the loopback, with state of its own. It ends, by
 /// pid, when this value is dropped.
-pub struct Server {
-    pub sip: SocketAddr,
-    pub http: SocketAddr,
-    pub admin: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) sip: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) admin: SocketAddr,
     dir: tempfile::TempDir,
     settings: Vec<String>,
     child: Child,
@@ -21,17 +21,17 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(&[])
     }
 
     /// Starts with further `key=value` settings.
-    pub fn with(settings: &[&str]) -> Self {
+    pub(crate) fn with(settings: &[&str]) -> Self {
         Self::in_dir(tempfile::tempdir().unwrap(), settings)
     }
 
     /// Starts on the state that `dir` holds.
-    pub fn in_dir(dir: tempfile::TempDir, settings: &[&str]) -> Self {
+    pub(crate) fn in_dir(dir: tempfile::TempDir, settings: &[&str]) -> Self {
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let (sip, http, admin) = (free_port(), free_port(), free_port());
         let command = command(dir.path(), &settings, sip, http, admin);
@@ -40,7 +40,7 @@ impl Server {
     }
 
     /// Starts as [`Server::with`], but through `wrap`, such as a tracer or a shell that sets limits.
-    pub fn wrapped(wrap: impl FnOnce(&Command) -> Command, settings: &[&str]) -> Self {
+    pub(crate) fn wrapped(wrap: impl FnOnce(&Command) -> Command, settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let (sip, http, admin) = (free_port(), free_port(), free_port());
@@ -49,41 +49,41 @@ impl Server {
         Self { sip, http, admin, dir, settings, child, log }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
     /// Everything the server has written to its log and to stdout so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
     /// Ends it as a crash would, and starts it again on the same state and ports.
-    pub fn crash_and_restart(&mut self) {
+    pub(crate) fn crash_and_restart(&mut self) {
         self.kill();
         let command = command(self.dir.path(), &self.settings, self.sip, self.http, self.admin);
         (self.child, self.log) = launch(command);
     }
 
     /// `kill -9`.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Sends SIGTERM and waits for the end; gives the exit code.
-    pub fn terminate(&mut self) -> Option<i32> {
+    pub(crate) fn terminate(&mut self) -> Option<i32> {
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().unwrap();
         assert!(sent.success());
         self.child.wait().unwrap().code()
     }
 
     /// Resident memory in KiB, now and at its highest.
-    pub fn memory_kib(&self) -> (u64, u64) {
+    pub(crate) fn memory_kib(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let field = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -147,7 +147,7 @@ fn follow(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>, ready: Op
 }
 
 /// A loopback port free for UDP and TCP just now.
-pub fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     loop {
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let addr = udp.local_addr().unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// One run of SIPp. Its working folder holds what the scenario reads.
-pub struct Sipp {
+pub(crate) struct Sipp {
     child: Child,
     dir: tempfile::TempDir,
     name: String,
@@ -13,7 +13,7 @@ pub struct Sipp {
 
 impl Sipp {
     /// Starts `scenario` with those arguments; `files` (name, octets) are put in its working folder.
-    pub fn start(scenario: &str, args: &[&str], files: &[(&str, &[u8])]) -> Self {
+    pub(crate) fn start(scenario: &str, args: &[&str], files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, octets) in files {
             std::fs::write(dir.path().join(name), octets).unwrap();
@@ -32,12 +32,12 @@ impl Sipp {
     }
 
     /// Waits for the end; every call must have succeeded.
-    pub fn succeed(mut self) {
+    pub(crate) fn succeed(mut self) {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "sipp {}: {status}\n{}", self.name, traces(self.dir.path()));
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 }
@@ -50,7 +50,7 @@ impl Drop for Sipp {
 }
 
 /// Runs a client scenario against the server to its end.
-pub fn run(server: SocketAddr, scenario: &str, args: &[&str], files: &[(&str, &[u8])]) {
+pub(crate) fn run(server: SocketAddr, scenario: &str, args: &[&str], files: &[(&str, &[u8])]) {
     let target = server.to_string();
     let mut all = vec![target.as_str(), "-m", "1", "-timeout", "20s", "-timeout_error"];
     all.extend(args);

@@ -260,7 +260,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     out
 }
 
-pub fn crc32(octets: &[u8]) -> u32 {
+pub(crate) fn crc32(octets: &[u8]) -> u32 {
     !octets.iter().fold(!0u32, |crc, &octet| {
         (0..8).fold(
             crc ^ u32::from(octet),

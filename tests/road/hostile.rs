@@ -4,7 +4,7 @@ use crate::deliver;
 use crate::harness::{self, Line, Message, Phone, Server, phone};
 
 fn alive(server: &Server) {
-    let mut options = phone::message_to("").set("CSeq", "1 OPTIONS");
+    let mut options = phone::message_to("").set("To", "<sip:example.com>").set("CSeq", "1 OPTIONS");
     options.start = "OPTIONS sip:example.com SIP/2.0".to_owned();
     assert_eq!(Line::udp(server.sip).request(&options).status(), 200);
 }

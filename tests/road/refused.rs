@@ -90,7 +90,7 @@ fn a_foreign_domain_is_not_relayed_to_by_default() {
 #[test]
 fn options_to_the_server_itself_say_what_it_can_do() {
     let server = Server::start();
-    let mut options = phone::message_to("").set("CSeq", "1 OPTIONS");
+    let mut options = phone::message_to("").set("To", "<sip:example.com>").set("CSeq", "1 OPTIONS");
     options.start = "OPTIONS sip:example.com SIP/2.0".to_owned();
     let answer = Line::udp(server.sip).request(&options);
     assert_eq!(answer.status(), 200, "{answer}");

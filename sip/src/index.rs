@@ -1,6 +1,9 @@
 //! The index of a head: one pass that notes where the start line and every header line stand, and allocates
 //! nothing for a head of up to [`INLINE_LINES`] lines.
 
+mod ends;
+
+use ends::Ends;
 use smallvec::SmallVec;
 
 use crate::header::{self, HeaderId};
@@ -93,7 +96,8 @@ pub(crate) type Defect = (Kind, usize);
 /// Indexes the head at the start of `buf`. A broken start line is noted, not refused: the lines below it
 /// are needed to answer.
 pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), Defect> {
-    let first = line_end(buf, 0)?;
+    let mut ends = Ends::new(buf, 0);
+    let first = line_end(buf, &mut ends)?;
     if first > limits.line_octets || first > limits.head {
         return Err((Kind::LineTooLong, limits.line_octets));
     }
@@ -104,7 +108,7 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
         if buf.get(at) == Some(&b'\r') && buf.get(at + 1) == Some(&b'\n') {
             break;
         }
-        let line = scan_line(buf, at, limits)?;
+        let line = scan_line(buf, at, &mut ends, limits)?;
         if line.end() > limits.head {
             return Err((Kind::HeadTooLong, at));
         }
@@ -154,19 +158,19 @@ fn next_line(buf: &[u8], at: usize) -> usize {
 
 /// The header line at `at`, up to the line end that no white space follows.
 pub(crate) fn header_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
-    scan_line(buf, at, limits)
+    scan_line(buf, at, &mut Ends::new(buf, at), limits)
 }
 
 #[inline(always)]
-fn scan_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
+fn scan_line(buf: &[u8], at: usize, ends: &mut Ends<'_>, limits: &Limits) -> Result<HeaderLine, Defect> {
     let known = buf.get(at..).and_then(<[u8]>::first_chunk).and_then(header::at_line_start);
     let (id, name_len, colon) = match known {
         Some((id, len)) => (id, len, at + len),
         None => scan_name(buf, at)?,
     };
-    let mut end = line_end(buf, colon + 1)?;
+    let mut end = line_end(buf, ends)?;
     while buf.get(end).is_some_and(|&b| is_blank(b)) {
-        end = line_end(buf, end)?;
+        end = line_end(buf, ends)?;
     }
     if end - at > limits.line_octets {
         return Err((Kind::LineTooLong, at));
@@ -207,36 +211,19 @@ fn trimmed(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// Behind the CRLF that ends the line round `at`. A CR or LF that stands alone is refused: others take it
-/// for a line end or for nothing, and what two readers read differently can be smuggled past one.
-///
-/// Eight octets at a time: lines are too short for memchr to repay its call.
+/// Behind the CRLF that ends the next line. A CR or LF that stands alone is refused: others take it for a line
+/// end or for nothing, and what two readers read differently can be smuggled past one.
 #[inline(always)]
-fn line_end(buf: &[u8], at: usize) -> Result<usize, Defect> {
-    let mut rest = buf.get(at..).unwrap_or_default();
-    loop {
-        while let Some((word, after)) = rest.split_first_chunk() {
-            let low = below_0e(u64::from_le_bytes(*word));
-            if low != 0 {
-                rest = rest.get(low.trailing_zeros() as usize / 8..).unwrap_or_default();
-                break;
-            }
-            rest = after;
+fn line_end(buf: &[u8], ends: &mut Ends<'_>) -> Result<usize, Defect> {
+    let Some(at) = ends.next() else { return Err((Kind::Unterminated, buf.len())) };
+    match buf.get(at..).unwrap_or_default() {
+        [b'\r', b'\n', ..] => {
+            ends.next();
+            Ok(at + 2)
         }
-        let at = buf.len() - rest.len();
-        match rest {
-            [b'\r', b'\n', ..] => return Ok(at + 2),
-            [] | [b'\r'] => return Err((Kind::Unterminated, buf.len())),
-            [b'\r' | b'\n', ..] => return Err((Kind::BareLineEnd, at)),
-            [_, after @ ..] => rest = after,
-        }
+        [b'\r'] => Err((Kind::Unterminated, buf.len())),
+        _ => Err((Kind::BareLineEnd, at)),
     }
-}
-
-/// The top bit of every octet of `word` that is below 0x0e; exact for the lowest such octet.
-const fn below_0e(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    word.wrapping_sub(ONES * 0x0e) & !word & (ONES * 0x80)
 }
 
 /// Splits a request line. That the URI has no blank is for [`crate::validate`] to see, it looks at every octet.

@@ -35,7 +35,7 @@ pub struct Response {
 }
 
 /// What validation found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Core {
     pub(crate) via: ViaSpans,
     pub(crate) from: AddressSpans,
@@ -46,7 +46,7 @@ pub(crate) struct Core {
     pub(crate) max_forwards: Option<u32>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ViaSpans {
     pub(crate) transport: Span,
     pub(crate) host: Span,
@@ -56,7 +56,7 @@ pub(crate) struct ViaSpans {
 }
 
 /// From or To: the value, and its tag.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AddressSpans {
     pub(crate) value: Span,
     pub(crate) tag: Option<Span>,

@@ -173,7 +173,11 @@ impl Uri {
 }
 
 /// Whether `text` is a URI; if so, whether it has a header part.
+#[inline]
 pub(crate) fn check(text: &[u8]) -> Result<bool, UriError> {
+    if text.strip_prefix(b"sip:").is_some_and(|rest| plain(rest).is_some()) {
+        return Ok(false);
+    }
     Parts::read(text).map(|parts| parts.headers.is_some())
 }
 

@@ -20,8 +20,9 @@ use crate::via::{ParamsJudged, Via};
 /// # Errors
 /// [`Invalid`] with the first defect found; [`Invalid::verdict`] says what to do.
 pub fn validate(raw: RawMessage, limits: &Limits) -> Result<Message, Invalid> {
-    match judge(&raw, limits) {
-        Ok(core) => Ok(Message::new(raw, core)),
+    let mut core = Core::default();
+    match judge(&raw, limits, &mut core) {
+        Ok(()) => Ok(Message::new(raw, core)),
         Err((kind, offset)) => Err(Invalid { kind, offset, raw: Box::new(raw) }),
     }
 }
@@ -42,7 +43,8 @@ pub fn admit(request: &Request, understood: &[&str]) -> Result<(), Kind> {
     if request.values(HeaderId::ProxyRequire).all(known) { Ok(()) } else { Err(Kind::UnsupportedExtension) }
 }
 
-fn judge(raw: &RawMessage, limits: &Limits) -> Result<Core, Defect> {
+/// Fills in `core` place by place.
+fn judge(raw: &RawMessage, limits: &Limits, core: &mut Core) -> Result<(), Defect> {
     let method = match raw.start() {
         Start::Request { method, uri } => {
             judge_uri(uri.in_buf(raw.octets())).map_err(|kind| (kind, uri.start()))?;
@@ -52,19 +54,19 @@ fn judge(raw: &RawMessage, limits: &Limits) -> Result<Core, Defect> {
         Start::Broken { kind, .. } => return Err((kind, 0)),
     };
     let found = Found::collect(raw)?;
-    let via = judge_via(raw, found.via, limits)?;
+    judge_via(raw, found.via, limits, &mut core.via)?;
     if found.vias > limits.vias {
         return Err((Kind::TooManyVias, 0));
     }
-    let from = judge_address(raw, found.from, HeaderId::From, limits)?;
-    let to = judge_address(raw, found.to, HeaderId::To, limits)?;
-    let call_id = judge_call_id(raw, found.call_id)?;
-    let (cseq, cseq_method) = judge_cseq(raw, found.cseq, method)?;
-    let max_forwards = judge_max_forwards(raw, found.max_forwards)?;
-    if method.map(Method::of) == Some(Method::Register) {
+    judge_address(raw, found.from, HeaderId::From, limits, &mut core.from)?;
+    judge_address(raw, found.to, HeaderId::To, limits, &mut core.to)?;
+    core.call_id = judge_call_id(raw, found.call_id)?;
+    judge_cseq(raw, found.cseq, method, core)?;
+    core.max_forwards = judge_max_forwards(raw, found.max_forwards)?;
+    if method == Some(Method::Register.as_bytes()) {
         judge_contacts(raw, limits)?;
     }
-    Ok(Core { via, from, to, call_id, cseq, cseq_method, max_forwards })
+    Ok(())
 }
 
 /// The lines that may stand once, and the first Via.
@@ -123,25 +125,28 @@ fn mandatory(line: Option<&HeaderLine>, id: HeaderId) -> Result<&HeaderLine, Def
     line.ok_or((Kind::Missing(id), 0))
 }
 
-fn judge_via(raw: &RawMessage, line: Option<&HeaderLine>, limits: &Limits) -> Result<ViaSpans, Defect> {
+fn judge_via(
+    raw: &RawMessage,
+    line: Option<&HeaderLine>,
+    limits: &Limits,
+    spans: &mut ViaSpans,
+) -> Result<(), Defect> {
     let buf = raw.octets();
     let line = mandatory(line, HeaderId::Via)?;
     let bad = (Kind::Bad(HeaderId::Via), line.start());
     let value = line.value(buf);
     let top = if is_list(value) { grammar::split_commas(value).next().ok_or(bad)? } else { value };
     let via = Via::parse(top).ok_or(bad)?;
-    let branch = match via.judge_params(limits.params) {
-        ParamsJudged::Clean { branch } => branch,
+    match via.judge_params(limits.params) {
+        ParamsJudged::Clean { branch } => spans.branch = branch.map(|branch| Span::of(buf, branch)),
         ParamsJudged::Broken => return Err(bad),
         ParamsJudged::TooMany => return Err((Kind::TooManyParams(HeaderId::Via), line.start())),
-    };
-    Ok(ViaSpans {
-        transport: Span::of(buf, via.transport),
-        host: Span::of(buf, via.host),
-        port: via.port,
-        params: Span::of(buf, via.params),
-        branch: branch.map(|branch| Span::of(buf, branch)),
-    })
+    }
+    spans.transport = Span::of(buf, via.transport);
+    spans.host = Span::of(buf, via.host);
+    spans.port = via.port;
+    spans.params = Span::of(buf, via.params);
+    Ok(())
 }
 
 fn judge_address(
@@ -149,12 +154,15 @@ fn judge_address(
     line: Option<&HeaderLine>,
     id: HeaderId,
     limits: &Limits,
-) -> Result<AddressSpans, Defect> {
+    spans: &mut AddressSpans,
+) -> Result<(), Defect> {
     let buf = raw.octets();
     let line = mandatory(line, id)?;
     let address = NameAddr::parse(line.value(buf)).map_err(|_| (Kind::Bad(id), line.start()))?;
     let tag = judge_params(address.params, limits.params).ok_or((Kind::TooManyParams(id), line.start()))?;
-    Ok(AddressSpans { value: Span::of(buf, line.value(buf)), tag: tag.map(|tag| Span::of(buf, tag)) })
+    spans.value = Span::of(buf, line.value(buf));
+    spans.tag = tag.map(|tag| Span::of(buf, tag));
+    Ok(())
 }
 
 /// The tag among `params`; `None` if there are more than `most` parameters.
@@ -190,14 +198,17 @@ fn judge_cseq(
     raw: &RawMessage,
     line: Option<&HeaderLine>,
     method: Option<&[u8]>,
-) -> Result<(u32, Span), Defect> {
+    core: &mut Core,
+) -> Result<(), Defect> {
     let line = mandatory(line, HeaderId::CSeq)?;
     let value = line.value(raw.octets());
     let (number, named) = method::read(value).ok_or((Kind::Bad(HeaderId::CSeq), line.start()))?;
     if method.is_some_and(|method| method != named) {
         return Err((Kind::MethodMismatch, line.start()));
     }
-    Ok((number, Span::of(raw.octets(), named)))
+    core.cseq = number;
+    core.cseq_method = Span::of(raw.octets(), named);
+    Ok(())
 }
 
 /// More than 255 counts as 255, the most the grammar has (RFC 4475 §3.1.2.4 lets an element do so).

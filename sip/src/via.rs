@@ -21,6 +21,7 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one value (an element of the list). `None` if transport or sent-by can't be read; parameters
     /// are not judged here (see [`Via::params_are_clean`]).
+    #[inline]
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let value = grammar::trim(value);
         let mut cursor = Cursor::new(value);
@@ -104,6 +105,7 @@ impl<'a> Via<'a> {
 
     /// Whether the parameters are what the grammar says: none empty (RFC 4475 §3.1.2.1), at most `most`,
     /// every one a token with or without a value. Gives the branch, which everyone needs next.
+    #[inline]
     pub(crate) fn judge_params(&self, most: usize) -> ParamsJudged<'a> {
         let Some(text) = self.params.strip_prefix(b";") else { return ParamsJudged::Clean { branch: None } };
         let mut judge = Judge { count: 0, most, branch: None };

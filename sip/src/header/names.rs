@@ -25,6 +25,20 @@ const SLOTS: usize = 512;
 const NONE: u8 = u8::MAX;
 const ONES: u128 = u128::from_le_bytes([1; 16]);
 
+/// The octets of a name, by its length up to 15.
+static MASKS: [u128; 16] = masks();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
+const fn masks() -> [u128; 16] {
+    let mut masks = [0; 16];
+    let mut len = 0;
+    while len < 16 {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+}
+
 static TABLE: Table = table();
 
 /// The header whose name and colon begin `line`, and the length of the name. `None` for names that are
@@ -35,15 +49,12 @@ pub(crate) fn at_line_start(line: &[u8; 16]) -> Option<(HeaderId, usize)> {
     let colon = word ^ (ONES * b':' as u128);
     // The top bit of every octet that is zero; exact for the lowest one.
     let zeros = colon.wrapping_sub(ONES) & !colon & (ONES * 0x80);
-    if zeros == 0 {
-        return None;
-    }
-    let bits = zeros.trailing_zeros() & !7;
-    let word = word & ((1 << bits) - 1);
+    let len = zeros.trailing_zeros() as usize / 8;
+    let word = word & *MASKS.get(len)?;
     let mut at = TABLE.slots.get(slot(word)).copied().unwrap_or(NONE);
     while let Some(key) = TABLE.keys.get(usize::from(at)) {
-        if (word ^ key.word) & !key.cases == 0 && u32::from(key.len) * 8 == bits {
-            return Some((key.id, usize::from(key.len)));
+        if (word ^ key.word) & !key.cases == 0 && usize::from(key.len) == len {
+            return Some((key.id, len));
         }
         at = key.next;
     }

@@ -63,7 +63,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let pool = Arc::new(pool);
     let public = bind("http.listen", config.http.listen).await?;
     let operators = bind("admin.listen", config.admin.listen).await?;
-    let content = links::open(&config, public.address(), Arc::clone(&pool)).await?;
+    let contents = links::open(&config, public.address()).await?;
     let bound = Endpoint::bind(settings::transport(&config)).await?;
     let proxy = Arc::new(Proxy::new(
         settings::proxy(&config),
@@ -71,7 +71,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         key,
         bound.endpoint(),
         Arc::clone(&registrar),
-        content.links(),
+        contents.links(),
         pool,
     ));
     let handler: Arc<Proxy> = Arc::clone(&proxy);
@@ -80,7 +80,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let health = Health::new(store);
     let (http, admin) = (public.address(), operators.address());
-    public.serve(content.router().merge(admin::health(health.clone())), stop.clone(), &tasks);
+    public.serve(contents.router(&config).merge(admin::health(health.clone())), stop.clone(), &tasks);
     let mut running = Running { config, endpoint, proxy, registrar, health, http, admin, stop, tasks };
     let page = Admin {
         metrics,
@@ -89,7 +89,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         facts: Arc::new(running.facts()),
     };
     operators.serve(admin::router(page), running.stop.clone(), &running.tasks);
-    running.sweep(content);
+    running.sweep(contents);
     Ok(running)
 }
 
@@ -171,7 +171,7 @@ impl Running {
     }
 
     /// Clears away what has expired, now and then, until the server ends.
-    fn sweep(&mut self, content: links::Content) {
+    fn sweep(&mut self, contents: links::Contents) {
         let (registrar, stop) = (Arc::clone(&self.registrar), self.stop.clone());
         self.tasks.spawn(async move {
             let mut due = tokio::time::interval(SWEEP_EVERY);
@@ -181,10 +181,10 @@ impl Running {
                     _ = due.tick() => {}
                 }
                 let swept = registrar.sweep(SystemTime::now()).await;
-                let files = content.sweep().await;
+                let links = contents.sweep().await;
                 measure::state(registrar.len(), registrar.distinct_cpis());
-                if swept != registrar::Swept::default() || files > 0 {
-                    tracing::debug!(?swept, files, "cleared away what had expired");
+                if swept != registrar::Swept::default() || links > 0 {
+                    tracing::debug!(?swept, links, "cleared away what had expired");
                 }
             }
         });
@@ -253,6 +253,9 @@ pub(crate) enum StartError {
     /// The store does not write.
     #[error("the store takes no writes: {0}; is there room on the disk of data_dir?")]
     Write(#[from] store::SwapError),
+    /// The content store did not open.
+    #[error(transparent)]
+    Content(#[from] indirection::OpenError),
     /// No randomness.
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),

@@ -160,6 +160,33 @@ pub(super) fn public_url(config: &Config, http: SocketAddr) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
+/// `http` is where the public listener is bound.
+pub(super) fn content(config: &Config, http: SocketAddr) -> indirection::Options {
+    let (ttl, standard) = (config.content.ttl.0, indirection::Options::default());
+    indirection::Options {
+        public_url: public_url(config, http),
+        ttl,
+        max_ttl: standard.max_ttl.max(ttl),
+        quota_octets: config.content.max_total.0,
+        content_octets: config.content.max_item.0,
+        recipient_octets: config.content.max_recipient.0,
+        ..standard
+    }
+}
+
+/// How links are opened.
+pub(super) fn fetching(config: &Config) -> indirection::Fetching {
+    let standard = indirection::Fetching::new(adapter(config));
+    let workers = if config.adapt.workers == 0 { standard.workers } else { workers(config) };
+    indirection::Fetching {
+        extensions: config.cpi.extensions.iter().collect(),
+        workers,
+        queue: bodies(config),
+        deadline: config.adapt.deadline.0,
+        ..standard
+    }
+}
+
 pub(super) fn store_folder(config: &Config) -> PathBuf {
     config.data_dir.join("store")
 }

@@ -252,7 +252,7 @@ section! {
         /// The most that is kept at once.
         max_total: Size = Size(10 << 30),
         /// The most that is kept for one recipient.
-        max_recipient: Size = Size(1 << 30),
+        max_recipient: Size = Size(512 << 20),
     }
 }
 

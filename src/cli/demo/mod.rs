@@ -53,6 +53,8 @@ fn config(folder: &Path) -> Result<Config, Failure> {
         "sip.listen=tcp:127.0.0.1:0".to_owned(),
         "http.listen=127.0.0.1:0".to_owned(),
         "admin.listen=127.0.0.1:0".to_owned(),
+        // A slow machine takes its time and still tells the story.
+        "adapt.deadline=60s".to_owned(),
         format!("data_dir={}", folder.display()),
     ];
     Ok(crate::config::load(None, &settings)?)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapter::Plan;
-use sip::{Method, Outgoing, Response};
+use sip::{HeaderId, Method, Outgoing, Response};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,9 @@ pub(crate) struct Branch {
     pub(crate) order: Option<Order>,
     /// The plan for that order, if it was made already.
     pub(crate) plan: Option<Plan>,
+    /// What was made of the order, by the octets there were for the whole message: made once, sent as
+    /// often as needed.
+    pub(crate) made: Vec<(Option<u64>, Outgoing)>,
     pub(crate) second_part: Arc<str>,
     pub(crate) cancel: CancellationToken,
     pub(crate) events: mpsc::Sender<Event>,
@@ -111,6 +114,7 @@ impl Branch {
         };
         self.order = Some(order.relearned(cpi));
         self.plan = None;
+        self.made.clear();
         true
     }
 
@@ -155,6 +159,9 @@ impl Branch {
 
     /// The request with its body adapted, within `message` octets if given.
     async fn body(&mut self, message: Option<u64>) -> Result<Outgoing, Refused> {
+        if let Some((_, made)) = self.made.iter().find(|(limit, _)| *limit == message) {
+            return Ok(made.clone());
+        }
         let mut outgoing = self.draft.clone();
         let Some(order) = &self.order else { return Ok(outgoing) };
         let plan = match self.plan.take().filter(|_| message.is_none()) {
@@ -164,6 +171,7 @@ impl Branch {
         if let Some(adapted) = order.carry_out(&self.journey, plan, message).await? {
             tailor::apply(&mut outgoing, &adapted);
         }
+        self.made.push((message, outgoing.clone()));
         Ok(outgoing)
     }
 
@@ -185,7 +193,7 @@ impl Branch {
                 event = transaction.next() => match event {
                     Some(ClientEvent::Response(response)) if response.is_provisional() => {
                         proceeding = true;
-                        if response.status() > 100 {
+                        if response.status() > 100 && has_way_back(&response) {
                             timer_c = Instant::now() + self.journey.policy.settings.timer_c;
                             self.tell(Event::Provisional(response)).await;
                         }
@@ -211,10 +219,16 @@ impl Branch {
 
     /// Reports the final response, and every further 2xx to an INVITE (RFC 6026 §7.2).
     async fn end(self, response: Response, mut transaction: ClientTransaction) {
+        if !has_way_back(&response) {
+            return self.end_refused(&Refused::BadAnswer).await;
+        }
         let more = self.journey.is_invite() && response.status() < 300;
         self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
         while more && let Some(event) = transaction.next().await {
             let ClientEvent::Response(response) = event else { return };
+            if !has_way_back(&response) {
+                continue;
+            }
             self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
         }
     }
@@ -229,4 +243,9 @@ impl Branch {
         // The context listens until all branches are through; if it is gone, so is the server.
         let _unheard = self.events.send(event).await;
     }
+}
+
+/// Whether a response has a Via below ours.
+fn has_way_back(response: &Response) -> bool {
+    response.values(HeaderId::Via).nth(1).is_some()
 }

@@ -83,6 +83,7 @@ impl Fork {
                 via: ready.via,
                 order: ready.order,
                 plan: ready.plan,
+                made: Vec::new(),
                 second_part: Arc::clone(&self.second_part),
                 cancel: cancel.clone(),
                 events: events.clone(),
@@ -90,14 +91,23 @@ impl Fork {
             tokio::spawn(branch.run());
         }
         drop(events);
+        let mut ended = 0;
         loop {
             tokio::select! {
                 event = incoming.recv() => match event {
-                    Some(event) => self.take(event, context, upstream, &cancel),
-                    None => return,
+                    Some(event) => {
+                        ended += usize::from(matches!(event, Event::Ended(_)));
+                        self.take(event, context, upstream, &cancel);
+                    }
+                    None => break,
                 },
                 () = upstream.cancelled(), if !cancel.is_cancelled() => cancel.cancel(),
             }
+        }
+        for _ in ended..targets.len() {
+            // A branch that broke off must not end in silence.
+            let reply = Refused::Broken.reply(&self.journey.policy.settings.host);
+            context.settle(Ending::Answered(Answer::Made(reply)));
         }
     }
 
@@ -140,7 +150,7 @@ impl Fork {
         }
         let mut ready = Vec::with_capacity(getting.len());
         for one in getting {
-            // A task ends otherwise only when the server stops.
+            // One that broke counts as a branch that broke.
             ready.extend(one.await.ok());
         }
         let indirect = self.journey.policy.settings.fork == ForkMode::Indirect && ready.len() > 1;

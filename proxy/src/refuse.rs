@@ -49,6 +49,12 @@ pub(crate) enum Refused {
     /// The next hop takes no connection, or has no address: counts as its 503 (RFC 3261 §16.9).
     #[error("next hop unreachable")]
     Unreachable,
+    /// What came back can't be passed on: it has no Via but ours (RFC 3261 §16.7 step 3).
+    #[error("the answer has no way back")]
+    BadAnswer,
+    /// Something of ours broke on this request.
+    #[error("an error of this server")]
+    Broken,
     /// An INVITE nobody answered.
     #[error("nobody answered")]
     Timeout,
@@ -114,6 +120,8 @@ impl Refused {
             }
             .with("Warning", warning(host, reason)),
             Refused::Unreachable => Reply::new(503, "Service Unavailable"),
+            Refused::BadAnswer => Reply::new(502, "Bad Gateway"),
+            Refused::Broken => Reply::new(500, "Server Internal Error"),
             Refused::Timeout => Reply::new(408, "Request Timeout"),
             Refused::Internal => Reply::new(500, "No Contact In Service"),
             Refused::Busy => {

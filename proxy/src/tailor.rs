@@ -18,8 +18,8 @@ use crate::route::Way;
 use crate::settings::Unknown;
 use crate::target::Target;
 
-/// Bodies up to this many octets are planned where they are: planning reads heads only, and moving it to
-/// another thread would cost more.
+/// Bodies up to this many octets are planned and put together where they are: that reads heads and copies
+/// octets, and moving it to another thread would cost more.
 const PLANNED_HERE: usize = 16 * 1024;
 
 /// How often a plan may be made anew because something did not come out as predicted or stored.
@@ -102,16 +102,12 @@ impl Order {
     /// The plan, within `message` octets for the whole message if the transport says so.
     pub(crate) async fn plan(&self, message: Option<u64>) -> Plan {
         let budget = Budget { message, head: self.head };
-        if self.entity.body.len() <= PLANNED_HERE {
-            return adapter::plan(&self.entity, self.cpi.as_deref(), &self.settings, budget);
-        }
         let order = self.clone();
         let plan = move || adapter::plan(&order.entity, order.cpi.as_deref(), &order.settings, budget);
-        match tokio::task::spawn_blocking(plan.clone()).await {
-            Ok(plan) => plan,
-            // Only a plan that panicked comes here, and would again: the body passes as an opaque one.
-            Err(_) => adapter::plan(&Entity::default(), None, &self.settings, budget),
-        }
+        // Planning that broke would break again: an empty entity's plan lets the body pass as it is.
+        aside(self.entity.body.len(), plan)
+            .await
+            .unwrap_or_else(|| adapter::plan(&Entity::default(), None, &self.settings, budget))
     }
 
     /// Carries a plan out. `None`: the identical body.
@@ -167,10 +163,11 @@ impl Order {
                 plan = Order { settings, ..self.clone() }.plan(message).await;
                 continue;
             };
-            match plan.build(outcomes, links) {
-                Ok(Built::Done(adapted)) => return Ok(Some(adapted)),
-                Ok(Built::Again(next)) => plan = *next,
-                Err(refusal) => return Err(unacceptable(*refusal)),
+            match aside(self.entity.body.len(), move || plan.build(outcomes, links)).await {
+                Some(Ok(Built::Done(adapted))) => return Ok(Some(adapted)),
+                Some(Ok(Built::Again(next))) => plan = *next,
+                Some(Err(refusal)) => return Err(unacceptable(*refusal)),
+                None => return Err(Refused::Broken),
             }
         }
         tracing::error!("a plan came to no end and its message is refused");
@@ -208,6 +205,14 @@ impl Order {
         }
         Some(links)
     }
+}
+
+/// Runs what reads a body of so many octets where it disturbs nobody; `None` if it panicked.
+async fn aside<T: Send + 'static>(octets: usize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    if octets <= PLANNED_HERE {
+        return Some(work());
+    }
+    tokio::task::spawn_blocking(work).await.ok()
 }
 
 /// Runs jobs in the pool, each until the deadline at most.

@@ -1,10 +1,8 @@
 //! Requests and their way through the proxy, over real sockets.
 
-mod support;
-
+use crate::support::{House, Listener, Tcp, Udp, fresh, register, register_over, request, text, with_body};
 use proxy::relay::Relay;
 use proxy::settings::NextHop;
-use support::{House, Listener, Tcp, Udp, fresh, register, register_over, request, text, with_body};
 
 #[tokio::test]
 async fn a_message_reaches_the_registered_phone_and_its_answer_the_sender() {
@@ -345,4 +343,69 @@ async fn a_contact_that_refuses_connections_is_500_and_never_silence() {
     assert_eq!(registered.status(), 200);
     drop(by_tcp);
     assert_eq!(phone.ask(text("sip:john@example.com", phone.addr, "")).await.status(), 500);
+}
+
+#[tokio::test]
+async fn our_address_in_place_of_the_domain_means_the_same_user() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    alice.send(text(&format!("sip:john@{}", house.udp), alice.addr, "")).await;
+    assert_eq!(phone.take("200 OK", "").await.uri(), format!("sip:john@{}", phone.addr));
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_phone_whose_contact_takes_no_connection_is_reached_over_the_one_it_made() {
+    let house = House::new().await;
+    let gone = Listener::new().await;
+    let contact = format!("<sip:john@{};transport=tcp>", gone.addr);
+    drop(gone);
+    let mut phone = Tcp::connect(house.tcp).await;
+    assert_eq!(phone.ask(register_over("TCP", phone.addr(), "john", &contact, "")).await.status(), 200);
+    let alice = house.phone().await;
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    assert_eq!(phone.take("200 OK", "").await.method(), "MESSAGE");
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+#[tokio::test]
+async fn more_requests_than_may_be_on_their_road_are_503_with_a_time_to_come_back() {
+    let house = House::with(|settings| settings.in_progress = 1).await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    let waiting = phone.recv().await;
+    let busy = alice.ask(text("sip:john@example.com", alice.addr, "")).await;
+    assert_eq!((busy.status(), busy.field("Retry-After")), (503, "5"));
+    phone.send(waiting.answer("200 OK", "")).await;
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_way_back_is_502() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    let got = phone.recv().await;
+    let senders_via = format!("Via: {}\r\n", got.all("Via")[1]);
+    let answer = String::from_utf8(got.answer("200 OK", "")).unwrap();
+    assert!(answer.contains(&senders_via));
+    phone.send(answer.replace(&senders_via, "")).await;
+    assert_eq!(alice.recv_final().await.status(), 502);
+}
+
+#[tokio::test]
+async fn challenges_of_all_branches_go_back_together() {
+    let house = House::new().await;
+    let (one, two) = (house.registered("john", "").await, house.registered("john", "").await);
+    let alice = house.phone().await;
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    one.take("407 Proxy Authentication Required", "Proxy-Authenticate: Digest realm=\"one\"\r\n").await;
+    two.take("401 Unauthorized", "WWW-Authenticate: Digest realm=\"two\"\r\n").await;
+    let answer = alice.recv_final().await;
+    assert!(matches!(answer.status(), 401 | 407));
+    assert_eq!(answer.field("Proxy-Authenticate"), "Digest realm=\"one\"");
+    assert_eq!(answer.field("WWW-Authenticate"), "Digest realm=\"two\"");
 }

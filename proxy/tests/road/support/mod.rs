@@ -1,9 +1,6 @@
 //! A proxy with its rooms on loopback sockets, and what user agents say to it.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
-#![allow(unreachable_pub, reason = "a module of test binaries")]
-
-pub mod ua;
+pub(crate) mod ua;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,41 +15,41 @@ use store::Store;
 use tempfile::TempDir;
 use transport::{Config, Endpoint, Listen, Protocol};
 
-pub use ua::{Listener, Received, Tcp, Udp};
+pub(crate) use ua::{Both, Listener, Tcp, Udp};
 
 /// The domain all tests use, as the example messages do.
-pub const DOMAIN: &str = "example.com";
+pub(crate) const DOMAIN: &str = "example.com";
 
 /// A running proxy.
-pub struct House {
-    pub udp: SocketAddr,
-    pub tcp: SocketAddr,
-    pub endpoint: Endpoint,
-    pub shelf: Arc<Shelf>,
-    pub pool: Arc<Pool>,
+pub(crate) struct House {
+    pub(crate) udp: SocketAddr,
+    pub(crate) tcp: SocketAddr,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) pool: Arc<Pool>,
     _folder: TempDir,
 }
 
 impl House {
     /// With the default settings and a content store.
-    pub async fn new() -> House {
+    pub(crate) async fn new() -> House {
         House::with(|_| {}).await
     }
 
     /// With other settings.
-    pub async fn with(change: impl FnOnce(&mut Settings)) -> House {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> House {
         House::open(change, true).await
     }
 
     /// With nowhere to store content.
-    pub async fn without_links() -> House {
+    pub(crate) async fn without_links() -> House {
         House::open(|_| {}, false).await
     }
 
     async fn open(change: impl FnOnce(&mut Settings), linked: bool) -> House {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), store::Options::default()).unwrap();
-        let options = registrar::Options { domains: vec![DOMAIN.to_owned()], ..registrar::Options::default() };
+        let options =
+            registrar::Options { domains: vec![DOMAIN.to_owned()], ..registrar::Options::default() };
         let registrar = Arc::new(Registrar::open(&store, options));
         let listen = [Protocol::Udp, Protocol::Tcp]
             .map(|protocol| Listen { protocol, addr: "127.0.0.1:0".parse().unwrap() });
@@ -73,29 +70,34 @@ impl House {
             links,
             Arc::clone(&pool),
         );
-        let endpoint = bound.serve(Arc::new(handler));
-        House { udp, tcp, endpoint, shelf, pool, _folder: folder }
+        bound.serve(Arc::new(handler));
+        House { udp, tcp, shelf, pool, _folder: folder }
     }
 
     /// A user agent over UDP.
-    pub async fn phone(&self) -> Udp {
+    pub(crate) async fn phone(&self) -> Udp {
         Udp::new(self.udp).await
     }
 
     /// A user agent over UDP that registered as this user, `fields` in its REGISTER.
-    pub async fn registered(&self, user: &str, fields: &str) -> Udp {
+    pub(crate) async fn registered(&self, user: &str, fields: &str) -> Udp {
         let phone = self.phone().await;
         let contact = format!("<sip:{user}@{}>", phone.addr);
         let answer = phone.ask(register(phone.addr, user, &contact, fields)).await;
         assert_eq!(answer.status(), 200, "{answer:#?}");
         phone
     }
+
+    /// As [`House::registered`], and it takes connections at its contact too.
+    pub(crate) async fn registered_for_both(&self, user: &str, fields: &str) -> Both {
+        Both::of(self.registered(user, fields).await).await
+    }
 }
 
 /// Content that was stored, kept in memory.
 #[derive(Default)]
-pub struct Shelf {
-    pub deposits: Mutex<Vec<Deposit>>,
+pub(crate) struct Shelf {
+    pub(crate) deposits: Mutex<Vec<Deposit>>,
 }
 
 impl Links for Shelf {
@@ -116,18 +118,24 @@ impl Links for Shelf {
 }
 
 /// A number that no other message of this run has.
-pub fn fresh() -> u32 {
+pub(crate) fn fresh() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A REGISTER from `from`.
-pub fn register(from: SocketAddr, user: &str, contact: &str, fields: &str) -> String {
+pub(crate) fn register(from: SocketAddr, user: &str, contact: &str, fields: &str) -> String {
     register_over("UDP", from, user, contact, fields)
 }
 
 /// A REGISTER over that transport.
-pub fn register_over(transport: &str, from: SocketAddr, user: &str, contact: &str, fields: &str) -> String {
+pub(crate) fn register_over(
+    transport: &str,
+    from: SocketAddr,
+    user: &str,
+    contact: &str,
+    fields: &str,
+) -> String {
     let number = fresh();
     format!(
         "REGISTER sip:{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/{transport} {from};rport;branch=z9hG4bKreg{number}\r\n\
@@ -138,19 +146,19 @@ pub fn register_over(transport: &str, from: SocketAddr, user: &str, contact: &st
 }
 
 /// A request for `uri` without a body.
-pub fn request(method: &str, uri: &str, from: SocketAddr, fields: &str) -> String {
+pub(crate) fn request(method: &str, uri: &str, from: SocketAddr, fields: &str) -> String {
     let body = with_body(method, uri, "UDP", from, fields, b"");
     String::from_utf8(body).unwrap()
 }
 
 /// A MESSAGE of plain text.
-pub fn text(uri: &str, from: SocketAddr, fields: &str) -> Vec<u8> {
+pub(crate) fn text(uri: &str, from: SocketAddr, fields: &str) -> Vec<u8> {
     let fields = format!("Content-Type: text/plain\r\n{fields}");
     with_body("MESSAGE", uri, "UDP", from, &fields, b"Watson, come here.")
 }
 
 /// A request over that transport; Max-Forwards is 70 unless `fields` say otherwise.
-pub fn with_body(
+pub(crate) fn with_body(
     method: &str,
     uri: &str,
     transport: &str,
@@ -170,13 +178,13 @@ pub fn with_body(
 }
 
 /// The octets of one of the example messages.
-pub fn example(name: &str) -> Vec<u8> {
+pub(crate) fn example(name: &str) -> Vec<u8> {
     let path = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/messages/{}"), name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The CPI fields of an example REGISTER: its Accept lines with their folds.
-pub fn cpi_of(name: &str) -> String {
+pub(crate) fn cpi_of(name: &str) -> String {
     let octets = example(name);
     let lines = grammar::fields(octets.splitn(2, |&b| b == b'\n').nth(1).unwrap());
     let cpi = lines.filter(|field| field.name.to_ascii_lowercase().starts_with(b"accept"));
@@ -184,7 +192,7 @@ pub fn cpi_of(name: &str) -> String {
 }
 
 /// An example MESSAGE as `from` would send it now over UDP: its own Via and Call-ID, the rest as it stands.
-pub fn message(name: &str, from: SocketAddr) -> Vec<u8> {
+pub(crate) fn message(name: &str, from: SocketAddr) -> Vec<u8> {
     let octets = example(name);
     let split = octets.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
     let head = String::from_utf8(octets[..split].to_vec()).unwrap();
@@ -198,7 +206,7 @@ pub fn message(name: &str, from: SocketAddr) -> Vec<u8> {
 }
 
 /// Width and height of a GIF or of the first frame header of a JPEG.
-pub fn pixels(body: &[u8]) -> (u32, u32) {
+pub(crate) fn pixels(body: &[u8]) -> (u32, u32) {
     let probe = adapter::image::probe(body).expect("a picture");
     (probe.width, probe.height)
 }

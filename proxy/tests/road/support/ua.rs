@@ -12,12 +12,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A message as it came off the wire.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub start: String,
-    pub fields: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Received {
+    pub(crate) start: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// Octets of the whole message.
-    pub octets: usize,
+    pub(crate) octets: usize,
 }
 
 impl Received {
@@ -37,40 +37,40 @@ impl Received {
         Some((Received { start, fields, body, octets: head_end + length }, head_end + length))
     }
 
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.start.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.start.split(' ').next().unwrap_or_default()
     }
 
-    pub fn uri(&self) -> &str {
+    pub(crate) fn uri(&self) -> &str {
         self.start.split(' ').nth(1).unwrap_or_default()
     }
 
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let named = self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect()
     }
 
     /// The first field of that name; the test fails without it.
-    pub fn field(&self, name: &str) -> &str {
+    pub(crate) fn field(&self, name: &str) -> &str {
         self.all(name).first().copied().unwrap_or_else(|| panic!("no {name} in {self:#?}"))
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         !self.all(name).is_empty()
     }
 
     /// The branch of the top Via.
-    pub fn branch(&self) -> String {
+    pub(crate) fn branch(&self) -> String {
         let via = self.field("Via");
         via.split("branch=").nth(1).unwrap_or_default().split([';', ',']).next().unwrap().to_owned()
     }
 
     /// The octets of an answer to this request, with a tag of the answerer.
-    pub fn answer(&self, status: &str, more: &str) -> Vec<u8> {
+    pub(crate) fn answer(&self, status: &str, more: &str) -> Vec<u8> {
         let mut text = format!("SIP/2.0 {status}\r\n");
         for (name, value) in &self.fields {
             match name.to_ascii_lowercase().as_str() {
@@ -88,24 +88,24 @@ impl Received {
 
 /// A user agent on a UDP socket of its own.
 #[derive(Debug)]
-pub struct Udp {
-    pub socket: UdpSocket,
-    pub addr: SocketAddr,
+pub(crate) struct Udp {
+    pub(crate) socket: UdpSocket,
+    pub(crate) addr: SocketAddr,
     server: SocketAddr,
 }
 
 impl Udp {
-    pub async fn new(server: SocketAddr) -> Udp {
+    pub(crate) async fn new(server: SocketAddr) -> Udp {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let addr = socket.local_addr().unwrap();
         Udp { socket, addr, server }
     }
 
-    pub async fn send(&self, octets: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&self, octets: impl AsRef<[u8]>) {
         self.socket.send_to(octets.as_ref(), self.server).await.unwrap();
     }
 
-    pub async fn recv(&self) -> Received {
+    pub(crate) async fn recv(&self) -> Received {
         let mut buffer = vec![0; 65536];
         let (length, _) = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut buffer))
             .await
@@ -115,7 +115,7 @@ impl Udp {
     }
 
     /// What comes next that is not a 100.
-    pub async fn recv_final(&self) -> Received {
+    pub(crate) async fn recv_final(&self) -> Received {
         loop {
             let received = self.recv().await;
             if received.status() != 100 {
@@ -125,20 +125,20 @@ impl Udp {
     }
 
     /// What lies in the socket now; `None` if nothing does.
-    pub fn pending(&self) -> Option<Received> {
+    pub(crate) fn pending(&self) -> Option<Received> {
         let mut buffer = vec![0; 65536];
         let (length, _) = self.socket.try_recv_from(&mut buffer).ok()?;
         Received::read(&buffer[..length]).map(|(received, _)| received)
     }
 
     /// Sends a request and waits for its final answer.
-    pub async fn ask(&self, octets: impl AsRef<[u8]>) -> Received {
+    pub(crate) async fn ask(&self, octets: impl AsRef<[u8]>) -> Received {
         self.send(octets).await;
         self.recv_final().await
     }
 
     /// Takes one request and answers it.
-    pub async fn take(&self, status: &str, more: &str) -> Received {
+    pub(crate) async fn take(&self, status: &str, more: &str) -> Received {
         let request = self.recv().await;
         self.send(request.answer(status, more)).await;
         request
@@ -147,23 +147,23 @@ impl Udp {
 
 /// A user agent that listens on TCP.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     listener: TcpListener,
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Listener {
-    pub async fn new() -> Listener {
+    pub(crate) async fn new() -> Listener {
         Listener::at("127.0.0.1:0".parse().unwrap()).await
     }
 
-    pub async fn at(addr: SocketAddr) -> Listener {
+    pub(crate) async fn at(addr: SocketAddr) -> Listener {
         let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         Listener { listener, addr }
     }
 
-    pub async fn accept(&self) -> Tcp {
+    pub(crate) async fn accept(&self) -> Tcp {
         let (stream, _) =
             tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("no connection").unwrap();
         Tcp { stream, buffer: Vec::new() }
@@ -172,25 +172,25 @@ impl Listener {
 
 /// One TCP connection of a user agent.
 #[derive(Debug)]
-pub struct Tcp {
-    pub stream: TcpStream,
+pub(crate) struct Tcp {
+    pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Tcp {
-    pub async fn connect(server: SocketAddr) -> Tcp {
+    pub(crate) async fn connect(server: SocketAddr) -> Tcp {
         Tcp { stream: TcpStream::connect(server).await.unwrap(), buffer: Vec::new() }
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.stream.local_addr().unwrap()
     }
 
-    pub async fn send(&mut self, octets: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, octets: impl AsRef<[u8]>) {
         self.stream.write_all(octets.as_ref()).await.unwrap();
     }
 
-    pub async fn recv(&mut self) -> Received {
+    pub(crate) async fn recv(&mut self) -> Received {
         loop {
             if let Some((received, length)) = Received::read(&self.buffer) {
                 self.buffer.drain(..length);
@@ -202,7 +202,7 @@ impl Tcp {
         }
     }
 
-    pub async fn recv_final(&mut self) -> Received {
+    pub(crate) async fn recv_final(&mut self) -> Received {
         loop {
             let received = self.recv().await;
             if received.status() != 100 {
@@ -211,14 +211,36 @@ impl Tcp {
         }
     }
 
-    pub async fn ask(&mut self, octets: impl AsRef<[u8]>) -> Received {
+    pub(crate) async fn ask(&mut self, octets: impl AsRef<[u8]>) -> Received {
         self.send(octets).await;
         self.recv_final().await
     }
 
-    pub async fn take(&mut self, status: &str, more: &str) -> Received {
+    pub(crate) async fn take(&mut self, status: &str, more: &str) -> Received {
         let request = self.recv().await;
         self.send(request.answer(status, more)).await;
         request
+    }
+}
+
+/// A user agent that takes datagrams and connections on one port.
+#[derive(Debug)]
+pub(crate) struct Both {
+    pub(crate) udp: Udp,
+    listener: Listener,
+}
+
+impl Both {
+    pub(crate) async fn of(udp: Udp) -> Both {
+        let listener = Listener::at(udp.addr).await;
+        Both { udp, listener }
+    }
+
+    /// Takes one request, whatever it comes over, and answers it.
+    pub(crate) async fn take(&self, status: &str, more: &str) -> Received {
+        tokio::select! {
+            got = self.udp.take(status, more) => got,
+            mut connection = self.listener.accept() => connection.take(status, more).await,
+        }
     }
 }

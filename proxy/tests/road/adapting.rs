@@ -1,0 +1,285 @@
+//! Bodies on their way to terminals that said, or did not say, what they can show.
+
+use std::time::Duration;
+
+use crate::support::{House, Listener, Udp, cpi_of, example, message, pixels, register, text};
+use proxy::settings::{ForkMode, Unknown};
+
+const GIF_TIERS: &str = "005-register-accept-gif-tiers.msg";
+const OVERRIDE: &str = "006-register-accept-override.msg";
+const SUNSET: &str = "020-fig1-message-original.msg";
+
+/// What the store holds and the photo's own octets.
+fn sunset() -> Vec<u8> {
+    let octets = example(SUNSET);
+    let body = octets.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    octets[body..].to_vec()
+}
+
+fn with_external_body(register: &str) -> String {
+    format!("{}Accept: message/external-body\r\n", cpi_of(register))
+}
+
+#[tokio::test]
+async fn a_picture_is_scaled_into_the_preferred_tier_and_said_to_be() {
+    let house = House::new().await;
+    let phone = house.registered_for_both("john", &cpi_of(GIF_TIERS)).await;
+    let alice = house.phone().await;
+    let original = message(SUNSET, alice.addr);
+    alice.send(&original).await;
+    let got = phone.take("200 OK", "").await;
+    assert_eq!(got.field("Content-Type"), "image/gif");
+    assert_eq!(pixels(&got.body), (158, 119));
+    assert!(got.field("Content-Adapted").contains("scale"), "{got:#?}");
+    assert_eq!(got.field("Content-Length"), got.body.len().to_string());
+    assert_eq!(got.field("Max-Forwards"), "69");
+    assert_eq!(got.uri(), format!("sip:john@{}", phone.udp.addr));
+    let head = String::from_utf8_lossy(&original).into_owned();
+    for name in ["From", "To", "Call-ID", "CSeq"] {
+        assert!(head.contains(&format!("{name}: {}\r\n", got.field(name))), "{name}");
+    }
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_specific_limit_overrides_the_general_one() {
+    let house = House::new().await;
+    let phone = house.registered_for_both("john", &cpi_of(OVERRIDE)).await;
+    let alice = house.phone().await;
+    alice.send(message(SUNSET, alice.addr)).await;
+    assert_eq!(pixels(&phone.take("200 OK", "").await.body), (160, 120));
+}
+
+#[tokio::test]
+async fn two_phones_at_once_get_links_of_their_own_or_pictures_of_their_own() {
+    for mode in [ForkMode::Indirect, ForkMode::PerBranch] {
+        let house = House::with(|settings| settings.fork = mode).await;
+        let one = house.registered_for_both("john", &with_external_body(GIF_TIERS)).await;
+        let two = house.registered_for_both("john", &with_external_body(OVERRIDE)).await;
+        let alice = house.phone().await;
+        alice.send(message(SUNSET, alice.addr)).await;
+        let (first, second) = (one.take("200 OK", "").await, two.take("200 OK", "").await);
+        if mode == ForkMode::PerBranch {
+            assert_eq!([pixels(&first.body), pixels(&second.body)], [(158, 119), (160, 120)]);
+        } else {
+            let url = |body: &[u8]| {
+                let text = String::from_utf8_lossy(body).into_owned();
+                let head = text.to_ascii_lowercase();
+                let at = head.find("/c/token").unwrap_or_else(|| panic!("no link in {text}"));
+                text[at..].split('"').next().unwrap().to_owned()
+            };
+            assert!(first.field("Content-Type").starts_with("message/external-body"), "{first:#?}");
+            let urls =
+                [&first, &second].map(|got| url(&[got.field("Content-Type").as_bytes(), &got.body].concat()));
+            assert_ne!(urls[0], urls[1], "one token per branch");
+            let deposits = house.shelf.deposits.lock().unwrap();
+            assert!(deposits.iter().all(|deposit| deposit.request.content == sunset()));
+            assert!(deposits.iter().all(|deposit| deposit.recipient == "sip:john@example.com"));
+        }
+        assert_eq!(alice.recv_final().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn with_adaptation_off_the_identical_body_goes_out() {
+    let off = House::with(|settings| settings.adapt.enabled = false).await;
+    let for_john = House::with(|settings| {
+        settings.adapt.users.insert("john@example.com".to_owned(), false);
+    })
+    .await;
+    for house in [off, for_john] {
+        let phone = house.registered("john", &cpi_of(GIF_TIERS)).await;
+        // Large as it is, it must find TCP: the phone listens there too.
+        let listener = Listener::at(phone.addr).await;
+        let alice = house.phone().await;
+        alice.send(message(SUNSET, alice.addr)).await;
+        let got = listener.accept().await.take("200 OK", "").await;
+        assert_eq!(got.body, sunset());
+        assert!(!got.has("Content-Adapted"));
+        assert_eq!(alice.recv_final().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_terminal_is_asked_once_what_it_can_show() {
+    let house = House::with(|settings| settings.unknown = Unknown::Options).await;
+    let phone = house.registered_for_both("john", "").await;
+    let alice = house.phone().await;
+    let says = "Accept: text/plain, image/gif;media-pix-x=max+160;media-pix-y=max+120\r\n";
+    alice.send(message(SUNSET, alice.addr)).await;
+    let query = phone.take("200 OK", says).await;
+    assert_eq!((query.method(), query.uri()), ("OPTIONS", &*format!("sip:john@{}", phone.udp.addr)));
+    assert_eq!(query.field("To"), "<sip:john@example.com>");
+    assert_eq!(pixels(&phone.take("200 OK", "").await.body), (160, 120));
+    assert_eq!(alice.recv_final().await.status(), 200);
+
+    alice.send(message(SUNSET, alice.addr)).await;
+    let second = phone.take("200 OK", "").await;
+    assert_eq!(second.method(), "MESSAGE", "not asked again");
+    assert_eq!(pixels(&second.body), (160, 120));
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_415_teaches_what_the_terminal_takes_and_its_branch_is_tried_once_more() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let listener = Listener::at(phone.addr).await;
+    let alice = house.phone().await;
+    let says = "Accept: text/plain, image/jpeg;media-pix-x=max+160;media-pix-y=max+120\r\n";
+    alice.send(message(SUNSET, alice.addr)).await;
+    let mut connection = listener.accept().await;
+    let first = connection.take("415 Unsupported Media Type", says).await;
+    assert_eq!(first.body, sunset());
+    let second = either(&phone, &mut connection).await;
+    assert_eq!(second.field("Content-Type"), "image/jpeg");
+    let (width, height) = pixels(&second.body);
+    assert!(width <= 160 && height <= 120, "{width}x{height}");
+    assert_ne!(first.branch(), second.branch());
+    assert_eq!(alice.recv_final().await.status(), 200, "the 415 was not counted");
+}
+
+/// Takes a message on the datagram socket or on the connection.
+async fn either(phone: &Udp, connection: &mut crate::support::Tcp) -> crate::support::ua::Received {
+    tokio::select! {
+        got = phone.recv() => { phone.send(got.answer("200 OK", "")).await; got }
+        got = connection.recv() => { connection.send(got.answer("200 OK", "")).await; got }
+    }
+}
+
+#[tokio::test]
+async fn a_415_that_teaches_nothing_new_is_the_answer() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    phone.take("415 No Text Today", "Accept: text/plain\r\n").await;
+    let answer = alice.recv_final().await;
+    assert_eq!(answer.start, "SIP/2.0 415 No Text Today");
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_or_linked_is_refused_with_what_could() {
+    let house = House::without_links().await;
+    let _phone = house.registered("john", "Accept: text/plain;media-pix-x=max+1\r\n").await;
+    let alice = house.phone().await;
+    let answer = alice.ask(message(SUNSET, alice.addr)).await;
+    assert_eq!(answer.status(), 415);
+    assert_eq!(answer.field("Accept"), "text/plain", "types only");
+    assert!(answer.field("Warning").starts_with("399 proxy.example.com \""));
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_is_linked_in_words() {
+    let house = House::new().await;
+    let phone = house.registered("john", "Accept: text/plain\r\n").await;
+    let alice = house.phone().await;
+    alice.send(message(SUNSET, alice.addr)).await;
+    let got = phone.take("200 OK", "").await;
+    assert!(got.field("Content-Type").starts_with("text/plain"));
+    let body = String::from_utf8(got.body).unwrap();
+    assert!(body.contains("https://content.example.com/c/token0"), "{body}");
+    assert_eq!(house.shelf.deposits.lock().unwrap()[0].sender, "sip:alice@example.org");
+}
+
+#[tokio::test]
+async fn when_the_pool_is_busy_or_too_late_the_picture_is_linked() {
+    let late = House::with(|settings| settings.adapt_deadline = Duration::ZERO).await;
+    let busy = House::new().await;
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+    while {
+        let held = std::sync::Arc::clone(&held);
+        busy.pool.submit(move || drop(held.lock().map(|held| held.recv()))).is_ok()
+    } {}
+    for house in [&late, &busy] {
+        let phone = house.registered("john", &with_external_body(GIF_TIERS)).await;
+        let alice = house.phone().await;
+        alice.send(message(SUNSET, alice.addr)).await;
+        let got = phone.take("200 OK", "").await;
+        assert!(got.field("Content-Type").starts_with("message/external-body"), "{got:#?}");
+        assert_eq!(alice.recv_final().await.status(), 200);
+    }
+    drop(hold);
+}
+
+#[tokio::test]
+async fn thirteen_hundred_octets_go_over_udp_and_one_more_over_tcp() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let listener = Listener::at(phone.addr).await;
+    let alice = house.phone().await;
+    alice.send(message_of_size(1300, alice.addr)).await;
+    let small = phone.take("200 OK", "").await;
+    assert!(small.field("Via").starts_with("SIP/2.0/UDP "));
+    assert_eq!(alice.recv_final().await.status(), 200);
+
+    alice.send(message_of_size(1301, alice.addr)).await;
+    let large = listener.accept().await.take("200 OK", "").await;
+    assert!(large.field("Via").starts_with("SIP/2.0/TCP "), "{large:#?}");
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+/// A MESSAGE of text of that many octets in all.
+fn message_of_size(octets: usize, from: std::net::SocketAddr) -> Vec<u8> {
+    let empty = sized(from, 1000);
+    let body = 1000 + octets - empty.len();
+    let sized = sized(from, body);
+    assert_eq!(sized.len(), octets);
+    sized
+}
+
+fn sized(from: std::net::SocketAddr, body: usize) -> Vec<u8> {
+    let octets = text("sip:john@example.com", from, "X-Pad: 0000000000000000000000000000000\r\n");
+    let head = String::from_utf8(octets).unwrap().replace("Watson, come here.", "");
+    // The number of the message may gain a digit between two of them.
+    let head = head.replace("Content-Length: 18", &format!("Content-Length: {body:04}"));
+    let number = head.split("z9hG4bKua").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+    let padded = format!("{number:0>9}");
+    let head = head.replace(&format!("ua{number}\r"), &format!("ua{padded}\r"));
+    let head = head.replace(&format!("tag=a{number}\r"), &format!("tag=a{padded}\r"));
+    let head = head.replace(&format!("call{number}@"), &format!("call{padded}@"));
+    [head.as_bytes(), &vec![b'x'; body]].concat()
+}
+
+#[tokio::test]
+async fn where_only_a_datagram_gets_through_a_long_text_becomes_a_link() {
+    let house = House::new().await;
+    // Nothing listens on TCP at this phone's address, and the other is bound to its flow.
+    let refusing = house.registered("john", "").await;
+    let bound = house.phone().await;
+    let contact = format!("<sip:ann@{}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1", bound.addr);
+    let registered = bound.ask(register(bound.addr, "ann", &contact, "Supported: path, outbound\r\n")).await;
+    assert_eq!(registered.status(), 200);
+    let alice = house.phone().await;
+    for (user, phone) in [("john", &refusing), ("ann", &bound)] {
+        let long = message_of_size(1400, alice.addr);
+        let long = String::from_utf8(long).unwrap().replace("john@", &format!("{user}@"));
+        alice.send(long).await;
+        let got = phone.take("200 OK", "").await;
+        assert!(got.octets <= 1300, "{} octets", got.octets);
+        assert!(String::from_utf8_lossy(&got.body).contains("/c/token"), "{got:#?}");
+        assert_eq!(alice.recv_final().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn where_only_a_datagram_gets_through_and_nothing_is_stored_it_is_513() {
+    let house = House::without_links().await;
+    let _phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    let answer = alice.ask(message_of_size(1400, alice.addr)).await;
+    assert_eq!(answer.status(), 513);
+    assert!(answer.has("Warning"));
+}
+
+#[tokio::test]
+async fn an_unknown_terminal_gets_links_where_the_operator_wants_it() {
+    let house = House::with(|settings| settings.unknown = Unknown::Indirect).await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    alice.send(message(SUNSET, alice.addr)).await;
+    let got = phone.take("200 OK", "").await;
+    assert_ne!(got.body, sunset());
+    assert_eq!(house.shelf.deposits.lock().unwrap().len(), 1);
+}

@@ -1,0 +1,14 @@
+//! The proxy between user agents, over real loopback sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+mod adapting;
+mod routing;
+mod support;
+mod timing;

@@ -1,0 +1,59 @@
+//! What happens when nothing comes, with the clock paused: it jumps to the next deadline whenever all is
+//! quiet.
+
+use std::time::Duration;
+
+use crate::support::{House, request, text};
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn a_dead_phone_gets_its_retransmissions_and_the_sender_a_100_and_then_silence() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    tokio::time::pause();
+    let start = Instant::now();
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    let mut at = Vec::new();
+    let mut branches = Vec::new();
+    while start.elapsed() < Duration::from_secs(40) {
+        tokio::select! {
+            got = phone.recv() => {
+                at.push(start.elapsed().as_millis() / 100);
+                branches.push(got.branch());
+            }
+            answer = alice.recv() => {
+                assert_eq!(answer.status(), 100, "no 408 ever: {answer:#?}");
+                assert_eq!(start.elapsed().as_millis() / 100, 35);
+            }
+            () = tokio::time::sleep(Duration::from_secs(9)) => {}
+        }
+    }
+    assert_eq!(at, [0, 5, 15, 35, 75, 115, 155, 195, 235, 275, 315]);
+    branches.dedup();
+    assert_eq!(branches.len(), 1, "retransmissions, not new branches");
+    assert!(alice.pending().is_none());
+}
+
+#[tokio::test]
+async fn an_invite_that_rings_for_ever_is_cancelled_by_timer_c() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    tokio::time::pause();
+    let start = Instant::now();
+    alice.send(request("INVITE", "sip:john@example.com", alice.addr, "")).await;
+    let ringing = phone.recv().await;
+    phone.send(ringing.answer("180 Ringing", "")).await;
+    let cancel = loop {
+        tokio::select! {
+            got = phone.recv() => if got.method() == "CANCEL" { break got },
+            answer = alice.recv() => assert!(answer.status() < 200, "{answer:#?}"),
+            () = tokio::time::sleep(Duration::from_secs(10)) => {}
+        }
+    };
+    assert!(start.elapsed() > Duration::from_secs(180));
+    phone.send(cancel.answer("200 OK", "")).await;
+    phone.send(ringing.answer("487 Request Terminated", "")).await;
+    assert_eq!(alice.recv_final().await.status(), 487);
+}

@@ -78,3 +78,21 @@ impl PutError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        for full in [libc_error(28), libc_error(122), libc_error(27)] {
+            assert!(matches!(PutError::disk(full), PutError::DiskFull));
+        }
+        assert!(matches!(PutError::disk(libc_error(5)), PutError::Disk(_)));
+    }
+
+    /// ENOSPC is 28, EDQUOT 122, EFBIG 27, EIO 5 on Linux.
+    fn libc_error(number: i32) -> io::Error {
+        io::Error::from_raw_os_error(number)
+    }
+}

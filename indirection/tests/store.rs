@@ -1,6 +1,6 @@
 //! The store on its own: what is durable, what is shared, what goes when.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;

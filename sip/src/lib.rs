@@ -38,6 +38,8 @@ pub mod transaction;
 mod uri;
 mod validate;
 mod via;
+#[cfg(feature = "rsip")]
+mod vocabulary;
 
 pub use address::{AddressError, Contact, NameAddr};
 pub use build::{Answerable, RequestBuilder, ResponseBuilder};
@@ -54,3 +56,5 @@ pub use raw::{Carrier, RawMessage};
 pub use uri::{Scheme, Uri, UriError};
 pub use validate::{admit, validate};
 pub use via::Via;
+#[cfg(feature = "rsip")]
+pub use vocabulary::VocabularyError;

@@ -10,6 +10,8 @@ mod data;
 mod framing;
 #[cfg(test)]
 mod messages;
+#[cfg(all(test, feature = "rsip"))]
+mod oracle;
 #[cfg(test)]
 mod outgoing;
 #[cfg(test)]

@@ -228,12 +228,12 @@ fn bmp(width: u32, height: u32) -> Vec<u8> {
     out
 }
 
-/// A grey PNG whose pixel data is stored, not compressed.
+/// A PNG of grey steps whose pixel data is stored, not compressed.
 fn png(width: u32, height: u32) -> Vec<u8> {
     let mut pixels = Vec::new();
     for y in 0..height {
         pixels.push(0);
-        pixels.extend((0..width).map(|x| (x ^ y) as u8));
+        pixels.extend((0..width).map(|x| (x / 16 + y / 16) as u8));
     }
     let mut data = vec![0x78, 0x01];
     let chunks: Vec<&[u8]> = pixels.chunks(65_535).collect();

@@ -104,6 +104,32 @@ mod heads {
     }
 
     #[test]
+    fn what_needs_much_memory_is_held_tighter() {
+        // 16 Mpixel of gray are 16 MB; as a GIF they would be 144 MB.
+        let (width, height) = (4096u16, 4096u16);
+        let mut gif = Vec::new();
+        let mut encoder = gif::Encoder::new(&mut gif, width, height, &[0, 0, 0, 255, 255, 255]).unwrap();
+        let pixels = vec![0; usize::from(width) * usize::from(height)];
+        encoder
+            .write_frame(&gif::Frame {
+                width,
+                height,
+                buffer: pixels.clone().into(),
+                ..gif::Frame::default()
+            })
+            .unwrap();
+        drop(encoder);
+        assert_eq!(probe(&gif), Err(ImageError::Expansion { limit: 200 }));
+        let mut png = Vec::new();
+        let mut encoder = png::Encoder::new(&mut png, width.into(), height.into());
+        encoder.set_color(png::ColorType::Grayscale);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&pixels).unwrap();
+        writer.finish().unwrap();
+        assert!(probe(&png).is_ok());
+    }
+
+    #[test]
     fn a_flat_drawing_of_common_size_is_no_bomb() {
         let mut flat = Vec::new();
         let mut encoder = png::Encoder::new(&mut flat, 1920, 1080);

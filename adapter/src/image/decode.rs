@@ -30,9 +30,7 @@ pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, I
     let raster = match probe.kind {
         Kind::Jpeg => jpeg(bytes, want),
         Kind::Png => png(bytes, probe),
-        Kind::Gif => {
-            return Film::open(bytes, probe)?.next_frame()?.map(|frame| frame.raster).ok_or(NO_FRAME);
-        }
+        Kind::Gif => return Film::open(bytes, probe)?.into_first(),
         Kind::Bmp => image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(dynamic),
         Kind::Webp => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).ok().and_then(dynamic),
     };
@@ -139,9 +137,9 @@ enum Leaves {
 impl<'a> Film<'a> {
     pub(super) fn open(bytes: &'a [u8], probe: &Probe) -> Result<Film<'a>, ImageError> {
         let damaged = ImageError::Damaged { kind: Kind::Gif, what: "its header can't be read" };
-        let memory = NonZeroU64::new(probe.pixels().saturating_mul(4)).ok_or(damaged.clone())?;
+        let memory = NonZeroU64::new(probe.pixels()).ok_or(damaged.clone())?;
         let mut options = gif::DecodeOptions::new();
-        options.set_color_output(gif::ColorOutput::RGBA);
+        options.set_color_output(gif::ColorOutput::Indexed);
         options.set_memory_limit(gif::MemoryLimit::Bytes(memory));
         options.allow_unknown_blocks(true);
         let decoder = options.read_info(Cursor::new(bytes)).map_err(|_| damaged.clone())?;
@@ -154,9 +152,21 @@ impl<'a> Film<'a> {
         self.decoder.repeat()
     }
 
+    fn into_first(mut self) -> Result<Raster, ImageError> {
+        self.draw_next()?.ok_or(NO_FRAME)?;
+        Ok(self.screen)
+    }
+
     /// The next frame; `None` after the last. What is broken behind the first one ends the film.
     pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, ImageError> {
+        let delay = self.draw_next()?;
+        Ok(delay.map(|delay| Frame { raster: self.screen.clone(), delay }))
+    }
+
+    /// Draws the next frame on the screen and says how long it stands.
+    fn draw_next(&mut self) -> Result<Option<u16>, ImageError> {
         let broken = ImageError::Damaged { kind: Kind::Gif, what: "its pixels can't be decoded" };
+        let global = self.decoder.global_palette().map(<[u8]>::to_vec);
         let frame = match self.decoder.read_next_frame() {
             Ok(Some(frame)) => frame,
             Ok(None) => return Ok(None),
@@ -175,17 +185,22 @@ impl<'a> Film<'a> {
             }
             gif::DisposalMethod::Previous => Leaves::Restore(self.screen.pixels.clone()),
         };
+        let colours = frame.palette.as_deref().or(global.as_deref()).unwrap_or_default();
+        let colours: Vec<[u8; 4]> =
+            colours.as_chunks::<3>().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect();
+        let clear = frame.transparent;
         for_rows(&mut self.screen, frame, |row, drawn| {
-            for (on_screen, pixel) in row.as_chunks_mut::<4>().0.iter_mut().zip(drawn.as_chunks::<4>().0) {
-                if pixel.last() != Some(&0) {
-                    *on_screen = *pixel;
+            for (on_screen, &index) in row.as_chunks_mut::<4>().0.iter_mut().zip(drawn) {
+                if Some(index) != clear {
+                    // An index without a colour is black, as browsers show it.
+                    *on_screen = colours.get(usize::from(index)).copied().unwrap_or([0, 0, 0, 255]);
                 }
             }
         });
         let delay = frame.delay;
         self.leaves = leaves;
         self.shown += 1;
-        Ok(Some(Frame { raster: self.screen.clone(), delay }))
+        Ok(Some(delay))
     }
 }
 
@@ -197,7 +212,7 @@ fn for_rows(screen: &mut Raster, frame: &gif::Frame<'_>, draw: impl Fn(&mut [u8]
     let stride = screen.width as usize * 4;
     let end = (left + width).min(screen.width as usize);
     for (row, y) in screen.pixels.chunks_exact_mut(stride).skip(top).take(height).zip(0..) {
-        let drawn = frame.buffer.get(y * width * 4..(y + 1) * width * 4).unwrap_or_default();
+        let drawn = frame.buffer.get(y * width..(y + 1) * width).unwrap_or_default();
         if let Some(part) = row.get_mut(left * 4..end.max(left) * 4) {
             draw(part, drawn);
         }

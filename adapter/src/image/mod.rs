@@ -130,12 +130,27 @@ impl Probe {
     }
 
     /// Octets of one pixel once decoded.
-    pub(crate) fn channels(&self) -> u64 {
+    const fn channels(&self) -> u64 {
         match (self.gray, self.alpha) {
             (true, false) => 1,
             (true, true) => 2,
             (false, false) => 3,
             (false, true) => 4,
+        }
+    }
+
+    /// Octets of memory for each pixel while it is decoded and scaled: what the decoder keeps, and where there
+    /// is alpha the premultiplied copy.
+    const fn working(&self) -> u64 {
+        let scaling = if self.alpha { 2 * self.channels() } else { self.channels() };
+        match self.kind {
+            // The coefficients of all scans.
+            Kind::Jpeg if self.progressive => 3 * scaling,
+            Kind::Jpeg | Kind::Png | Kind::Bmp => scaling,
+            // Its planes, before they are colours.
+            Kind::Webp => 2 + scaling,
+            // The screen and its copy, and a frame.
+            Kind::Gif => 9,
         }
     }
 }
@@ -157,7 +172,7 @@ impl Guards {
     /// Decoded octets up to which the expansion is not asked for.
     pub const SMALL: u64 = 4 << 20;
 
-    /// Decoded octets from which the expansion is held five times tighter.
+    /// Octets of memory from which the expansion is held five times tighter.
     pub const LARGE: u64 = 48 << 20;
 
     /// Whether the picture of this head, `octets` long, may be decoded.
@@ -173,7 +188,8 @@ impl Guards {
             return Err(ImageError::TooManyFrames { frames: probe.frames, limit: self.frames });
         }
         let decoded = pixels.saturating_mul(probe.channels());
-        let limit = if decoded > Self::LARGE { self.expansion / 5 } else { self.expansion };
+        let large = pixels.saturating_mul(probe.working()) > Self::LARGE;
+        let limit = if large { self.expansion / 5 } else { self.expansion };
         if decoded > Self::SMALL && decoded / octets.max(1) > limit {
             return Err(ImageError::Expansion { limit });
         }

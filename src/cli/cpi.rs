@@ -34,6 +34,9 @@ fn message(args: &CpiArgs) -> Result<Value, Failure> {
     if let Some(cpi) = cpi {
         out.insert("cpi".to_owned(), json!(cpi));
     }
+    if let Some(adapted) = described.content_adapted {
+        out.insert("content-adapted".to_owned(), json!(adapted));
+    }
     if let Some(mime) = described.mime {
         out.insert("mime".to_owned(), json!(mime));
     }

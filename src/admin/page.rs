@@ -6,7 +6,7 @@ use std::fmt::Write;
 pub(super) fn render(facts: &[(String, String)], trouble: Option<&str>) -> String {
     let mut rows = String::new();
     for (name, value) in facts {
-        let _infallible = write!(rows, "<tr><th>{}</th><td>{}</td></tr>\n", escape(name), escape(value));
+        let _infallible = writeln!(rows, "<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value));
     }
     let state = match trouble {
         None => "<p class=good>Ready to take traffic.</p>".to_owned(),

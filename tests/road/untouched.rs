@@ -53,7 +53,7 @@ fn a_message_of_a_million_octets_passes_over_tcp() {
     let server = Server::start();
     let mut phone = Phone::tcp("john");
     phone.register(&server, &[]);
-    let body: Vec<u8> = (0..1_000_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let body: Vec<u8> = (0..1_000_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let sent = phone::message_to("john").body("application/octet-stream", &body);
     let (received, answer) = deliver(&server, &mut phone, &sent);
     assert_eq!(answer.status(), 200);

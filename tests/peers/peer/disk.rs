@@ -68,7 +68,8 @@ fn a_file_size_limit_refuses_registrations_and_nothing_else() {
     // Set once it runs: at its start the store makes room for its journal in advance.
     let limit = |server: &Server, fsize: &str| {
         let pid = server.pid().to_string();
-        let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={fsize}:unlimited")]).status();
+        let set =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={fsize}:unlimited")]).status();
         assert!(set.unwrap().success());
     };
     limit(&server, "3000000");

@@ -88,7 +88,7 @@ impl Journey {
             transport = self.flow.protocol.name(),
             status = status.unwrap_or(0),
             done = notes.join("; "),
-            ms = took.as_secs_f64() * 1000.0,
+            ms = %format_args!("{:.1}", took.as_secs_f64() * 1000.0),
             "{}",
             self.request.method()
         );

@@ -8,7 +8,7 @@ use crate::Request;
 const COOKIE: &str = "z9hG4bK";
 
 /// A branch of ours: the cookie, the shard that owns the transaction, a part that is never used twice (`seed`
-/// is of the process and can't be guessed, `number` of the transaction), and what the caller wants to find
+/// can't be guessed from other branches, `number` is of the transaction), and what the caller wants to find
 /// again in it (RFC 5393 §4.2.1).
 pub fn branch(shard: u16, seed: u64, number: u64, suffix: Option<&str>) -> String {
     match suffix {

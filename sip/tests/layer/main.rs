@@ -10,7 +10,8 @@ mod data;
 mod framing;
 #[cfg(test)]
 mod messages;
-#[cfg(all(test, feature = "rsip"))]
+#[cfg(feature = "rsip")]
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod outgoing;

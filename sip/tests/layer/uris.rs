@@ -128,6 +128,25 @@ fn schemes_users_ipv6_and_tel_compare_by_their_own_rules() {
 }
 
 #[test]
+fn a_repeated_parameter_counts_as_it_stands_first() {
+    let twice = uri("sip:a@h;transport=udp;transport=tcp");
+    assert!(twice.equivalent(&twice) && twice.equivalent(&uri("sip:a@h;transport=udp")));
+}
+
+#[test]
+fn uris_with_very_many_parameters_or_headers_are_compared_by_their_octets() {
+    for (many, separator) in [("sip:a@h", ';'), ("sip:a@h?x=1", '&')] {
+        let with = |count: usize| {
+            let all: Vec<String> = (0..count).map(|at| format!("p{at}=1")).collect();
+            uri(&format!("{many}{separator}{}", all.join(&separator.to_string())))
+        };
+        assert!(with(60).equivalent(&uri(&with(60).to_string().replace("=1", "=%31"))));
+        assert!(with(70).equivalent(&with(70)));
+        assert!(!with(70).equivalent(&uri(&with(70).to_string().replace("p69=1", "p69=%31"))));
+    }
+}
+
+#[test]
 fn an_aor_has_one_spelling_and_no_two_users_share_it() {
     for (text, aor) in [
         ("SIP:%75se%72:pw@Example.COM:5070;user=phone?x=y", "sip:user@example.com:5070"),

@@ -1,0 +1,8 @@
+//! What must hold for any octets, one module per target: `run` takes them and panics where it does not hold.
+
+pub mod cpi;
+pub mod expression;
+pub mod frame;
+pub mod head;
+pub mod image;
+pub mod mime;

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
     ("adapter", &["cpi", "grammar"]),
-    ("registrar", &["sip", "cpi", "store"]),
+    ("registrar", &["grammar", "sip", "cpi", "store"]),
     ("indirection", &["adapter", "cpi"]),
     ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection"]),
     (

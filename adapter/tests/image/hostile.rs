@@ -1,0 +1,60 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn small() -> Vec<Vec<u8>> {
+    let photo = file("life_640x480.jpg");
+    let mut seeds = vec![sunset()];
+    for kind in [Kind::Jpeg, Kind::Png, Kind::Gif] {
+        seeds.push(make(&photo, &Spec::new(kind, 40, 30)).bytes.to_vec());
+    }
+    seeds.push(make(&file("anim_24f_320x240.gif"), &Spec::new(Kind::Gif, 32, 24)).bytes.to_vec());
+    let drawn = image::RgbaImage::from_fn(20, 20, |x, y| image::Rgba([x as u8, y as u8, 0, 200]));
+    for format in [image::ImageFormat::Bmp, image::ImageFormat::WebP] {
+        let mut bytes = Vec::new();
+        drawn.write_to(&mut std::io::Cursor::new(&mut bytes), format).unwrap();
+        seeds.push(bytes);
+    }
+    seeds
+}
+
+fn all(bytes: &[u8]) {
+    let guards = Guards { pixels: 1 << 20, frames: 16, expansion: 1000 };
+    let _ = strip(bytes);
+    for kind in [Kind::Jpeg, Kind::Png, Kind::Gif] {
+        let spec = Spec { octets: Some(2000), ..Spec::new(kind, 16, 12) };
+        if let Ok(made) = transform(bytes, &spec, &guards, &|| false) {
+            assert!(made.bytes.len() <= 2000);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_change_to_a_picture_makes_it_panic(
+        seed in 0usize..7,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+    ) {
+        use std::sync::OnceLock;
+        static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+        let mut bytes = SEEDS.get_or_init(small)[seed].clone();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        all(&bytes);
+    }
+
+    #[test]
+    fn no_octets_behind_a_signature_make_it_panic(seed in 0usize..5, tail in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let signatures: [&[u8]; 5] =
+            [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR", b"GIF89a", b"BM", b"RIFF\0\0\0\0WEBPVP8"];
+        all(&[signatures[seed], &tail].concat());
+    }
+}

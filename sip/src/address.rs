@@ -66,6 +66,9 @@ impl<'a> NameAddr<'a> {
     /// [`AddressError`]; nothing is repaired (RFC 4475 §3.1.2.6, .13 to .15 let an element refuse).
     pub fn parse(value: &'a [u8]) -> Result<Self, AddressError> {
         let value = grammar::trim(value);
+        if let Some(address) = plain(value) {
+            return Ok(address);
+        }
         let address = match value.first() {
             Some(b'"') => quoted(value)?,
             _ => match value.iter().position(|&b| matches!(b, b'<' | b'"')) {
@@ -122,6 +125,28 @@ impl<'a> NameAddr<'a> {
     pub fn tag(&self) -> Option<&'a [u8]> {
         self.param(b"tag").filter(|tag| !tag.is_empty())
     }
+}
+
+/// The form nearly every address has, read in one pass: a quoted name without escapes or none, then
+/// `<sip:user@host>` of plain octets. `None` for all others, which take the long way.
+fn plain(value: &[u8]) -> Option<NameAddr<'_>> {
+    let (display, rest) = match value.split_first()? {
+        (b'<', _) => value.split_at_checked(0)?,
+        (b'"', inner) => {
+            let len = inner.iter().position(|&b| matches!(b, b'"' | b'\\'))?;
+            let (display, rest) = value.split_at_checked(len + 2)?;
+            (display, rest.strip_prefix(b" ").unwrap_or(rest))
+        }
+        _ => return None,
+    };
+    let inner = rest.strip_prefix(b"<")?;
+    let uri_len = uri::plain_before(inner, b'>')?;
+    let (uri, after) = inner.split_at_checked(uri_len)?;
+    let params = after.get(1..)?;
+    if !display.ends_with(b"\\") && matches!(params.first(), None | Some(b';')) {
+        return Some(NameAddr { display, uri, params });
+    }
+    None
 }
 
 fn quoted(value: &[u8]) -> Result<NameAddr<'_>, AddressError> {

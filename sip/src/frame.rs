@@ -42,9 +42,9 @@ pub fn datagram(octets: Bytes, limits: &Limits) -> Result<Framed, FrameError> {
         return Ok(if leading >= 4 { Framed::KeepalivePing } else { Framed::KeepalivePong });
     }
     let octets = if leading == 0 { octets } else { octets.slice(leading..) };
-    match RawMessage::framed(&octets, limits) {
+    match RawMessage::framed(octets, limits) {
         Ok(raw) => Ok(Framed::Message(raw)),
-        Err((kind, offset)) => Err(refused(&octets, kind, offset, Carrier::Datagram, limits)),
+        Err((octets, (kind, offset))) => Err(refused(&octets, kind, offset, Carrier::Datagram, limits)),
     }
 }
 

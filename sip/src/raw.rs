@@ -45,21 +45,33 @@ impl RawMessage {
     ///
     /// Fills in what is already in its place, because the index is too large to be moved for nothing.
     #[inline]
-    pub(crate) fn framed(octets: &Bytes, limits: &Limits) -> Result<Self, Defect> {
+    pub(crate) fn framed(octets: Bytes, limits: &Limits) -> Result<Self, (Bytes, Defect)> {
         let head = Head { start: Start::UNREAD, lines: Lines::new(), len: 0, length: Length::default() };
-        let mut raw = RawMessage { buf: octets.clone(), head, carrier: Carrier::Datagram, source: None };
-        index::index(octets, limits, &mut raw.head)?;
-        let head_len = raw.head.len;
-        let came = octets.len().saturating_sub(head_len);
-        let body = raw.head.length.named().map_or(Ok(came), usize::try_from).unwrap_or(usize::MAX);
+        let mut raw = RawMessage { buf: octets, head, carrier: Carrier::Datagram, source: None };
+        let came = raw.buf.len();
+        match index::index(&raw.buf, limits, &mut raw.head).and_then(|()| raw.whole_len(limits)) {
+            Err(defect) => Err((raw.buf, defect)),
+            Ok(len) => {
+                if len < came {
+                    raw.buf.truncate(len);
+                }
+                Ok(raw)
+            }
+        }
+    }
+
+    /// Octets of head and body.
+    fn whole_len(&self, limits: &Limits) -> Result<usize, Defect> {
+        let head_len = self.head.len;
+        let came = self.buf.len().saturating_sub(head_len);
+        let body = self.head.length.named().map_or(Ok(came), usize::try_from).unwrap_or(usize::MAX);
         if body > came {
             return Err((Kind::BodyTruncated, head_len));
         }
         if body > limits.body {
             return Err((Kind::BodyTooLong, head_len));
         }
-        raw.buf.truncate(head_len + body);
-        Ok(raw)
+        Ok(head_len + body)
     }
 
     pub(crate) const fn start(&self) -> Start {

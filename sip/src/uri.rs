@@ -292,6 +292,26 @@ impl Scheme {
     }
 }
 
+/// The length of the URI that begins `text` and ends before `end`, if it is `sip:` and then [`plain`].
+#[inline(always)]
+pub(crate) fn plain_before(text: &[u8], end: u8) -> Option<usize> {
+    let rest = text.strip_prefix(b"sip:")?;
+    let mut host_start = 0;
+    for (at, &b) in rest.iter().enumerate() {
+        if host::is_plain(b) {
+            continue;
+        }
+        if b == end {
+            return (at > host_start).then_some(at + 4);
+        }
+        if b != b'@' || host_start != 0 || at == 0 {
+            return None;
+        }
+        host_start = at + 1;
+    }
+    None
+}
+
 /// Whether `text` is `user@host` or `host` of letters, digits, dots and hyphens only, as most are: then one look
 /// at every octet is enough. Gives the length of the user part.
 #[inline(always)]

@@ -111,10 +111,7 @@ impl Registrar {
     /// The bindings of the address of record `aor`, whose URI parameters don't count.
     pub fn lookup(&self, aor: &Uri, now: SystemTime) -> Lookup {
         let (settings, now) = (self.settings(), unix_seconds(now));
-        if !settings.options.is_ours(aor) {
-            return Lookup::Unknown;
-        }
-        let aor = aor.aor();
+        let Some(aor) = settings.options.aor(aor) else { return Lookup::Unknown };
         let record = self.load(&aor).map_or_else(Record::default, |(_, record)| record);
         let ended = record.ended_at();
         let mut live: Vec<_> = record.into_live(now).collect();
@@ -271,7 +268,7 @@ impl fmt::Debug for Registrar {
 
 impl Settings {
     fn new(options: Options) -> Arc<Self> {
-        let listed = options.listed.iter().filter_map(|aor| Some(aor.parse::<Uri>().ok()?.aor())).collect();
+        let listed = options.listed.iter().filter_map(|aor| options.aor(&aor.parse().ok()?)).collect();
         Arc::new(Self { options, listed })
     }
 }

@@ -71,6 +71,15 @@ impl Options {
         uri.is_sip() && uri.host().is_some_and(|host| self.domains.iter().any(|domain| host.is(domain)))
     }
 
+    /// The one key of a user of ours; `None` for anyone else. A port and the scheme don't count: requests for
+    /// the domain find their user whatever port and scheme they were written with, so that a To which names
+    /// one must not make a user whom nobody can reach (RFC 5630 §5.3 wants the same of the scheme).
+    pub(crate) fn aor(&self, uri: &Uri) -> Option<String> {
+        let (user, host) = (uri.user()?, uri.host_octets()?);
+        let bare = Uri::parse(&[b"sip:", user, b"@", host].concat()).ok()?;
+        self.is_ours(uri).then(|| bare.aor())
+    }
+
     /// When an AOR whose last binding ended at `ended` is forgotten, in Unix seconds.
     pub(crate) fn forgotten_at(&self, ended: u64) -> u64 {
         ended.saturating_add(self.remember.as_secs())

@@ -42,12 +42,10 @@ impl Registration {
     pub(crate) fn read(request: &Request, source: Source, options: &Options) -> Result<Self, Refusal> {
         check_require(request, options)?;
         // Steps 3 and 4, authentication and authorisation, belong here.
-        let aor = request.to().uri().map_err(|_| Refusal::UnknownUser)?;
-        if !options.is_ours(&aor) || aor.user().is_none() {
-            return Err(Refusal::UnknownUser);
-        }
+        let to = request.to().uri().map_err(|_| Refusal::UnknownUser)?;
+        let aor = options.aor(&to).ok_or(Refusal::UnknownUser)?;
         Ok(Self {
-            aor: aor.aor(),
+            aor,
             call_id: Bytes::copy_from_slice(request.call_id()),
             cseq: request.cseq().number,
             contacts: read_contacts(request, options)?,

@@ -268,6 +268,19 @@ async fn an_aor_is_canonical() {
 }
 
 #[tokio::test]
+async fn a_port_or_the_scheme_in_to_makes_no_other_user() {
+    let house = House::new();
+    for (call, to) in ["sip:john@example.com:5060", "sips:john@example.com"].into_iter().enumerate() {
+        let contact = format!("Contact: <sip:john@192.0.2.{call}>");
+        let outcome = house.send(&register_for(to, &call.to_string(), 1, &[&contact]), 0).await;
+        assert_eq!(outcome.status, 200, "{to}");
+        assert_eq!(house.bindings(0).len(), call + 1, "{to}");
+    }
+    let by_port = house.registrar().lookup(&uri("sip:john@example.com:5070"), now(0));
+    assert!(matches!(by_port, Lookup::Bindings(_)));
+}
+
+#[tokio::test]
 async fn path_is_kept_in_order_and_echoed() {
     let house = House::new();
     let outcome = house.send(&request(&example("068-register-outbound")), 0).await;

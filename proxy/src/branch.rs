@@ -97,8 +97,9 @@ impl Branch {
         }
         self.journey.note(|| format!("learned from {}", refusal.status()));
         match self.send_fitting(hop).await {
-            (Attempt::Refused(_), _) => Attempt::Answered(refusal, transaction),
-            (second, _) => second,
+            (second @ Attempt::Answered(..), _) => second,
+            // A second attempt that comes to nothing must not lose the first one's answer.
+            _ => Attempt::Answered(refusal, transaction),
         }
     }
 

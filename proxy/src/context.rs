@@ -72,7 +72,14 @@ impl<F: Final> Context<F> {
 
     /// A branch has ended.
     pub(crate) fn settle(&mut self, ending: Ending<F>) -> Step<F> {
-        let Ending::Answered(answer) = ending else { return Step::Go };
+        let answer = match ending {
+            Ending::Answered(answer) => answer,
+            Ending::TimedOut => {
+                // The sender of a non-INVITE has waited as long as this branch, and hears of no other.
+                self.stopped |= !self.invite;
+                return Step::Go;
+            }
+        };
         match answer.status() {
             200..300 if !self.forwarded || self.invite => {
                 self.forwarded = true;
@@ -80,6 +87,8 @@ impl<F: Final> Context<F> {
                 Step::Forward(answer)
             }
             _ if self.forwarded => Step::Drop,
+            // No answer to pass on (RFC 4320 §4.2), and none to hide another branch's behind.
+            408 if !self.invite => Step::Go,
             600.. => {
                 self.kept.push(answer);
                 self.stopped = true;
@@ -92,7 +101,7 @@ impl<F: Final> Context<F> {
         }
     }
 
-    /// Whether no further branch may be started: a 2xx or a 6xx has come.
+    /// Whether no further branch may be started: a 2xx or a 6xx has come, or the time is over.
     pub(crate) const fn stopped(&self) -> bool {
         self.stopped
     }
@@ -110,7 +119,6 @@ impl<F: Final> Context<F> {
         let best = kept.remove(at);
         Some(match best.status() {
             503 => Best::Internal,
-            408 if !self.invite => Best::Nothing,
             401 | 407 => {
                 kept.retain(|other| matches!(other.status(), 401 | 407));
                 Best::Answer { best, others: kept }
@@ -169,6 +177,7 @@ mod tests {
         assert_eq!(chosen(&[503, 501]), 501);
         assert_eq!(chosen(&[408, 480]), 480);
         assert_eq!(chosen(&[0, 480]), 480);
+        assert_eq!(chosen(&[408, 503]), 500, "a 408 that can't be passed on hides nothing");
     }
 
     #[test]
@@ -186,6 +195,15 @@ mod tests {
         assert_eq!(context.settle(Ending::Answered(Status(202))), Step::Drop);
         assert_eq!(context.settle(Ending::Answered(Status(603))), Step::Drop);
         assert_eq!(context.best(), None);
+    }
+
+    #[test]
+    fn after_a_timeout_no_branch_of_a_non_invite_is_started() {
+        for invite in [false, true] {
+            let mut context: Context<Status> = Context::new(invite);
+            context.settle(Ending::TimedOut);
+            assert_eq!(context.stopped(), !invite);
+        }
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub(crate) async fn run(
     targets: Vec<Target>,
     mut upstream: Upstream,
 ) {
-    let asked = journey.request.header(HeaderId::MaxBreadth).and_then(grammar::decimal);
-    let breadth = breadth::incoming(asked.map(|value| u32::try_from(value).unwrap_or(u32::MAX)));
+    let breadth = breadth(&journey);
     if breadth == 0 {
         return upstream.refuse(&Refused::Breadth);
     }
@@ -60,6 +59,12 @@ pub(crate) async fn run(
         }
     }
     upstream.finish(context.best());
+}
+
+/// How many branches of this request may run at once.
+pub(crate) fn breadth(journey: &Journey) -> u32 {
+    let asked = journey.request.header(HeaderId::MaxBreadth).and_then(grammar::decimal);
+    breadth::incoming(asked.map(|value| u32::try_from(value).unwrap_or(u32::MAX)))
 }
 
 impl Fork {

@@ -1,6 +1,6 @@
 //! The request of one branch (RFC 3261 §16.6 steps 1 to 6), all but its Via and its body.
 
-use sip::{HeaderId, Method, NameAddr, Outgoing};
+use sip::{HeaderId, Method, NameAddr, Outgoing, Request};
 use transport::Protocol;
 
 use crate::journey::Journey;
@@ -33,8 +33,12 @@ pub(crate) fn draft(journey: &Journey, way: &Way, target: &Target, breadth: u32)
 
 /// Only dialogs whose bodies we may adapt are kept on our road: those of SUBSCRIBE and NOTIFY (RFC 6665
 /// §4.3, CPI.md 6.7). MESSAGE makes no dialog (RFC 3428 §5), and an INVITE's is none of ours.
+pub(crate) fn is_recorded(request: &Request) -> bool {
+    matches!(request.method(), Method::Subscribe | Method::Notify)
+}
+
 fn record_route(journey: &Journey, outgoing: &mut Outgoing) {
-    if !matches!(journey.request.method(), Method::Subscribe | Method::Notify) {
+    if !is_recorded(&journey.request) {
         return;
     }
     let mark = journey.rooms.key.mark(journey.request.call_id());

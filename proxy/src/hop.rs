@@ -7,7 +7,6 @@ use registrar::Binding;
 use sip::{NameAddr, Uri};
 use transport::{Destination, Flow, Protocol};
 
-use crate::inside;
 use crate::journey::Journey;
 use crate::refuse::Refused;
 use crate::route::Way;
@@ -76,7 +75,7 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
     let mut hops = Vec::new();
     let mut inside = false;
     for (protocol, addr) in found {
-        if target.named_by.is_none_or(|source| inside::may_reach(source, addr)) {
+        if target.named_by.is_none_or(|source| transport::may_reach(source, addr)) {
             hops.push(Hop { destination: Destination::Address { protocol, addr }, flow_only: false });
         } else {
             inside = true;

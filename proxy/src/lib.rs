@@ -13,7 +13,6 @@ mod fork;
 mod forward;
 mod gate;
 mod hop;
-mod inside;
 mod journey;
 pub mod links;
 mod local;

@@ -49,7 +49,7 @@ impl Proxy {
     }
 }
 
-/// The stages, in their order (DESIGN.md, the road of one MESSAGE). Each takes what the one before it made.
+/// The stages, in their order (ARCHITECTURE.md, the life of a message). Each takes what the one before it made.
 ///
 /// | stage | value | RFC 3261 |
 /// |---|---|---|
@@ -123,26 +123,28 @@ impl Handler for Proxy {
     }
 }
 
-/// Passes the ACK for a 2xx on where its INVITE would have gone (§16.11); what may not be relayed is
-/// dropped, since an ACK has no answer.
+/// Passes the ACK for a 2xx on where its INVITE would have gone; what may not be relayed is dropped, since an
+/// ACK has no answer. One target alone, as §16.11 has it for what is sent without a transaction: copies that
+/// nothing absorbs would double at every turn of a loop (RFC 5393 §3).
 async fn acknowledge(rooms: Arc<Rooms>, request: Request, flow: Flow) {
     let journey = Journey::begin(rooms, request, flow);
-    let sent = async {
-        if journey.request.max_forwards() == Some(0) {
-            return Err(Refused::TooManyHops);
-        }
-        let way = way(&journey)?;
-        for target in target::find(&journey, &way)? {
-            let hops = hop::find(&journey, &way, &target).await?;
-            if let Some(hop) = hops.first() {
-                let draft = forward::draft(&journey, &way, &target, crate::breadth::MOST);
-                journey.rooms.endpoint.send_stateless(draft, hop.destination);
-            }
-        }
-        Ok(())
-    };
-    if let Err(refused) = sent.await {
+    if let Err(refused) = pass_on(&journey).await {
         journey.note(|| refused.to_string());
     }
     journey.end(None);
+}
+
+async fn pass_on(journey: &Journey) -> Result<(), Refused> {
+    let admitted = admit::check(journey, false)?;
+    let way = way(journey)?;
+    let targets = target::find(journey, &way)?;
+    let target = targets.first().ok_or(Refused::Unavailable)?;
+    let breadth = fork::breadth(journey);
+    if breadth == 0 {
+        return Err(Refused::Breadth);
+    }
+    let hop = *hop::find(journey, &way, target).await?.first().ok_or(Refused::Unreachable)?;
+    let draft = forward::draft(journey, &way, target, breadth);
+    journey.rooms.endpoint.send_stateless(draft, hop.destination, Some(&admitted.second_part));
+    Ok(())
 }

@@ -8,6 +8,7 @@ use cpi::feature;
 use registrar::{Binding, Lookup};
 use sip::{Method, Uri};
 
+use crate::forward;
 use crate::journey::Journey;
 use crate::ours::Place;
 use crate::refuse::Refused;
@@ -47,9 +48,11 @@ pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Vec<Target>, Refused>
     }
 }
 
-/// A dialog that was set up through here goes on; all else is the sender's standing.
+/// A dialog that was set up through here goes on; all else is the sender's standing. The mark in our
+/// Record-Route is seen by both ends: it opens the way for no other kind of request than it was written for.
 fn may_relay(journey: &Journey, way: &Way) -> Result<(), Refused> {
-    if way.in_dialog {
+    let goes_on = forward::is_recorded(&journey.request) && journey.request.to_tag().is_some();
+    if way.in_dialog && goes_on {
         return Ok(());
     }
     journey.policy.settings.relay.permits(journey.standing()).map_err(Refused::Forbidden)

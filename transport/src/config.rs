@@ -49,7 +49,8 @@ pub struct Config {
     pub message_deadline: Duration,
     /// The time a TCP handshake may take.
     pub connect_timeout: Duration,
-    /// The time the other end may take to read what is written in one go: one message, or several small ones.
+    /// The time the other end may take to read on while something is written to it; the whole of what is written
+    /// in one go, one message or several small ones, has [`Self::message_deadline`] as what is read has.
     pub write_timeout: Duration,
     /// Messages that wait to be written to one connection.
     pub write_queue: usize,
@@ -59,6 +60,8 @@ pub struct Config {
     pub datagram_queue: usize,
     /// Responses that wait for the user of one client transaction.
     pub response_queue: usize,
+    /// The time the resolver may take for one name.
+    pub resolve_timeout: Duration,
     /// Names to addresses.
     pub resolver: Arc<dyn Resolve>,
 }
@@ -85,6 +88,7 @@ impl Default for Config {
             write_octets: 16 << 20,
             datagram_queue: 1024,
             response_queue: 32,
+            resolve_timeout: Duration::from_secs(5),
             resolver: Arc::new(SystemResolver),
         }
     }

@@ -15,6 +15,9 @@ use crate::{Flow, Protocol, TransportError, arrival, icmp};
 /// The longest datagram there is; what a socket is read into.
 const LONGEST: usize = 65_535;
 
+/// The longest datagram that can be sent everywhere (IPv4 without options, the tighter one).
+pub(crate) const LONGEST_PAYLOAD: usize = 65_507;
+
 /// Octets the kernel may hold for a socket while its task is busy; it gives less if it must.
 const KERNEL_BUFFER: usize = 4 << 20;
 

@@ -77,7 +77,6 @@ impl Endpoint {
             draining: CancellationToken::new(),
             stop: CancellationToken::new(),
             hasher: RandomState::new(),
-            seed: unguessable(),
             numbers: 0.into(),
             turn: 0.into(),
             config,
@@ -102,7 +101,7 @@ impl Endpoint {
     ) -> ClientTransaction {
         let wiring = &self.wiring;
         let (shard, orders) = wiring.next_shard();
-        let branch = sip::transaction::branch(shard, wiring.seed, wiring.next_number(), mark);
+        let branch = wiring.next_branch(shard, mark);
         self.push_via(&mut outgoing, &destination, &branch);
         let method = method_of(&outgoing);
         let is_invite = method == b"INVITE";
@@ -119,11 +118,11 @@ impl Endpoint {
     }
 
     /// Sends a request without a transaction, with our Via: an ACK for a 2xx (RFC 3261 §16.11). Nobody hears
-    /// whether it arrived.
-    pub fn send_stateless(&self, mut outgoing: Outgoing, destination: Destination) {
+    /// whether it arrived. `mark` as in [`Self::request_marked`].
+    pub fn send_stateless(&self, mut outgoing: Outgoing, destination: Destination, mark: Option<&str>) {
         let wiring = &self.wiring;
         let (shard, _) = wiring.next_shard();
-        let branch = sip::transaction::branch(shard, wiring.seed, wiring.next_number(), None);
+        let branch = wiring.next_branch(shard, mark);
         self.push_via(&mut outgoing, &destination, &branch);
         self.send_encoded(outgoing.encode(), destination);
     }
@@ -145,13 +144,15 @@ impl Endpoint {
     /// The addresses of a host: itself if it is numeric (IPv6 in brackets), else what the resolver says.
     ///
     /// # Errors
-    /// The name is not known, or the resolver failed.
+    /// The name is not known, the resolver failed or took too long.
     pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let numeric = sip::Host::parse(host.as_bytes()).and_then(|host| host.ip());
         if let Some(ip) = numeric.or_else(|| host.parse::<IpAddr>().ok()) {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        self.wiring.config.resolver.lookup(host, port).await
+        let config = &self.wiring.config;
+        let found = timeout(config.resolve_timeout, config.resolver.lookup(host, port)).await;
+        found.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Host and port we write in the Via of that protocol; `None` without a listener of it.

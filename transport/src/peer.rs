@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sip::Via;
 
 use crate::datagram::DatagramSocket;
+use crate::inside::may_reach;
 use crate::stream::Connection;
 use crate::{Flow, Protocol};
 
@@ -51,11 +52,13 @@ impl Peer {
 }
 
 /// `maddr` if it is an address, else the source: its port if `rport` asks for it, the port of sent-by otherwise.
-/// A `maddr` that is a name is ignored, it would need DNS on the way back.
+/// A `maddr` that is a name is ignored, it would need DNS on the way back. Deviation from RFC 3261 §18.2.2: so is
+/// one that lies further inside than the source, for a stranger must not have octets of his sent there.
 fn datagram_response(source: SocketAddr, via: &Via<'_>) -> SocketAddr {
     let port = via.port().unwrap_or(Protocol::Udp.default_port());
+    let reaches = |maddr| may_reach(source.ip(), SocketAddr::new(maddr, port));
     match via.maddr().and_then(|maddr| maddr.ip()) {
-        Some(maddr) if maddr.is_ipv4() == source.is_ipv4() => SocketAddr::new(maddr, port),
+        Some(maddr) if maddr.is_ipv4() == source.is_ipv4() && reaches(maddr) => SocketAddr::new(maddr, port),
         _ if via.rport().is_some() => source,
         _ => SocketAddr::new(source.ip(), port),
     }
@@ -87,6 +90,14 @@ mod tests {
     fn without_rport_the_response_goes_to_the_port_of_sent_by() {
         assert_eq!(response_to("SIP/2.0/UDP h:5070;branch=z9hG4bK1"), "192.0.2.7:5070");
         assert_eq!(response_to("SIP/2.0/UDP h;branch=z9hG4bK1"), "192.0.2.7:5060");
+    }
+
+    #[test]
+    fn a_maddr_further_inside_than_the_source_is_ignored() {
+        for maddr in ["127.0.0.1", "10.0.0.7", "169.254.169.254", "224.0.1.75"] {
+            let via = format!("SIP/2.0/UDP h:5070;maddr={maddr};branch=z9hG4bK1");
+            assert_eq!(response_to(&via), "192.0.2.7:5070", "{maddr}");
+        }
     }
 
     #[test]

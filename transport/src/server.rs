@@ -45,12 +45,13 @@ impl ServerTransaction {
         self.orders.give(Order::Abandon { id: self.id });
     }
 
-    /// Waits for a CANCEL, which was answered 200 already. The INVITE still wants its 487.
+    /// Waits for a CANCEL, which was answered 200 already. The INVITE still wants its 487. Also ends when nobody
+    /// waits for the answer any more: 64*T1 after any other request (RFC 4320 §3), or when no ACK came.
     pub async fn cancelled(&self) {
         self.cancelled.cancelled().await;
     }
 
-    /// Whether a CANCEL came.
+    /// Whether what [`Self::cancelled`] waits for has come.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }

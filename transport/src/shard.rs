@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::stream::{Blame, Connection, Known, Outbound};
 use crate::wiring::Wiring;
-use crate::{ClientEvent, Destination, Flow, Handler, Protocol, ServerTransaction, TransportError};
+use crate::{ClientEvent, Destination, Flow, Handler, Protocol, ServerTransaction, TransportError, datagram};
 
 /// The clock as the machines know it.
 type Clock = std::time::Instant;
@@ -224,11 +224,7 @@ impl Shard {
 
     fn order(&mut self, now: Clock, order: Order) {
         match order {
-            Order::Respond { id, octets } => {
-                if self.table.respond(now, id, octets).is_err() {
-                    self.wiring.metrics.late_responses.add_one();
-                }
-            }
+            Order::Respond { id, octets } => self.respond(now, id, octets),
             Order::Abandon { id } => self.table.abandon(now, id),
             Order::Fail { id } => self.table.fail(now, id),
             Order::Request(new) => self.request(now, *new),
@@ -251,6 +247,20 @@ impl Shard {
             Order::Drain => self.table.drain(),
             // The one who asked may have gone.
             Order::CountWaiting(answer) => drop(answer.send(self.table.waiting())),
+        }
+    }
+
+    /// A final response that no datagram can hold becomes a 500: left alone it would fail at every repetition,
+    /// and the sender would never hear of it.
+    fn respond(&mut self, now: Clock, id: Id, octets: Encoded) {
+        let by_datagram = matches!(self.table.peer(id), Some(Peer::Datagram { .. }));
+        if by_datagram && octets.len() > datagram::LONGEST_PAYLOAD {
+            self.wiring.metrics.send_errors.add_one();
+            if octets.status().is_some_and(|status| status >= 200) {
+                self.table.fail(now, id);
+            }
+        } else if self.table.respond(now, id, octets).is_err() {
+            self.wiring.metrics.late_responses.add_one();
         }
     }
 
@@ -321,7 +331,11 @@ impl Shard {
                     self.handler.stray_response(response, flow);
                 }
             }
-            Event::Expired { id } => self.tell(id, ClientEvent::Timeout),
+            Event::Expired { id } => match self.table.user(id) {
+                // Nobody waits for the answer any more.
+                Some(User::Server(over)) => over.cancel(),
+                _ => self.tell(id, ClientEvent::Timeout),
+            },
             Event::Failed { id } => self.tell(id, ClientEvent::TransportError(self.error)),
             Event::Refused => self.wiring.metrics.transactions_refused.add_one(),
             Event::Ended { .. } => {}

@@ -1,6 +1,6 @@
 //! What the tasks of one endpoint share: the queues to the shards, the sockets, the limits.
 
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -31,10 +31,8 @@ pub(crate) struct Wiring {
     pub(crate) draining: CancellationToken,
     /// Cancelled when everything ends.
     pub(crate) stop: CancellationToken,
-    /// Which shard a request belongs to can't be aimed from outside.
+    /// Which shard a request belongs to can't be aimed from outside, nor can a branch be guessed.
     pub(crate) hasher: RandomState,
-    /// Of this process, in every branch it writes.
-    pub(crate) seed: u64,
     pub(crate) numbers: AtomicU64,
     pub(crate) turn: AtomicUsize,
 }
@@ -82,9 +80,11 @@ fn reachable(ip: IpAddr) -> IpAddr {
 }
 
 impl Wiring {
-    /// A number that was not given before.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
+    /// A branch that was not given before. Whoever sees one of ours learns nothing of the next: responses are
+    /// told by their branch alone, so one that can be guessed lets anyone answer in another's place.
+    pub(crate) fn next_branch(&self, shard: u16, mark: Option<&str>) -> String {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        transaction::branch(shard, self.hasher.hash_one(number), number, mark)
     }
 
     /// The shard for the next request of ours.

@@ -148,6 +148,19 @@ async fn either(phone: &Udp, connection: &mut crate::support::Tcp) -> crate::sup
 }
 
 #[tokio::test]
+async fn a_retry_that_does_not_arrive_leaves_the_first_answer() {
+    let house = House::new().await;
+    let phone = house.registered("john", "").await;
+    let elsewhere = house.phone().await;
+    let alice = house.phone().await;
+    alice.send(message(SUNSET, alice.addr)).await;
+    let got = phone.recv().await;
+    drop(phone);
+    elsewhere.send(got.answer("415 Text Only", "Accept: text/plain\r\n")).await;
+    assert_eq!(alice.recv_final().await.start, "SIP/2.0 415 Text Only");
+}
+
+#[tokio::test]
 async fn a_415_that_teaches_nothing_new_is_the_answer() {
     let house = House::new().await;
     let phone = house.registered("john", "").await;

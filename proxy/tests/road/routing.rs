@@ -285,6 +285,10 @@ async fn a_subscription_is_record_routed_and_its_notify_comes_back_through() {
 
     let forged = format!("<sip:{};lr>", house.udp);
     assert_eq!(phone.ask(notify(&forged)).await.status(), 403, "without our mark it is relaying");
+    for other in [notify(&route).replace("NOTIFY", "MESSAGE"), notify(&route).replace(";tag=", ";x=")] {
+        let answer = phone.ask(other).await;
+        assert_eq!(answer.status(), 403, "and the mark is good for requests in its dialog only");
+    }
 }
 
 #[tokio::test]
@@ -329,6 +333,26 @@ async fn an_ack_for_a_2xx_goes_to_the_user_who_was_called() {
     let alice = house.phone().await;
     alice.send(request("ACK", "sip:john@example.com", alice.addr, "")).await;
     assert_eq!(phone.recv().await.method(), "ACK");
+}
+
+#[tokio::test]
+async fn an_ack_goes_one_way_only_and_does_not_multiply_in_a_loop() {
+    let house = House::new().await;
+    let phone = house.phone().await;
+    let contacts = format!(
+        "<sip:john@{}>;q=0.9;expires=60, <sip:john@{us};x=1>;q=0.5;expires=60, <sip:john@{us};x=2>;q=0.5",
+        phone.addr,
+        us = house.udp
+    );
+    assert_eq!(phone.ask(register(phone.addr, "john", &contacts, "")).await.status(), 200);
+    let alice = house.phone().await;
+    alice.send(request("ACK", "sip:john@example.com", alice.addr, "Max-Breadth: 7\r\n")).await;
+    let got = phone.recv().await;
+    assert_eq!((got.method(), got.field("Max-Breadth")), ("ACK", "7"));
+    for _ in 0..10 {
+        assert_eq!(alice.ask(request("OPTIONS", "sip:example.com", alice.addr, "")).await.status(), 200);
+        assert!(phone.pending().is_none());
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::support::{House, request, text};
+use crate::support::{House, register, request, text};
+use proxy::settings::Unknown;
 use tokio::time::Instant;
 
 #[tokio::test]
@@ -33,6 +34,51 @@ async fn a_dead_phone_gets_its_retransmissions_and_the_sender_a_100_and_then_sil
     branches.dedup();
     assert_eq!(branches.len(), 1, "retransmissions, not new branches");
     assert!(alice.pending().is_none());
+}
+
+#[tokio::test]
+async fn the_second_choice_is_not_disturbed_when_the_sender_has_given_up() {
+    let house = House::new().await;
+    let (dead, busy, last) = (house.phone().await, house.phone().await, house.phone().await);
+    for (phone, q) in [(&dead, "0.9"), (&busy, "0.9"), (&last, "0.4")] {
+        let contact = format!("<sip:john@{}>;q={q}", phone.addr);
+        assert_eq!(phone.ask(register(phone.addr, "john", &contact, "")).await.status(), 200);
+    }
+    let alice = house.phone().await;
+    tokio::time::pause();
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    busy.take("486 Busy Here", "").await;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(40) {
+        tokio::select! {
+            _ = dead.recv() => {}
+            answer = alice.recv() => assert_eq!(answer.status(), 100),
+            late = last.recv() => panic!("the sender was told nothing, and this comes: {late:#?}"),
+            () = tokio::time::sleep(Duration::from_secs(9)) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_that_does_not_say_what_it_shows_holds_a_message_up_for_two_seconds() {
+    let house = House::with(|settings| settings.unknown = Unknown::Options).await;
+    let phone = house.registered("john", "").await;
+    let alice = house.phone().await;
+    tokio::time::pause();
+    let start = Instant::now();
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    let message = loop {
+        tokio::select! {
+            got = phone.recv() => match got.method() {
+                "MESSAGE" => break got,
+                other => assert_eq!(other, "OPTIONS"),
+            },
+            () = tokio::time::sleep(Duration::from_secs(9)) => {}
+        }
+    };
+    assert_eq!(start.elapsed().as_secs(), 2);
+    phone.send(message.answer("200 OK", "")).await;
+    assert_eq!(alice.recv_final().await.status(), 200);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::time::timeout;
+use tokio::time::{Duration, timeout};
 
 use super::connection::{Connection, Outbound, Queue};
 use crate::TransportError;
@@ -33,21 +33,22 @@ pub(super) async fn run(
         };
         let Some(first) = first else { break };
         let batch = gather(first, &mut queue, &connection);
-        let outcome = timeout(wiring.config.write_timeout, write(&mut half, &batch)).await;
-        if let Ok(Ok(())) = outcome {
-            connection.wrote();
-            if batch.last().is_some_and(|outbound| outbound.last) {
-                break;
-            }
-            continue;
-        }
+        let config = &wiring.config;
+        let outcome = timeout(config.message_deadline, write(&mut half, &batch, config.write_timeout)).await;
         failed = match outcome {
-            Ok(Err(error)) => TransportError::from(&error),
-            _ => {
-                wiring.metrics.connections_slow.add_one();
-                TransportError::WriteTimeout
+            Ok(Ok(())) => {
+                connection.wrote();
+                if batch.last().is_some_and(|outbound| outbound.last) {
+                    break;
+                }
+                continue;
             }
+            Ok(Err(error)) => error,
+            Err(_elapsed) => TransportError::WriteTimeout,
         };
+        if failed == TransportError::WriteTimeout {
+            wiring.metrics.connections_slow.add_one();
+        }
         batch.into_iter().for_each(|outbound| report(&wiring, outbound, failed));
         connection.closed().cancel();
         break;
@@ -72,16 +73,22 @@ fn gather(first: Outbound, queue: &mut Queue, connection: &Connection) -> Vec<Ou
     batch
 }
 
-/// Heads and bodies in as few writes as the system allows, and none of them copied.
-async fn write(half: &mut OwnedWriteHalf, batch: &[Outbound]) -> io::Result<()> {
+/// Heads and bodies in as few writes as the system allows, and none of them copied. `patience` is for each
+/// piece that the other end takes: a large message over a thin line takes long, and is no one who does not read.
+async fn write(
+    half: &mut OwnedWriteHalf,
+    batch: &[Outbound],
+    patience: Duration,
+) -> Result<(), TransportError> {
     let octets = batch.iter().flat_map(|outbound| [&outbound.octets.head[..], &outbound.octets.body[..]]);
     let mut parts: Vec<IoSlice<'_>> = octets.filter(|part| !part.is_empty()).map(IoSlice::new).collect();
     let mut rest = parts.as_mut_slice();
     while !rest.is_empty() {
-        let written = half.write_vectored(rest).await?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
+        let written = match timeout(patience, half.write_vectored(rest)).await {
+            Ok(Ok(0)) => return Err(TransportError::Io(io::ErrorKind::WriteZero)),
+            Ok(written) => written.map_err(|error| TransportError::from(&error))?,
+            Err(_elapsed) => return Err(TransportError::WriteTimeout),
+        };
         IoSlice::advance_slices(&mut rest, written);
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use sip::{Method, RequestBuilder};
+use tokio::io::AsyncReadExt;
 use tokio::time::advance;
 use transport::{ClientEvent, Config, Destination, Protocol, TransportError};
 
@@ -156,4 +157,48 @@ async fn a_handshake_that_does_not_end_times_out() {
     clock.advance(5_001).await;
     let error = last.await.unwrap();
     assert!(matches!(error, Some(ClientEvent::TransportError(TransportError::ConnectTimeout))), "{error:?}");
+}
+
+/// More than the kernel holds of a connection.
+const MORE_THAN_BUFFERS: usize = 64 << 20;
+
+fn large() -> sip::Outgoing {
+    let builder = RequestBuilder::new(Method::Message, "sip:bob@example.com").from("<sip:a@h>;tag=1");
+    let builder = builder.to("<sip:bob@example.com>").call_id("c1").cseq(1);
+    builder.body(vec![b'x'; MORE_THAN_BUFFERS]).build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_is_given_up() {
+    let server = Server::start(Manner::Answer(200)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut clock = Clock::stop();
+    let addr = listener.local_addr().unwrap();
+    let client = server.endpoint.request(large(), Destination::Address { protocol: Protocol::Tcp, addr });
+    let _unread = listener.accept().await.unwrap();
+    clock.advance(9_900).await;
+    assert_eq!(server.endpoint.connections(), 1);
+    let last = tokio::spawn(client.last());
+    clock.advance(10_100).await;
+    let event = last.await.unwrap();
+    assert!(matches!(event, Some(ClientEvent::TransportError(TransportError::WriteTimeout))), "{event:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_gets_it_all_and_who_reads_too_slowly_does_not() {
+    let server = Server::start(Manner::Answer(200)).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut clock = Clock::stop();
+    let addr = listener.local_addr().unwrap();
+    let client = server.endpoint.request(large(), Destination::Address { protocol: Protocol::Tcp, addr });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut some = vec![0; MORE_THAN_BUFFERS / 16];
+    for at in [9_000, 18_000, 27_000, 36_000, 45_000, 54_000] {
+        clock.advance(at).await;
+        assert_eq!(server.endpoint.connections(), 1, "{at}");
+        stream.read_exact(&mut some).await.unwrap();
+    }
+    clock.advance(60_100).await;
+    assert_eq!(server.endpoint.connections(), 0);
+    drop(client);
 }

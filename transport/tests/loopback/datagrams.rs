@@ -142,3 +142,14 @@ async fn ipv6_sockets_serve_beside_ipv4() {
     assert_eq!(from, v6);
     assert!(String::from_utf8_lossy(&octets[..len]).contains("received=::1"));
 }
+
+#[tokio::test]
+async fn an_answer_that_no_datagram_holds_becomes_a_500() {
+    let mut server = Server::start(Manner::Hand).await;
+    let peer = Peer::bind().await;
+    peer.send(&message("MESSAGE", "h.example;rport;branch=z9hG4bKlong", ""), server.udp).await;
+    let (request, transaction) = server.next().await;
+    let answer = sip::ResponseBuilder::to_request(&request, 200, "OK").body(vec![b'x'; 65_507]);
+    transaction.respond(answer.build().encode());
+    assert!(peer.receive().await.0.starts_with("SIP/2.0 500 "));
+}

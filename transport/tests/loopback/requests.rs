@@ -170,10 +170,41 @@ async fn a_dropped_invite_is_cancelled_once_it_rings_and_its_487_is_acked() {
 async fn a_stateless_ack_goes_once_with_a_via_of_its_own() {
     let server = Server::start(Manner::Answer(200)).await;
     let peer = Peer::bind().await;
-    server.endpoint.send_stateless(outgoing(Method::Ack, 0), to(Protocol::Udp, peer.addr()));
+    server.endpoint.send_stateless(outgoing(Method::Ack, 0), to(Protocol::Udp, peer.addr()), Some("m"));
     let (ack, _) = peer.receive().await;
     assert!(ack.starts_with("ACK ") && field(&ack, "Via").contains(&server.udp.to_string()));
+    assert!(field(&ack, "Via").contains(".m;"), "{ack}");
     assert_eq!(server.endpoint.waiting().await, 0);
+}
+
+#[tokio::test]
+async fn a_branch_tells_nothing_of_the_next() {
+    let server = Server::start(Manner::Answer(200)).await;
+    let peer = Peer::bind().await;
+    let next = || {
+        let client = server.endpoint.request(outgoing(Method::Message, 0), to(Protocol::Udp, peer.addr()));
+        client.branch().split_once('-').unwrap().1[..16].to_owned()
+    };
+    let (one, two) = (next(), next());
+    let same = one.bytes().zip(two.bytes()).filter(|(a, b)| a == b).count();
+    assert!(same < 12, "{one} {two}");
+}
+
+#[derive(Debug)]
+struct Deaf;
+
+impl Resolve for Deaf {
+    fn lookup<'a>(&'a self, _: &'a str, _: u16) -> Lookup<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_that_does_not_answer_is_given_up() {
+    let server = Server::with(Config { resolver: Arc::new(Deaf), ..config() }, Manner::Answer(200)).await;
+    let start = tokio::time::Instant::now();
+    let error = server.endpoint.resolve("edge.example.net", 5060).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed().as_secs()), (std::io::ErrorKind::TimedOut, 5));
 }
 
 #[derive(Debug)]

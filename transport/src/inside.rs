@@ -21,7 +21,7 @@ pub(crate) enum Depth {
 
 /// Whether something that came from `source` may be sent on to `target`. Multicast and broadcast, and
 /// port 0, which nothing listens on, are never reached.
-pub(crate) fn may_reach(source: IpAddr, target: std::net::SocketAddr) -> bool {
+pub fn may_reach(source: IpAddr, target: std::net::SocketAddr) -> bool {
     let address = target.ip().to_canonical();
     let sendable = match address {
         IpAddr::V4(v4) => !v4.is_multicast() && !v4.is_broadcast(),

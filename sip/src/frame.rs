@@ -42,10 +42,13 @@ pub fn datagram(octets: Bytes, limits: &Limits) -> Result<Framed, FrameError> {
         return Ok(if leading >= 4 { Framed::KeepalivePing } else { Framed::KeepalivePong });
     }
     let octets = if leading == 0 { octets } else { octets.slice(leading..) };
-    match RawMessage::framed(octets, limits) {
-        Ok(raw) => Ok(Framed::Message(raw)),
-        Err((octets, (kind, offset))) => Err(refused(&octets, kind, offset, Carrier::Datagram, limits)),
+    let mut framed = Framed::Message(RawMessage::unread(octets));
+    if let Framed::Message(raw) = &mut framed
+        && let Err((kind, offset)) = raw.frame(limits)
+    {
+        return Err(refused(raw.octets(), kind, offset, Carrier::Datagram, limits));
     }
+    Ok(framed)
 }
 
 fn leading_crlf(octets: &[u8]) -> usize {

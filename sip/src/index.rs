@@ -1,9 +1,6 @@
 //! The index of a head: one pass that notes where the start line and every header line stand, and allocates
 //! nothing for a head of up to [`INLINE_LINES`] lines.
 
-mod ends;
-
-use ends::Ends;
 use smallvec::SmallVec;
 
 use crate::header::{self, HeaderId};
@@ -96,8 +93,10 @@ pub(crate) type Defect = (Kind, usize);
 /// Indexes the head at the start of `buf`. A broken start line is noted, not refused: the lines below it
 /// are needed to answer.
 pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), Defect> {
-    let mut ends = Ends::new(buf, 0);
-    let first = line_end(buf, &mut ends)?;
+    if u32::try_from(buf.len()).is_err() {
+        return Err((Kind::HeadTooLong, limits.head));
+    }
+    let first = line_end(buf, 0)?;
     if first > limits.line_octets || first > limits.head {
         return Err((Kind::LineTooLong, limits.line_octets));
     }
@@ -108,7 +107,7 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
         if buf.get(at) == Some(&b'\r') && buf.get(at + 1) == Some(&b'\n') {
             break;
         }
-        let line = scan_line(buf, at, &mut ends, limits)?;
+        let line = scan_line(buf, at, limits)?;
         if line.end() > limits.head {
             return Err((Kind::HeadTooLong, at));
         }
@@ -158,36 +157,34 @@ fn next_line(buf: &[u8], at: usize) -> usize {
 
 /// The header line at `at`, up to the line end that no white space follows.
 pub(crate) fn header_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
-    scan_line(buf, at, &mut Ends::new(buf, at), limits)
+    if u32::try_from(buf.len()).is_err() {
+        return Err((Kind::HeadTooLong, at));
+    }
+    scan_line(buf, at, limits)
 }
 
+/// `buf` has no more octets than 32 bits can count.
 #[inline(always)]
-fn scan_line(buf: &[u8], at: usize, ends: &mut Ends<'_>, limits: &Limits) -> Result<HeaderLine, Defect> {
+fn scan_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
     let known = buf.get(at..).and_then(<[u8]>::first_chunk).and_then(header::at_line_start);
     let (id, name_len, colon) = match known {
-        Some((id, len)) => (id, len, at + len),
+        Some((id, len)) => (id, u16::from(len), at + usize::from(len)),
         None => scan_name(buf, at)?,
     };
-    let mut end = line_end(buf, ends)?;
+    let mut end = line_end(buf, colon + 1)?;
     while buf.get(end).is_some_and(|&b| is_blank(b)) {
-        end = line_end(buf, ends)?;
+        end = line_end(buf, end)?;
     }
     if end - at > limits.line_octets {
         return Err((Kind::LineTooLong, at));
     }
-    let (Ok(start), Ok(end_at), Ok(name_len)) =
-        (u32::try_from(at), u32::try_from(end), u16::try_from(name_len))
-    else {
-        return Err((Kind::LineTooLong, at));
-    };
     let (value, value_end) = trimmed(buf, colon + 1, end - 2);
-    // Both lie before the end, which fits.
-    let (value, value_end) = (value as u32, value_end as u32);
-    Ok(HeaderLine { start, value, value_end, end: end_at, name_len, id })
+    let (start, value, value_end, end) = (at as u32, value as u32, value_end as u32, end as u32);
+    Ok(HeaderLine { start, value, value_end, end, name_len, id })
 }
 
 /// A name in any form: which header it is, its length, and where its colon stands.
-fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, usize, usize), Defect> {
+fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, u16, usize), Defect> {
     let rest = buf.get(at..).unwrap_or_default();
     let name_len = rest.iter().position(|&b| !is_name_byte(b)).unwrap_or(rest.len());
     let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
@@ -196,7 +193,8 @@ fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, usize, usize), Defect> 
         let unfinished = rest.len() == blanks && (blanks == 0 || !name.is_empty());
         return Err((if unfinished { Kind::Unterminated } else { Kind::BadHeaderLine }, at));
     }
-    Ok((HeaderId::of(name), name_len, at + name_len + blanks))
+    let short = u16::try_from(name_len).map_err(|_| (Kind::LineTooLong, at))?;
+    Ok((HeaderId::of(name), short, at + name_len + blanks))
 }
 
 /// `start..end` of `buf` without white space at its ends; nearly always one blank in front.
@@ -211,18 +209,16 @@ fn trimmed(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// Behind the CRLF that ends the next line. A CR or LF that stands alone is refused: others take it for a line
-/// end or for nothing, and what two readers read differently can be smuggled past one.
+/// Behind the CRLF that ends the line round `at`. A CR or LF that stands alone is refused: others take it
+/// for a line end or for nothing, and what two readers read differently can be smuggled past one.
 #[inline(always)]
-fn line_end(buf: &[u8], ends: &mut Ends<'_>) -> Result<usize, Defect> {
-    let Some(at) = ends.next() else { return Err((Kind::Unterminated, buf.len())) };
-    match buf.get(at..).unwrap_or_default() {
-        [b'\r', b'\n', ..] => {
-            ends.next();
-            Ok(at + 2)
-        }
-        [b'\r'] => Err((Kind::Unterminated, buf.len())),
-        _ => Err((Kind::BareLineEnd, at)),
+fn line_end(buf: &[u8], at: usize) -> Result<usize, Defect> {
+    let rest = buf.get(at..).unwrap_or_default();
+    let end = memchr::memchr2(b'\r', b'\n', rest).ok_or((Kind::Unterminated, buf.len()))?;
+    match rest.get(end..) {
+        Some([b'\r', b'\n', ..]) => Ok(at + end + 2),
+        Some([b'\r']) => Err((Kind::Unterminated, buf.len())),
+        _ => Err((Kind::BareLineEnd, at + end)),
     }
 }
 

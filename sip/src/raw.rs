@@ -41,23 +41,23 @@ impl RawMessage {
         RawMessage::new(Bytes::new(), Head::default(), Carrier::Datagram)
     }
 
-    /// Indexes the head and then keeps as much of `octets` as the message has.
-    ///
-    /// Fills in what is already in its place, because the index is too large to be moved for nothing.
-    #[inline]
-    pub(crate) fn framed(octets: Bytes, limits: &Limits) -> Result<Self, (Bytes, Defect)> {
+    /// A message that is not yet indexed.
+    #[inline(always)]
+    pub(crate) fn unread(buf: Bytes) -> Self {
         let head = Head { start: Start::UNREAD, lines: Lines::new(), len: 0, length: Length::default() };
-        let mut raw = RawMessage { buf: octets, head, carrier: Carrier::Datagram, source: None };
-        let came = raw.buf.len();
-        match index::index(&raw.buf, limits, &mut raw.head).and_then(|()| raw.whole_len(limits)) {
-            Err(defect) => Err((raw.buf, defect)),
-            Ok(len) => {
-                if len < came {
-                    raw.buf.truncate(len);
-                }
-                Ok(raw)
-            }
+        RawMessage { buf, head, carrier: Carrier::Datagram, source: None }
+    }
+
+    /// Indexes the head and then keeps as much of the octets as the message has. Works on the message where it
+    /// stands, because the index is too large to be moved for nothing.
+    #[inline]
+    pub(crate) fn frame(&mut self, limits: &Limits) -> Result<(), Defect> {
+        index::index(&self.buf, limits, &mut self.head)?;
+        let len = self.whole_len(limits)?;
+        if len < self.buf.len() {
+            self.buf.truncate(len);
         }
+        Ok(())
     }
 
     /// Octets of head and body.

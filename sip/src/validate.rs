@@ -72,7 +72,8 @@ fn judge(raw: &RawMessage, limits: &Limits, core: &mut Core) -> Result<(), Defec
 /// The lines that may stand once, and the first Via.
 #[derive(Default)]
 struct Found<'r> {
-    via: Option<&'r HeaderLine>,
+    /// With whether it may have more than one value.
+    via: Option<(&'r HeaderLine, bool)>,
     vias: usize,
     from: Option<&'r HeaderLine>,
     to: Option<&'r HeaderLine>,
@@ -87,9 +88,10 @@ impl<'r> Found<'r> {
         for line in raw.lines() {
             let place = match line.id {
                 HeaderId::Via => {
-                    found.via = found.via.or(Some(line));
                     let value = line.value(raw.octets());
-                    found.vias += if is_list(value) { grammar::split_commas(value).count() } else { 1 };
+                    let is_list = memchr::memchr(b',', value).is_some();
+                    found.vias += if is_list { grammar::split_commas(value).count() } else { 1 };
+                    found.via = found.via.or(Some((line, is_list)));
                     continue;
                 }
                 HeaderId::From => &mut found.from,
@@ -107,11 +109,6 @@ impl<'r> Found<'r> {
     }
 }
 
-/// Whether `value` may have more than one element.
-fn is_list(value: &[u8]) -> bool {
-    memchr::memchr(b',', value).is_some()
-}
-
 fn judge_uri(uri: &[u8]) -> Result<(), Kind> {
     match uri::check(uri) {
         Ok(with_headers) if !with_headers => Ok(()),
@@ -127,15 +124,15 @@ fn mandatory(line: Option<&HeaderLine>, id: HeaderId) -> Result<&HeaderLine, Def
 
 fn judge_via(
     raw: &RawMessage,
-    line: Option<&HeaderLine>,
+    line: Option<(&HeaderLine, bool)>,
     limits: &Limits,
     spans: &mut ViaSpans,
 ) -> Result<(), Defect> {
     let buf = raw.octets();
-    let line = mandatory(line, HeaderId::Via)?;
+    let (line, is_list) = line.ok_or((Kind::Missing(HeaderId::Via), 0))?;
     let bad = (Kind::Bad(HeaderId::Via), line.start());
     let value = line.value(buf);
-    let top = if is_list(value) { grammar::split_commas(value).next().ok_or(bad)? } else { value };
+    let top = if is_list { grammar::split_commas(value).next().ok_or(bad)? } else { value };
     let via = Via::parse(top).ok_or(bad)?;
     match via.judge_params(limits.params) {
         ParamsJudged::Clean { branch } => spans.branch = branch.map(|branch| Span::of(buf, branch)),

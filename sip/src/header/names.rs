@@ -44,7 +44,7 @@ static TABLE: Table = table();
 /// The header whose name and colon begin `line`, and the length of the name. `None` for names that are
 /// unknown, have 16 letters or more, or stand before a blank: those take the long way.
 #[inline(always)]
-pub(crate) fn at_line_start(line: &[u8; 16]) -> Option<(HeaderId, usize)> {
+pub(crate) fn at_line_start(line: &[u8; 16]) -> Option<(HeaderId, u8)> {
     let word = u128::from_le_bytes(*line);
     let colon = word ^ (ONES * b':' as u128);
     // The top bit of every octet that is zero; exact for the lowest one.
@@ -54,7 +54,7 @@ pub(crate) fn at_line_start(line: &[u8; 16]) -> Option<(HeaderId, usize)> {
     let mut at = TABLE.slots.get(slot(word)).copied().unwrap_or(NONE);
     while let Some(key) = TABLE.keys.get(usize::from(at)) {
         if (word ^ key.word) & !key.cases == 0 && usize::from(key.len) == len {
-            return Some((key.id, len));
+            return Some((key.id, key.len));
         }
         at = key.next;
     }
@@ -68,12 +68,40 @@ pub(super) fn id_of(name: &[u8]) -> HeaderId {
         start.copy_from_slice(name);
         if let Some(end) = line.get_mut(name.len()) {
             *end = b':';
-            let found = at_line_start(&line).filter(|&(_, len)| len == name.len());
+            let found = at_line_start(&line).filter(|&(_, len)| usize::from(len) == name.len());
             return found.map_or(HeaderId::Other, |(id, _)| id);
         }
     }
     let same = |known: &&(HeaderId, &str)| known.1.as_bytes().eq_ignore_ascii_case(name);
-    KNOWN.iter().filter(|(_, known)| known.len() >= 16).find(same).map_or(HeaderId::Other, |&(id, _)| id)
+    LONG.iter().find(same).map_or(HeaderId::Other, |&(id, _)| id)
+}
+
+/// The names too long for a key.
+static LONG: [(HeaderId, &str); long_names()] = long();
+
+const fn long_names() -> usize {
+    let (mut count, mut rest) = (0, KNOWN);
+    while let [first, after @ ..] = rest {
+        if first.1.len() >= 16 {
+            count += 1;
+        }
+        rest = after;
+    }
+    count
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
+const fn long() -> [(HeaderId, &'static str); long_names()] {
+    let mut long = [(HeaderId::Other, ""); long_names()];
+    let (mut count, mut rest) = (0, KNOWN);
+    while let [first, after @ ..] = rest {
+        if first.1.len() >= 16 {
+            long[count] = *first;
+            count += 1;
+        }
+        rest = after;
+    }
+    long
 }
 
 /// A slot that does not depend on case.

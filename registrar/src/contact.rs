@@ -83,6 +83,12 @@ fn write_param(out: &mut Vec<u8>, param: &grammar::Param<'_>) -> Result<(), Refu
             out.push(b'=');
             out.extend_from_slice(text);
         }
+        // No defect of what a terminal says of itself fails its REGISTER (CPI.md D4): it goes back in quotes.
+        Some(Value::Plain(text)) if text.iter().all(|&b| is_quotable(b)) => {
+            out.extend_from_slice(b"=\"");
+            out.extend_from_slice(text);
+            out.push(b'"');
+        }
         Some(Value::Quoted(inner)) if is_closed(param.raw, inner) => {
             let inner = grammar::unfold(inner);
             if inner.iter().any(|&b| b.is_ascii_control() && b != b'\t') {
@@ -100,6 +106,11 @@ fn write_param(out: &mut Vec<u8>, param: &grammar::Param<'_>) -> Result<(), Refu
 /// A token, a host, or what else is met unquoted (`type=image/gif`), without an octet that ends the value.
 const fn is_plain(b: u8) -> bool {
     !matches!(b, 0..=b' ' | b'"' | b',' | b';' | b'<' | b'>' | b'\\' | 0x7f)
+}
+
+/// What stands in a quoted string as it is.
+const fn is_quotable(b: u8) -> bool {
+    !b.is_ascii_control() && !matches!(b, b'"' | b'\\')
 }
 
 /// Whether the quoted string ends with its quote and nothing follows.
@@ -153,14 +164,24 @@ mod tests {
             &b"<sip:a@h>;x=\"open"[..],
             b"<sip:a@h>;x=\"open\\\"",
             b"<sip:a@h>;x=\"a\"b",
-            b"<sip:a@h>;x=a b",
-            b"<sip:a@h>;x=",
+            b"<sip:a@h>;x=a\"b",
+            b"<sip:a@h>;x=a\\b",
             b"<sip:a@h>;a b=c",
             b"<sip:a@h>;=c",
-            b"<sip:a@h>;x=<y",
             b"<sip:a@h>;x=\"a\x00b\"",
         ] {
             assert_eq!(read(bad).err(), Some(Refusal::MalformedContact), "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_token_goes_back_in_quotes() {
+        for (sent, kept) in [
+            (&b"<sip:a@h>;media-pix-x="[..], &b";media-pix-x=\"\""[..]),
+            (b"<sip:a@h>;type=<image/gif>;q=0.5", b";type=\"<image/gif>\";q=0.5"),
+            (b"<sip:a@h>;x=a b", b";x=\"a b\""),
+        ] {
+            assert_eq!(&read(sent).unwrap().params[..], kept, "{}", sent.escape_ascii());
         }
     }
 

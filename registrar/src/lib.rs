@@ -126,7 +126,9 @@ impl Registrar {
             let cpi = stored.effective.and_then(|id| self.cpis.find(id));
             Binding::of(stored, Arc::clone(&aor), cpi, self.boot).map(Arc::new)
         });
-        Lookup::Bindings(bindings.collect())
+        let bindings: Vec<_> = bindings.collect();
+        // Stored by a version that read more URIs than this one: as if they had ended.
+        if bindings.is_empty() { Lookup::Known } else { Lookup::Bindings(bindings) }
     }
 
     /// The capabilities that count for a target (CPI.md L4): its binding's own, else what was learned of it,

@@ -7,6 +7,7 @@ use adapter::{Entity, Field, Method as Carrier};
 use sip::{HeaderId, Method, Request, Uri};
 
 use crate::journey::Journey;
+use crate::ours::Place;
 use crate::route::Way;
 use crate::target::Target;
 
@@ -21,7 +22,8 @@ pub(crate) fn carrier(journey: &Journey, way: &Way, target: &Target) -> Option<C
         Method::Message => (Carrier::Message, target.binding.as_ref()?.aor.parse::<Uri>().ok()?),
         // The watcher's own address is in To; its dialog was set up through here.
         Method::Notify if way.in_dialog && is_presence(request) => {
-            (Carrier::Notify, request.to().uri().ok()?)
+            let watcher = request.to().uri().ok()?;
+            (journey.place(&watcher) == Place::Domain).then_some((Carrier::Notify, watcher))?
         }
         _ => return None,
     };

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{House, Listener, Udp, cpi_of, example, message, pixels, register, text};
+use crate::support::{
+    House, Listener, Tcp, Udp, cpi_of, example, message, pixels, register, request, text, with_body,
+};
 use proxy::settings::{ForkMode, Unknown};
 
 const GIF_TIERS: &str = "005-register-accept-gif-tiers.msg";
@@ -284,6 +286,49 @@ async fn where_only_a_datagram_gets_through_and_nothing_is_stored_it_is_513() {
     let answer = alice.ask(message_of_size(1400, alice.addr)).await;
     assert_eq!(answer.status(), 513);
     assert!(answer.has("Warning"));
+}
+
+#[tokio::test]
+async fn a_notify_for_a_watcher_of_another_domain_passes_untouched() {
+    let house = House::with(|settings| settings.unknown = Unknown::Indirect).await;
+    let phone = house.registered("john", "").await;
+    let watcher = house.phone().await;
+    let event = format!("Contact: <sip:w@{}>\r\nEvent: presence\r\n", watcher.addr);
+    let subscribe = request("SUBSCRIBE", "sip:john@example.com", watcher.addr, &event);
+    for (domain, is_ours) in [("example.org", false), ("example.com", true)] {
+        let subscribe = subscribe.replace("alice@example.org", &format!("alice@{domain}"));
+        watcher.send(subscribe.replace("call", domain).replace("bKua", &format!("bK{domain}"))).await;
+        let subscribe = phone.take("200 OK", "").await;
+        assert_eq!(watcher.recv_final().await.status(), 200);
+        let head = format!(
+            "NOTIFY sip:w@{} SIP/2.0\r\nVia: SIP/2.0/UDP {};rport;branch=z9hG4bKn{domain}\r\n\
+             Route: {}\r\nMax-Forwards: 70\r\nFrom: {};tag=n\r\nTo: {}\r\nCall-ID: {}\r\n\
+             CSeq: 1 NOTIFY\r\nEvent: presence\r\nContent-Type: image/gif\r\nContent-Length: 7\r\n\r\nGIF89a;",
+            watcher.addr,
+            phone.addr,
+            subscribe.field("Record-Route"),
+            subscribe.field("To"),
+            subscribe.field("From"),
+            subscribe.field("Call-ID"),
+        );
+        phone.send(head).await;
+        let got = watcher.take("200 OK", "").await;
+        assert_eq!(got.body != b"GIF89a;", is_ours, "{got:#?}");
+        assert_eq!(phone.recv_final().await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn what_no_datagram_holds_is_513_where_there_is_nothing_else() {
+    let house = House::new().await;
+    let bound = house.phone().await;
+    let contact = format!("<sip:ann@{}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1", bound.addr);
+    assert_eq!(bound.ask(register(bound.addr, "ann", &contact, "")).await.status(), 200);
+    let mut alice = Tcp::connect(house.tcp).await;
+    let fields = "Content-Type: application/sdp\r\n";
+    let invite = with_body("INVITE", "sip:ann@example.com", "TCP", alice.addr(), fields, &vec![b'v'; 65_507]);
+    assert_eq!(alice.ask(invite).await.status(), 513);
+    assert!(bound.pending().is_none());
 }
 
 #[tokio::test]

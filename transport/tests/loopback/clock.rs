@@ -202,3 +202,22 @@ async fn who_reads_slowly_gets_it_all_and_who_reads_too_slowly_does_not() {
     assert_eq!(server.endpoint.connections(), 0);
     drop(client);
 }
+
+/// A listener whose queue is full does not answer, as a host behind a filter does not.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_does_not_answer_the_handshake_is_given_up() {
+    let server = Server::start(Manner::Answer(200)).await;
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let addr = full.local_addr().unwrap().as_socket().unwrap();
+    let _waiting = std::net::TcpStream::connect(addr).unwrap();
+    let mut clock = Clock::stop();
+    let client = server.endpoint.request(to_bob(), Destination::Address { protocol: Protocol::Tcp, addr });
+    let last = tokio::spawn(client.last());
+    clock.advance(4_900).await;
+    assert_eq!(server.endpoint.connections(), 1);
+    clock.advance(5_100).await;
+    let event = last.await.unwrap();
+    assert!(matches!(event, Some(ClientEvent::TransportError(TransportError::ConnectTimeout))), "{event:?}");
+}

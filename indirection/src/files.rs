@@ -1,9 +1,11 @@
 //! Files that are there whole or not at all: written aside, synced, renamed, their folder synced.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::content::{hex, unhex};
 use crate::token::Sum;
@@ -13,6 +15,9 @@ use crate::token::Sum;
 pub(crate) struct Files {
     root: PathBuf,
     next: AtomicU64,
+    /// Folders that a crash leaves standing. One that is there may have been made a moment ago by somebody who has not
+    /// synced it yet. At most 512.
+    durable: Mutex<HashSet<PathBuf>>,
     /// Held as long as the store is open.
     _lock: File,
 }
@@ -51,7 +56,7 @@ impl Files {
         for left in fs::read_dir(root.join("tmp"))? {
             fs::remove_file(left?.path())?;
         }
-        Ok(Some(Files { root: root.into(), next: AtomicU64::new(0), _lock: lock }))
+        Ok(Some(Files { root: root.into(), next: AtomicU64::new(0), durable: Mutex::default(), _lock: lock }))
     }
 
     pub(crate) fn path(&self, room: Room, sum: &Sum) -> PathBuf {
@@ -78,17 +83,18 @@ impl Files {
     pub(crate) fn place(&self, mut aside: Temporary, room: Room, sum: &Sum) -> io::Result<()> {
         let path = self.path(room, sum);
         let folder = path.parent().unwrap_or(&self.root);
-        match fs::rename(&aside.path, &path) {
-            // The first file with this prefix.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder)?;
-                sync_folder(&self.root.join(room.name()))?;
-                fs::rename(&aside.path, &path)?;
-            }
-            other => other?,
+        if !self.durable().contains(folder) {
+            fs::create_dir_all(folder)?;
+            sync_folder(&self.root.join(room.name()))?;
+            self.durable().insert(folder.into());
         }
+        fs::rename(&aside.path, &path)?;
         aside.done = true;
         sync_folder(folder)
+    }
+
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes a file; one that is not there is as good as removed. Not synced: after a crash it is removed again.

@@ -18,6 +18,9 @@ use crate::token::{Sum, Token};
 /// Octets of a stream that are in memory at a time.
 const CHUNK: usize = 64 * 1024;
 
+/// 31 December 9999, 23:59:59: the last date RFC 1123 can write.
+const LAST_SECOND: u64 = 253_402_300_799;
+
 impl ContentStore {
     /// Stores `octets` and links to them. When this returns, both are durable. Octets that are stored already are
     /// linked once more.
@@ -70,6 +73,8 @@ impl ContentStore {
             sums.add(&chunk);
             file.write_all(&chunk).await.map_err(PutError::disk)?;
         }
+        // The last write may still be under way; its error would not come from `sync_all`.
+        file.flush().await.map_err(PutError::disk)?;
         file.sync_all().await.map_err(PutError::disk)?;
         drop(file);
         let sums = sums.finish();
@@ -103,7 +108,7 @@ impl ContentStore {
         }
         let now = seconds(now);
         let asked = content.keep_until.map_or(0, seconds);
-        let latest = now.saturating_add(options.max_ttl.as_secs());
+        let latest = now.saturating_add(options.max_ttl.as_secs()).min(LAST_SECOND);
         let expires = now.saturating_add(options.ttl.as_secs()).max(asked).min(latest);
         let fixed = content.fixed;
         let record = Record::new(content, sums, recipient, expires);

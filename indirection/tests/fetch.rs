@@ -329,3 +329,43 @@ async fn a_stored_coding_is_named() {
     let link = server.put(content, b"\x1f\x8b...".to_vec()).await;
     assert_eq!(server.get(&link, "").await.field("content-encoding"), Some("gzip"));
 }
+
+#[tokio::test]
+async fn what_is_too_long_to_adapt_but_acceptable_as_it_is_comes_as_it_is() {
+    let server = Server::start(|fetching| fetching.adapt_octets = 10).await;
+    let link = server.put(of("video/mp4"), vec![7; 100]).await;
+    let answer = server.get(&link, "Accept: video/mp4;length=max+100\r\n").await;
+    assert_eq!((answer.status, answer.body.len()), (200, 100));
+    assert_eq!(server.get(&link, "Accept: video/mp4;length=max+99\r\n").await.status, 406);
+    assert_eq!(server.get(&link, "Accept: image/*\r\n").await.status, 406);
+}
+
+#[tokio::test]
+async fn a_content_that_is_swept_while_it_is_fetched_is_gone_and_no_failure() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let server = Server::start(|fetching| {
+        let asked = asked.clone();
+        let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        // The link is alive when it is looked up and has ended when its file is opened.
+        fetching.now = Arc::new(move || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => time(START),
+            _ => time(START + 400 * 86_400),
+        });
+    })
+    .await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    for folder in std::fs::read_dir(server._dir.path().join("blobs")).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+    }
+    assert_eq!(server.get(&link, "").await.status, 410);
+}
+
+#[tokio::test]
+async fn a_token_that_is_no_text_is_a_problem_document_too() {
+    let server = Server::start(|_| ()).await;
+    let answer = server.ask("GET", "/c/%ff%fe", "").await;
+    assert_eq!((answer.status, answer.field("content-type")), (404, Some("application/problem+json")));
+}

@@ -287,3 +287,37 @@ async fn two_processes_can_not_share_a_folder() {
     drop(store);
     open(dir.path());
 }
+
+/// Runs under the limit that `a_stream_whose_last_octets_find_no_room_is_no_link` sets.
+#[tokio::test]
+#[ignore = "run by the next test, in a process of its own"]
+async fn under_a_limit_on_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let stream = Endless { left: 50_000, largest: 0, fails: false };
+    let error = store.put_stream(gif(), stream, start()).await.unwrap_err();
+    assert!(matches!(error, PutError::DiskFull), "{error}");
+    assert_eq!((files(dir.path(), "blobs").len(), store.usage().octets), (0, 0));
+    println!("it was refused");
+}
+
+#[test]
+fn a_stream_whose_last_octets_find_no_room_is_no_link() {
+    let limited = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
+    let done = std::process::Command::new("sh")
+        .args(["-c", limited, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "under_a_limit_on_files", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("it was refused"), "{said}");
+}
+
+#[tokio::test]
+async fn a_time_to_live_without_end_is_a_date_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { ttl: Duration::MAX, max_ttl: Duration::MAX, ..Options::default() };
+    let store = ContentStore::open(dir.path(), options, start()).unwrap();
+    assert_eq!(put(&store, b"x").await.expiration(), "Fri, 31 Dec 9999 23:59:59 GMT");
+}

@@ -1,5 +1,6 @@
 //! Heads and bodies of what is found.
 
+use std::io;
 use std::path::Path;
 
 use adapter::{Entity, Field, Single};
@@ -8,12 +9,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio_util::io::ReaderStream;
 
-use super::problem::Problem;
 use crate::record::Record;
 
 /// The stored octets, streamed.
-pub(super) async fn original(record: &Record, path: &Path, head_only: bool) -> Result<Response, Problem> {
-    let file = tokio::fs::File::open(path).await.map_err(Problem::disk)?;
+pub(super) async fn original(record: &Record, path: &Path, head_only: bool) -> io::Result<Response> {
+    let file = tokio::fs::File::open(path).await?;
     let body = if head_only { Body::empty() } else { Body::from_stream(ReaderStream::new(file)) };
     let mut head = head(&record.content_type, record.size);
     if let Some(coding) = record.content_encoding.as_deref().and_then(value) {
@@ -83,7 +83,9 @@ fn is_harmless(content_type: &str) -> bool {
 
 /// As a header value, folds made one space. `None` for what has no place in a header.
 fn value(text: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")).ok()
+    let line = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    // Names of files are in any script: what is not ASCII is obs-text (RFC 9110 §5.5).
+    HeaderValue::from_bytes(line.as_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -105,5 +107,11 @@ mod tests {
         let folded = "multipart/signed;\r\n boundary=x";
         assert_eq!(head(folded, 1)[header::CONTENT_TYPE], "multipart/signed; boundary=x");
         assert_eq!(head("image/\u{1}", 1)[header::CONTENT_TYPE], "application/octet-stream");
+    }
+
+    #[test]
+    fn a_name_that_is_not_ascii_does_not_hide_the_type() {
+        let named = "image/jpeg; name=\"Größe.jpg\"";
+        assert_eq!(head(named, 1)[header::CONTENT_TYPE].as_bytes(), named.as_bytes());
     }
 }

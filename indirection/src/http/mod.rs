@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
@@ -84,10 +85,12 @@ struct Fetcher {
 
 async fn fetch(
     State(fetcher): State<Arc<Fetcher>>,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     method: Method,
     head: HeaderMap,
 ) -> Response {
+    // What can't be read is nobody's token.
+    let token = token.map(|Path(token)| token).unwrap_or_default();
     let answer = match method {
         Method::GET => fetcher.answer(&token, &head, false).await,
         Method::HEAD => fetcher.answer(&token, &head, true).await,
@@ -108,18 +111,36 @@ impl Fetcher {
             Lookup::Unknown => return Err(Problem::NotFound),
         };
         let path = self.store.path(&record);
+        let unreadable = |error| self.unreadable(&token, error);
+        let original = || async { answer::original(&record, &path, head_only).await.map_err(unreadable) };
         let Some(wish) = Wish::read(head, &record, &self.fetching.extensions) else {
-            return answer::original(&record, &path, head_only).await;
+            return original().await;
         };
         if record.size > self.fetching.adapt_octets {
+            if wish.takes(&record, &self.fetching.settings) {
+                return original().await;
+            }
             return Err(Problem::NotAcceptable("the content is too long to be adapted".into()));
         }
         let place = self.pool.place().await?;
-        let octets = tokio::fs::read(&path).await.map_err(Problem::disk)?;
+        let octets = tokio::fs::read(&path).await.map_err(unreadable)?;
         let entity = Arc::new(answer::entity(&record, octets));
         let (input, settings) = (entity.clone(), self.fetching.settings.clone());
         let made = place.run(move |stop| adapter::adapt_one(&input, &wish.cpi, &settings, stop)).await?;
         let single = made.map_err(|refusal| Problem::NotAcceptable(refusal.warning))?;
+        if single.adapted.is_none() && single.content_type == record.content_type {
+            // A slow reader must not keep the octets in memory.
+            return original().await;
+        }
         Ok(answer::adapted(&entity, single, head_only))
+    }
+
+    /// A content that is not there any more has been swept away since it was looked up, or the disk failed.
+    fn unreadable(&self, token: &Token, error: std::io::Error) -> Problem {
+        let known = || self.store.lookup(token, (self.fetching.now)());
+        if error.kind() == std::io::ErrorKind::NotFound && !matches!(known(), Lookup::Found(_)) {
+            return Problem::Gone;
+        }
+        Problem::disk(error)
     }
 }

@@ -1,6 +1,9 @@
 //! What a fetch says about its terminal.
 
+use adapter::Settings;
+use adapter::mime::ContentType;
 use axum::http::{HeaderMap, header};
+use cpi::matching::{self, Item, Options};
 use cpi::{Cpi, Extensions, MediaEntry, Source};
 
 use crate::record::Record;
@@ -29,6 +32,27 @@ impl Wish {
             return Some(Wish { cpi });
         }
         limited.then_some(Wish { cpi })
+    }
+
+    /// Whether the original will do, as far as can be said without looking at it.
+    pub(super) fn takes(&self, record: &Record, settings: &Settings) -> bool {
+        let content_type = ContentType::read(record.content_type.as_bytes());
+        let params: Vec<(&str, &str)> =
+            content_type.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let item = Item {
+            media_type: &content_type.essence,
+            params: &params,
+            length: Some(record.size),
+            ..Item::default()
+        };
+        let options = Options { strict_specificity: settings.strict_specificity, implied: settings.implied };
+        let charset = content_type.param("charset").unwrap_or("utf-8");
+        // Of a multipart, the parts would have to be asked for.
+        !content_type.is_kind("multipart")
+            && matching::quality(&self.cpi, &item, options) > 0
+            && matching::coding_quality(&self.cpi, "identity") > 0
+            && matching::whole_limit(&self.cpi, "identity").hi.is_none_or(|most| record.size <= most)
+            && (!content_type.is_kind("text") || matching::charset_ok(&self.cpi, charset))
     }
 }
 

@@ -28,11 +28,15 @@ pub(super) struct Want {
 /// The picture, or the first one of several, as it lies in the file: the orientation is not applied yet.
 pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
     let raster = match probe.kind {
-        Kind::Jpeg => jpeg(bytes, want),
+        Kind::Jpeg => jpeg(bytes, probe, want),
         Kind::Png => png(bytes, probe),
         Kind::Gif => return Film::open(bytes, probe)?.into_first(),
-        Kind::Bmp => image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(dynamic),
-        Kind::Webp => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)).ok().and_then(dynamic),
+        Kind::Bmp => {
+            image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(|bmp| dynamic(bmp, probe))
+        }
+        Kind::Webp => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes))
+            .ok()
+            .and_then(|webp| dynamic(webp, probe)),
     };
     let raster =
         raster.ok_or(ImageError::Damaged { kind: probe.kind, what: "its pixels can't be decoded" })?;
@@ -53,7 +57,7 @@ pub(super) fn lying(probe: &Probe) -> (u32, u32) {
 
 /// Decodes at full size: zune-jpeg knows no other. A decoder that scales in the DCT would look at
 /// `want.at_least` here.
-fn jpeg(bytes: &[u8], want: Want) -> Option<Raster> {
+fn jpeg(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
     let _ = want.at_least;
     let options = DecoderOptions::default()
         .set_strict_mode(false)
@@ -69,8 +73,16 @@ fn jpeg(bytes: &[u8], want: Want) -> Option<Raster> {
     };
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let (width, height) = decoder.dimensions()?;
+    let (width, height) = admitted(u32::try_from(width).ok()?, u32::try_from(height).ok()?, probe)?;
     let pixels = decoder.decode().ok()?;
-    Raster::new(u32::try_from(width).ok()?, u32::try_from(height).ok()?, layout, pixels)
+    Raster::new(width, height, layout, pixels)
+}
+
+/// A decoder's own reading of the head, if it is no larger than what the guards let pass: nothing is allocated
+/// before the two agree.
+fn admitted(width: u32, height: u32, probe: &Probe) -> Option<(u32, u32)> {
+    let (most_wide, most_high) = lying(probe);
+    (width <= most_wide && height <= most_high).then_some((width, height))
 }
 
 fn png(bytes: &[u8], probe: &Probe) -> Option<Raster> {
@@ -95,8 +107,9 @@ fn png(bytes: &[u8], probe: &Probe) -> Option<Raster> {
 }
 
 /// What `image` decodes; BMP and WebP come as gray or colour with 8 bits.
-fn dynamic(decoder: impl ImageDecoder) -> Option<Raster> {
+fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
     let (width, height) = decoder.dimensions();
+    let (width, height) = admitted(width, height, probe)?;
     let layout = match decoder.color_type() {
         image::ColorType::L8 => Layout::L8,
         image::ColorType::La8 => Layout::La8,

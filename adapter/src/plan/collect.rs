@@ -16,6 +16,7 @@ pub(crate) fn units(ctx: &mut Context) -> Vec<Unit> {
         .map(|(node, is_root)| {
             let mut unit = unit(ctx, node, is_root);
             unit.variants = leaf::variants(ctx, &mut unit);
+            unit.variants.extend(leaf::left_out(ctx, &unit));
             price(ctx, &mut unit);
             unit
         })

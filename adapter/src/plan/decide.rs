@@ -4,10 +4,11 @@ use super::alternative::{self, Mode};
 use super::choose::{self, Candidate};
 use super::limits::octets;
 use super::unit::{Grade, Make, Unit, Variant};
-use super::{Plan, explain, price, refuse};
+use super::{Plan, explain, price, refuse, related};
 use crate::entity::Refusal;
 use crate::mime::Shape;
 use crate::report::Action;
+use crate::settings::Method;
 
 /// How a plan ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,9 @@ impl Plan {
         if let Some(pick) = self.whole_pick() {
             return (Ending::Whole, vec![Some(pick)], true);
         }
+        if let Some(picks) = self.root_only() {
+            return (Ending::Parts, picks, true);
+        }
         let refusal = refuse::refusal(&self.ctx, &self.units, blocked.as_deref());
         (Ending::Refused(refusal), vec![None; self.units.len()], false)
     }
@@ -64,6 +68,25 @@ impl Plan {
             .into_iter()
             .find_map(|grade| modes.iter().find_map(|&mode| self.under_pressure(mode, grade)))
             .map(|picks| (picks, true))
+    }
+
+    /// Of a NOTIFY, which is never refused, the root document alone (CPI.md §3.8). Whether it fits is asked when it
+    /// is built; if not, the message goes out as it came.
+    fn root_only(&self) -> Option<Picks> {
+        if self.ctx.settings.method != Method::Notify {
+            return None;
+        }
+        let root = related::root(&self.ctx.tree, 0)?;
+        let wanted = |unit: &Unit, variant: &Variant| match variant.make {
+            Make::Carried => unit.node == root,
+            Make::Nothing => unit.node != root,
+            _ => false,
+        };
+        let pick = |unit: &Unit| {
+            unit.variants.iter().position(|variant| variant.failed.is_none() && wanted(unit, variant))
+        };
+        let picks: Option<Vec<usize>> = self.units.iter().map(pick).collect();
+        picks.filter(|_| self.units.len() > 1).map(|picks| picks.into_iter().map(Some).collect())
     }
 
     /// Each part's best, if that fits.

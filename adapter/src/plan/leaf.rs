@@ -7,10 +7,11 @@ use super::context::Context;
 use super::protect::Guarding;
 use super::unit::{Grade, Make, Unit, Variant};
 use super::utility::Utility;
-use super::{link, picture};
+use super::{link, picture, related};
 use crate::job::{Offer, Work};
 use crate::mime::{ContentType, Node, Shape, TransferEncoding};
 use crate::report::Action;
+use crate::settings::Method;
 
 /// Charsets a text can be converted to.
 const CHARSETS: [&str; 3] = ["utf-8", "iso-8859-1", "us-ascii"];
@@ -106,15 +107,14 @@ fn other_charsets(ctx: &Context, node: &Node, content: &Bytes) -> Vec<Variant> {
         let mut converted = node.content_type.clone();
         converted.params.retain(|(name, _)| name != "charset");
         converted.params.push(("charset".into(), to.into()));
-        let predicted = octets + octets / 4;
-        let q = ctx.quality(&converted, predicted, None);
+        let q = ctx.quality(&converted, octets, None);
         if q == 0 {
             continue;
         }
         let work = Work::Charset { from: from.clone(), to: to.into() };
         let why = format!("the terminal does not read its charset, but reads {to}");
         let utility = Utility::kept(q).converted(to != "us-ascii");
-        let mut variant = Variant::new(Action::Convert, utility.0, predicted, Make::Job(work), why);
+        let mut variant = Variant::new(Action::Convert, utility.0, octets, Make::Job(work), why);
         variant.content_type = Some(converted.to_string());
         variant.ops = vec!["charset"];
         variant.limit = ctx.tiers(&converted).first().and_then(|tier| tier.length);
@@ -128,7 +128,8 @@ fn as_plain(ctx: &Context, node: &Node, content: &Bytes) -> Option<Variant> {
     let to = CHARSETS.into_iter().find(|to| matching::charset_ok(&ctx.cpi, to))?;
     let plain = ContentType::read(format!("text/plain; charset={to}").as_bytes());
     let tier = *ctx.tiers(&plain).first()?;
-    let octets = content.len() as u64;
+    // Reckoned rather too small: that costs one more round, too large costs the text.
+    let octets = outside_tags(content).min(tier.length.unwrap_or(u64::MAX));
     let from = node.content_type.param("charset").map(str::to_owned);
     let work = Work::HtmlToText { from, to: to.into() };
     let why = "the terminal takes text/plain, but not text/html";
@@ -138,6 +139,33 @@ fn as_plain(ctx: &Context, node: &Node, content: &Bytes) -> Option<Variant> {
     variant.ops = vec!["transcode"];
     variant.limit = tier.length;
     Some(variant)
+}
+
+/// Octets of a document that are not in its tags.
+fn outside_tags(html: &[u8]) -> u64 {
+    let mut inside = false;
+    let mut octets = 0;
+    for &octet in html {
+        inside |= octet == b'<';
+        octets += u64::from(!inside);
+        inside &= octet != b'>';
+    }
+    octets
+}
+
+/// A part of a NOTIFY left out so that at least its root document arrives (CPI.md §3.8).
+pub(crate) fn left_out(ctx: &Context, unit: &Unit) -> Option<Variant> {
+    let in_document = unit.node != 0 && related::root(&ctx.tree, 0).is_some();
+    let stays = unit.is_root || matches!(unit.guarding, Guarding::Untouchable(_));
+    let known = unit.variants.iter().any(|variant| variant.action == Action::Drop);
+    if ctx.settings.method != Method::Notify || !in_document || stays || known {
+        return None;
+    }
+    let why = "the terminal can't take it, and a NOTIFY is not refused: the document comes alone";
+    let mut drop = Variant::new(Action::Drop, 0, 0, Make::Nothing, why);
+    drop.ops = vec!["drop"];
+    drop.grade = Grade::RootOnly;
+    Some(drop)
 }
 
 /// Text that names no charset is utf-8 (RFC 3261 §7.4.1).

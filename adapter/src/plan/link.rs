@@ -92,7 +92,8 @@ pub(crate) fn stored(ctx: &Context, unit: &Unit) -> (Bytes, bool) {
         return (carried, false);
     }
     match (unit.guarding, &unit.content) {
-        (Guarding::Free, Some(content)) => (content.clone(), false),
+        // HTTP has no transfer encoding: who follows the link would get the encoded text for the picture.
+        (Guarding::Free | Guarding::Unaltered(_), Some(content)) => (content.clone(), false),
         _ => (carried, true),
     }
 }

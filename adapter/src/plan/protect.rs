@@ -23,7 +23,9 @@ impl Guarding {
         let kind = node.content_type.essence.as_str();
         let disposition = node.disposition();
         let disposition = disposition.as_deref().unwrap_or_default();
-        if matches!(disposition, "session" | "early-session" | "signal") || is_signalling(kind) {
+        if matches!(disposition, "session" | "early-session" | "signal" | "recipient-list")
+            || is_signalling(kind)
+        {
             return Guarding::Untouchable("it belongs to the session's signalling");
         }
         if node.cache_control("no-transform") && node.cache_control("no-store") {

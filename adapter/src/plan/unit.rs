@@ -147,6 +147,8 @@ pub(crate) enum Grade {
     Pressure,
     /// When nothing else fits (CPI.md §3.7 I1).
     Reserve,
+    /// When of a NOTIFY only the root document can be sent (CPI.md §3.8).
+    RootOnly,
 }
 
 /// How a variant is made.

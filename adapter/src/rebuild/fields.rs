@@ -42,7 +42,7 @@ pub(crate) fn of(
         }
         Make::LinkText | Make::TheirLink(_) => {
             fields.retain(|field| {
-                ["content-transfer-encoding", "content-encoding", "content-md5"]
+                ["content-transfer-encoding", "content-encoding", "content-md5", "content-length"]
                     .iter()
                     .all(|name| !field.is(name))
             });
@@ -50,7 +50,8 @@ pub(crate) fn of(
             as_text_disposition(&mut fields, node);
         }
         Make::Bytes(_) | Make::Job(_) => {
-            fields.retain(|field| !field.is("content-md5"));
+            // Some senders write a length into the header of a part.
+            fields.retain(|field| !field.is("content-md5") && !field.is("content-length"));
             unencoded(&mut fields, unit.node == 0);
             if let Some(content_type) = &variant.content_type {
                 set(&mut fields, "Content-Type", content_type.clone());

@@ -110,7 +110,7 @@ impl Assembly<'_> {
             }
             set(&mut fields, "Content-Type", content_type.to_string());
         }
-        fields.retain(|field| !field.is("content-md5"));
+        fields.retain(|field| !field.is("content-md5") && !field.is("content-length"));
         let mut body: Vec<u8> = Vec::new();
         for (at, piece) in pieces.iter().enumerate() {
             body.extend_from_slice(if at == 0 { b"--" } else { b"\r\n--" });

@@ -225,3 +225,37 @@ fn a_link_with_a_quote_in_it_is_not_written() {
         made.links().iter().map(|request| Link { url: "http://h/\"\r\n".into(), ..link(request) }).collect();
     assert_eq!(made.build(Vec::new(), links).map(|_| ()).unwrap_err().status, 415);
 }
+
+#[test]
+fn a_link_to_what_must_not_be_changed_serves_the_picture_and_not_its_base64() {
+    use base64::Engine;
+    let gif = entity("020").body;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(&gif);
+    let body = format!(
+        "--b\r\nContent-Type: image/gif\r\nCache-Control: no-transform\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}\r\n--b--\r\n"
+    );
+    let from = of("multipart/mixed; boundary=b", body);
+    let cpi = accepts("text/plain, message/external-body, image/gif;length=max+0");
+    let got = linked(&cpi, &from).unwrap();
+    assert_eq!(got.stored.last().map(|request| (&request.content, request.fixed)), Some((&gif, true)));
+    assert!(got.body().contains(&format!("size=3073; hash={}", sha1(&gif))), "{}", got.body());
+    assert!(!got.body().contains("base64"), "{}", got.body());
+}
+
+#[test]
+fn of_a_notify_that_can_not_be_taken_whole_the_root_document_comes_alone() {
+    let notify = Settings { method: adapter::Method::Notify, ..settings() };
+    let from = entity("023");
+    for accept in ["application/pidf+xml", "application/pidf+xml, multipart/mixed;q=0, multipart/related;q=0"]
+    {
+        let got = deliver(&from, Some(&accepts(accept)), &notify, Budget::default()).unwrap();
+        assert_eq!(got.text("content-type").unwrap().split(';').next(), Some("application/pidf+xml"));
+        assert!(got.body().trim_end().ends_with("presence>"), "{}", got.body());
+        assert!(got.text("content-adapted").unwrap().contains("drop\""));
+    }
+    let none = accepts("application/pidf+xml;length=max+10");
+    assert!(deliver(&from, Some(&none), &notify, Budget::default()).unwrap().is_identical(&from));
+    let small = Budget { message: Some(300), head: 200 };
+    let got = deliver(&from, Some(&accepts("application/pidf+xml")), &notify, small).unwrap();
+    assert!(got.is_identical(&from), "what not even the root alone would help goes out as it came");
+}

@@ -261,3 +261,27 @@ fn a_text_in_a_charset_the_terminal_cant_read_is_converted() {
     );
     assert!(got.text("content-adapted").unwrap().contains("ops=\"charset\""));
 }
+
+#[test]
+fn a_length_in_the_header_of_a_part_does_not_outlive_its_body() {
+    let gif = entity("020").body;
+    let head = "Content-Type: image/gif\r\nContent-Length: 3073";
+    let from = multipart("mixed", &[("Content-Type: text/plain", b"x"), (head, &gif)]);
+    let got = to(&accepts("text/plain, image/gif;media-pix-x=max+160"), &from).unwrap();
+    assert!(got.body().contains("Content-Adapted"));
+    assert!(!got.body().contains("Content-Length"));
+}
+
+#[test]
+fn markup_does_not_count_against_the_limit_on_the_text_in_it() {
+    let html = format!("<p {}>hello</p>", "class='x' ".repeat(200));
+    let got = to(&accepts("text/plain;length=max+100"), &of("text/html", html)).unwrap();
+    assert_eq!(got.body(), "hello");
+}
+
+#[test]
+fn a_text_that_just_fits_is_converted_to_another_charset() {
+    let cpi = accept(&[("Accept", "text/plain;length=max+5"), ("Accept-Charset", "utf-8")]);
+    let got = to(&cpi, &of("text/plain; charset=iso-8859-1", &b"Gr\xf6e"[..])).unwrap();
+    assert_eq!(got.body(), "Gröe");
+}

@@ -102,3 +102,18 @@ impl fmt::Display for ContentType {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_over_200_octets_is_none() {
+        let boundary = |octets: usize| {
+            ContentType::read(format!("multipart/mixed; boundary={}", "b".repeat(octets)).as_bytes())
+                .boundary()
+        };
+        assert_eq!(boundary(BOUNDARY_LIMIT).map(|boundary| boundary.len()), Some(200));
+        assert_eq!(boundary(BOUNDARY_LIMIT + 1), None);
+    }
+}

@@ -103,4 +103,11 @@ mod tests {
         let document = format!("<!DOCTYPE p [<!ENTITY x \"y\">]>{HEAD}<b:ObjLink>&x;</b:ObjLink></p>");
         assert!(objlinks(document.as_bytes()).is_empty());
     }
+
+    #[test]
+    fn no_more_links_are_read_than_the_limit() {
+        let links = "<ObjLink>cid:a</ObjLink>".repeat(LIMIT + 1);
+        let text = format!("<presence xmlns=\"urn:ietf:params:xml:ns:pidf-ext-cont\">{links}</presence>");
+        assert_eq!(objlinks(text.as_bytes()).len(), LIMIT);
+    }
 }

@@ -298,4 +298,14 @@ mod tests {
             let _ = targets(Doc::Presence, text);
         }
     }
+
+    #[test]
+    fn what_stands_beyond_the_limits_is_not_read() {
+        let many = "<img src='cid:a'/>".repeat(LIMIT + 1);
+        assert_eq!(targets(Doc::Html, &many).len(), LIMIT);
+        let wide = format!("<img {}/>", "x='1' ".repeat(ATTRIBUTES + 1));
+        assert_eq!(targets(Doc::Html, &wide).len(), ATTRIBUTES);
+        let regions = "<region width='2'/>".repeat(LIMIT + 1);
+        assert_eq!(scale(regions.as_bytes(), 1, 2).len(), LIMIT);
+    }
 }

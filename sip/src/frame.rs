@@ -36,6 +36,7 @@ pub enum Framed {
 ///
 /// # Errors
 /// [`Invalid`] if the head can't be indexed, is over a limit, or names more octets than came.
+#[inline]
 pub fn datagram(octets: Bytes, limits: &Limits) -> Result<Framed, FrameError> {
     let leading = leading_crlf(&octets);
     if leading == octets.len() && leading > 0 {
@@ -51,7 +52,11 @@ pub fn datagram(octets: Bytes, limits: &Limits) -> Result<Framed, FrameError> {
     Ok(framed)
 }
 
+#[inline]
 fn leading_crlf(octets: &[u8]) -> usize {
+    if octets.first().is_some_and(|&b| b != b'\r') {
+        return 0;
+    }
     octets.chunks_exact(2).take_while(|pair| pair == b"\r\n").count() * 2
 }
 

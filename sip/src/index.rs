@@ -102,7 +102,7 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
     }
     head.start = start_line(buf.get(..first.saturating_sub(2)).unwrap_or_default());
     let mut at = first;
-    let most_lines = limits.lines.min(MOST_LINES);
+    let mut lines_left = limits.lines.min(MOST_LINES);
     loop {
         if buf.get(at) == Some(&b'\r') && buf.get(at + 1) == Some(&b'\n') {
             break;
@@ -111,9 +111,7 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
         if line.end() > limits.head {
             return Err((Kind::HeadTooLong, at));
         }
-        if head.lines.len() >= most_lines {
-            return Err((Kind::TooManyLines, at));
-        }
+        lines_left = lines_left.checked_sub(1).ok_or((Kind::TooManyLines, at))?;
         if line.id == HeaderId::ContentLength {
             head.length.add(line.value(buf)).map_err(|kind| (kind, line.value as usize))?;
         }
@@ -200,6 +198,12 @@ fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, u16, usize), Defect> {
 /// `start..end` of `buf` without white space at its ends; nearly always one blank in front.
 #[inline(always)]
 fn trimmed(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    if let Some([b' ', first, .., last]) = buf.get(start..end)
+        && *first > b' '
+        && *last > b' '
+    {
+        return (start + 1, end);
+    }
     while start < end && buf.get(start).is_some_and(|&b| grammar::is_lws(b)) {
         start += 1;
     }
@@ -285,9 +289,17 @@ const fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
 }
 
-/// Looks at every octet even after a bad one: without a way out the loop runs on many octets at once.
+/// Whether `text` has neither blanks nor ASCII controls.
 pub(crate) fn all_printable(text: &[u8]) -> bool {
-    text.iter().fold(true, |good, &b| good & (b > b' ') & (b != 0x7f))
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let (words, rest) = text.as_chunks();
+    // The top bit of an octet that is below 0x21 or is DEL, of one at least if there is any.
+    let marked = words.iter().fold(0, |marked, word| {
+        let word = u64::from_le_bytes(*word);
+        let delete = word ^ (ONES * 0x7f);
+        marked | (word.wrapping_sub(ONES * 0x21) & !word) | (delete.wrapping_sub(ONES) & !delete)
+    });
+    marked & (ONES * 0x80) == 0 && rest.iter().all(|&b| b > b' ' && b != 0x7f)
 }
 
 /// As `grammar::is_token_byte`, in one load.

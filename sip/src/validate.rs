@@ -11,7 +11,7 @@ use crate::method::{self, Method};
 use crate::raw::RawMessage;
 use crate::span::Span;
 use crate::uri;
-use crate::via::{ParamsJudged, Via};
+use crate::via::{self, ParamsJudged, Via};
 
 /// Judges a framed message.
 ///
@@ -19,6 +19,7 @@ use crate::via::{ParamsJudged, Via};
 ///
 /// # Errors
 /// [`Invalid`] with the first defect found; [`Invalid::verdict`] says what to do.
+#[inline]
 pub fn validate(raw: RawMessage, limits: &Limits) -> Result<Message, Invalid> {
     let mut core = Core::default();
     match judge(&raw, limits, &mut core) {
@@ -54,8 +55,8 @@ fn judge(raw: &RawMessage, limits: &Limits, core: &mut Core) -> Result<(), Defec
         Start::Broken { kind, .. } => return Err((kind, 0)),
     };
     let found = Found::collect(raw)?;
-    judge_via(raw, found.via, limits, &mut core.via)?;
-    if found.vias > limits.vias {
+    let vias = judge_via(raw, found.via, limits, &mut core.via)? + found.more_vias;
+    if vias > limits.vias {
         return Err((Kind::TooManyVias, 0));
     }
     judge_address(raw, found.from, HeaderId::From, limits, &mut core.from)?;
@@ -72,9 +73,9 @@ fn judge(raw: &RawMessage, limits: &Limits, core: &mut Core) -> Result<(), Defec
 /// The lines that may stand once, and the first Via.
 #[derive(Default)]
 struct Found<'r> {
-    /// With whether it may have more than one value.
-    via: Option<(&'r HeaderLine, bool)>,
-    vias: usize,
+    via: Option<&'r HeaderLine>,
+    /// Via values of the lines below the first.
+    more_vias: usize,
     from: Option<&'r HeaderLine>,
     to: Option<&'r HeaderLine>,
     call_id: Option<&'r HeaderLine>,
@@ -83,23 +84,25 @@ struct Found<'r> {
 }
 
 impl<'r> Found<'r> {
+    #[inline(always)]
     fn collect(raw: &'r RawMessage) -> Result<Self, Defect> {
         let mut found = Found::default();
         for line in raw.lines() {
+            // The mandatory ones stand first in the enum, and most lines are none of them.
+            if line.id as u8 > HeaderId::MaxForwards as u8 {
+                continue;
+            }
             let place = match line.id {
-                HeaderId::Via => {
-                    let value = line.value(raw.octets());
-                    let is_list = memchr::memchr(b',', value).is_some();
-                    found.vias += if is_list { grammar::split_commas(value).count() } else { 1 };
-                    found.via = found.via.or(Some((line, is_list)));
+                HeaderId::Via if found.via.is_some() => {
+                    found.more_vias += count_values(line.value(raw.octets()));
                     continue;
                 }
+                HeaderId::Via => &mut found.via,
                 HeaderId::From => &mut found.from,
                 HeaderId::To => &mut found.to,
                 HeaderId::CallId => &mut found.call_id,
                 HeaderId::CSeq => &mut found.cseq,
-                HeaderId::MaxForwards => &mut found.max_forwards,
-                _ => continue,
+                _ => &mut found.max_forwards,
             };
             if place.replace(line).is_some() {
                 return Err((Kind::Repeated(line.id), line.start()));
@@ -107,6 +110,10 @@ impl<'r> Found<'r> {
         }
         Ok(found)
     }
+}
+
+fn count_values(value: &[u8]) -> usize {
+    if memchr::memchr(b',', value).is_none() { 1 } else { grammar::split_commas(value).count() }
 }
 
 fn judge_uri(uri: &[u8]) -> Result<(), Kind> {
@@ -122,19 +129,25 @@ fn mandatory(line: Option<&HeaderLine>, id: HeaderId) -> Result<&HeaderLine, Def
     line.ok_or((Kind::Missing(id), 0))
 }
 
+/// Gives how many values the line has.
 fn judge_via(
     raw: &RawMessage,
-    line: Option<(&HeaderLine, bool)>,
+    line: Option<&HeaderLine>,
     limits: &Limits,
     spans: &mut ViaSpans,
-) -> Result<(), Defect> {
+) -> Result<usize, Defect> {
     let buf = raw.octets();
-    let (line, is_list) = line.ok_or((Kind::Missing(HeaderId::Via), 0))?;
+    let line = mandatory(line, HeaderId::Via)?;
     let bad = (Kind::Bad(HeaderId::Via), line.start());
     let value = line.value(buf);
-    let top = if is_list { grammar::split_commas(value).next().ok_or(bad)? } else { value };
-    let via = Via::parse(top).ok_or(bad)?;
-    match via.judge_params(limits.params) {
+    let (via, judged, count) = if let Some((via, judged)) = via::plain(value, limits.params) {
+        (via, judged, 1)
+    } else {
+        let top = grammar::split_commas(value).next().ok_or(bad)?;
+        let via = Via::parse(top).ok_or(bad)?;
+        (via, via.judge_params(limits.params), count_values(value))
+    };
+    match judged {
         ParamsJudged::Clean { branch } => spans.branch = branch.map(|branch| Span::of(buf, branch)),
         ParamsJudged::Broken => return Err(bad),
         ParamsJudged::TooMany => return Err((Kind::TooManyParams(HeaderId::Via), line.start())),
@@ -143,7 +156,7 @@ fn judge_via(
     spans.host = Span::of(buf, via.host);
     spans.port = via.port;
     spans.params = Span::of(buf, via.params);
-    Ok(())
+    Ok(count)
 }
 
 fn judge_address(

@@ -1,17 +1,19 @@
 //! Finding which header a name is. A line begins with its name in the buffer, so sixteen octets are loaded at
-//! once and compared as one number, without a loop over letters: this runs for every line of every message.
+//! once and compared as two numbers, without a loop over letters: this runs for every line of every message.
 
 use super::{COMPACT, HeaderId, KNOWN};
 
-/// A name of up to 16 letters and hyphens, as the number its octets make.
+/// Sixteen octets as two numbers.
+type Words = [u64; 2];
+
+/// A name of up to 15 letters and hyphens.
 #[derive(Clone, Copy)]
 struct Key {
-    word: u128,
+    /// The numbers that its octets make in lower case, with the colon.
+    words: Words,
     /// The bit by which the two cases of a letter differ, for every letter.
-    cases: u128,
+    cases: Words,
     id: HeaderId,
-    /// Told apart from the word, to which NULs add nothing.
-    len: u8,
     /// The next key of the same slot.
     next: u8,
 }
@@ -23,21 +25,7 @@ struct Table {
 
 const SLOTS: usize = 512;
 const NONE: u8 = u8::MAX;
-const ONES: u128 = u128::from_le_bytes([1; 16]);
-
-/// The octets of a name, by its length up to 15.
-static MASKS: [u128; 16] = masks();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
-const fn masks() -> [u128; 16] {
-    let mut masks = [0; 16];
-    let mut len = 0;
-    while len < 16 {
-        masks[len] = (1 << (8 * len)) - 1;
-        len += 1;
-    }
-    masks
-}
+const ONES: u64 = u64::from_le_bytes([1; 8]);
 
 static TABLE: Table = table();
 
@@ -45,20 +33,44 @@ static TABLE: Table = table();
 /// unknown, have 16 letters or more, or stand before a blank: those take the long way.
 #[inline(always)]
 pub(crate) fn at_line_start(line: &[u8; 16]) -> Option<(HeaderId, u8)> {
-    let word = u128::from_le_bytes(*line);
-    let colon = word ^ (ONES * b':' as u128);
-    // The top bit of every octet that is zero; exact for the lowest one.
-    let zeros = colon.wrapping_sub(ONES) & !colon & (ONES * 0x80);
-    let len = zeros.trailing_zeros() as usize / 8;
-    let word = word & *MASKS.get(len)?;
-    let mut at = TABLE.slots.get(slot(word)).copied().unwrap_or(NONE);
+    let [low, high] = words(line);
+    let (len, words) = match colon(low) {
+        Some(at) => (at, [low & upto(at), 0]),
+        None => {
+            let at = colon(high)?;
+            (at + 8, [low, high & upto(at)])
+        }
+    };
+    let mut at = TABLE.slots.get(slot(words)).copied().unwrap_or(NONE);
     while let Some(key) = TABLE.keys.get(usize::from(at)) {
-        if (word ^ key.word) & !key.cases == 0 && usize::from(key.len) == len {
-            return Some((key.id, key.len));
+        let ([low, high], [low_case, high_case]) = (words, key.cases);
+        if [low | low_case, high | high_case] == key.words {
+            return Some((key.id, len as u8));
         }
         at = key.next;
     }
     None
+}
+
+/// Where the first colon of eight octets stands.
+#[inline(always)]
+const fn colon(word: u64) -> Option<u32> {
+    let differs = word ^ (ONES * b':' as u64);
+    // The top bit of every octet that is zero; exact for the lowest one.
+    let zeros = differs.wrapping_sub(ONES) & !differs & (ONES * 0x80);
+    if zeros == 0 { None } else { Some(zeros.trailing_zeros() / 8) }
+}
+
+/// The octets up to and with the one at `at`.
+#[inline(always)]
+const fn upto(at: u32) -> u64 {
+    u64::MAX >> (56 - 8 * at)
+}
+
+#[inline(always)]
+const fn words(octets: &[u8; 16]) -> Words {
+    let both = u128::from_le_bytes(*octets);
+    [both as u64, (both >> 64) as u64]
 }
 
 /// Which header `name` is.
@@ -106,25 +118,24 @@ const fn long() -> [(HeaderId, &'static str); long_names()] {
 
 /// A slot that does not depend on case.
 #[inline(always)]
-const fn slot(word: u128) -> usize {
-    // Octets behind the name are zero and become blanks, the same ones for every case.
-    let folded = word | (ONES * 0x20);
-    let mixed = (folded as u64 ^ ((folded >> 64) as u64).rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - SLOTS.trailing_zeros())) as usize
+const fn slot([low, high]: Words) -> usize {
+    // Octets behind the colon are zero and become blanks, the same ones for every case.
+    let folded = (low | (ONES * 0x20)) ^ (high | (ONES * 0x20)).rotate_left(29);
+    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
 }
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
 const fn table() -> Table {
-    let unused = Key { word: u128::MAX, cases: 0, id: HeaderId::Other, len: 0, next: NONE };
+    let unused = Key { words: [u64::MAX; 2], cases: [0; 2], id: HeaderId::Other, next: NONE };
     let mut table = Table { slots: [NONE; SLOTS], keys: [unused; KNOWN.len() + COMPACT.len()] };
     assert!(table.keys.len() < NONE as usize);
     let mut at = 0;
     while at < table.keys.len() {
         let (id, name) = if at < KNOWN.len() { KNOWN[at] } else { COMPACT[at - KNOWN.len()] };
         if name.len() < 16 {
-            let (word, cases) = number(name.as_bytes());
-            let slot = slot(word);
-            table.keys[at] = Key { word, cases, id, len: name.len() as u8, next: table.slots[slot] };
+            let (words, cases) = numbers(name.as_bytes());
+            let slot = slot(words);
+            table.keys[at] = Key { words, cases, id, next: table.slots[slot] };
             table.slots[slot] = at as u8;
         }
         at += 1;
@@ -132,17 +143,18 @@ const fn table() -> Table {
     table
 }
 
-/// The number that `name` makes, and where it has letters.
+/// The numbers that `name` makes with its colon, and where it has letters.
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
-const fn number(name: &[u8]) -> (u128, u128) {
+const fn numbers(name: &[u8]) -> (Words, Words) {
     let (mut word, mut cases) = ([0; 16], [0; 16]);
     let mut at = 0;
     while at < name.len() {
-        word[at] = name[at];
+        word[at] = name[at].to_ascii_lowercase();
         if name[at].is_ascii_alphabetic() {
             cases[at] = 0x20;
         }
         at += 1;
     }
-    (u128::from_le_bytes(word), u128::from_le_bytes(cases))
+    word[at] = b':';
+    (words(&word), words(&cases))
 }

@@ -7,6 +7,9 @@ use crate::encoded::Encoded;
 use crate::header::HeaderId;
 use crate::length;
 
+/// `Content-Length: ` and 20 digits, with the line ends of it, of the start line and of the head.
+const MOST_LENGTH_LINE: usize = 42;
+
 /// What becomes of the Content-Length lines.
 enum LengthLines {
     /// They are right.
@@ -26,7 +29,9 @@ impl Outgoing {
             let head = self.base.octets().slice(..self.base.head().len());
             return Encoded { head, body };
         }
-        let mut head = Vec::with_capacity(self.head_len());
+        // Room for a start line and a length of ours beside all that is there; exact would be read twice.
+        let most = self.start_line().len() + self.base.head().len() + self.text.len() + MOST_LENGTH_LINE;
+        let mut head = Vec::with_capacity(most);
         self.pieces(body.len(), |piece| head.extend_from_slice(piece));
         Encoded { head: Bytes::from(head), body }
     }

@@ -146,12 +146,16 @@ fn follow(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>, ready: Op
     });
 }
 
-/// A loopback port free for UDP and TCP just now.
+/// A loopback port free for UDP and TCP just now, that no other call of this process gets. It is below
+/// those that the system hands to outgoing connections, so that none of them takes it meanwhile.
 pub(crate) fn free_port() -> SocketAddr {
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 22_000;
+    let start = std::process::id().wrapping_mul(257);
     loop {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let addr = udp.local_addr().unwrap();
-        if TcpListener::bind(addr).is_ok() {
+        let port = FIRST + start.wrapping_add(super::phone::serial().wrapping_mul(7)) % PORTS;
+        let addr = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+        if UdpSocket::bind(addr).is_ok() && TcpListener::bind(addr).is_ok() {
             return addr;
         }
     }

@@ -228,35 +228,14 @@ fn bmp(width: u32, height: u32) -> Vec<u8> {
     out
 }
 
-/// A PNG of grey steps whose pixel data is stored, not compressed.
+/// A PNG of grey steps.
 fn png(width: u32, height: u32) -> Vec<u8> {
-    let mut pixels = Vec::new();
-    for y in 0..height {
-        pixels.push(0);
-        pixels.extend((0..width).map(|x| (x / 16 + y / 16) as u8));
-    }
-    let mut data = vec![0x78, 0x01];
-    let chunks: Vec<&[u8]> = pixels.chunks(65_535).collect();
-    for (i, chunk) in chunks.iter().enumerate() {
-        data.push(u8::from(i + 1 == chunks.len()));
-        data.extend((chunk.len() as u16).to_le_bytes());
-        data.extend((!(chunk.len() as u16)).to_le_bytes());
-        data.extend(*chunk);
-    }
-    let (a, b) = pixels.iter().fold((1u32, 0u32), |(a, b), &x| {
-        let a = (a + u32::from(x)) % 65_521;
-        (a, (a + b) % 65_521)
-    });
-    data.extend((b << 16 | a).to_be_bytes());
-    let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    head.extend([8, 0, 0, 0, 0]);
-    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, content) in [(b"IHDR", &head), (b"IDAT", &data), (b"IEND", &Vec::new())] {
-        out.extend((content.len() as u32).to_be_bytes());
-        let checked = [&kind[..], content].concat();
-        out.extend(&checked);
-        out.extend(crc32(&checked).to_be_bytes());
-    }
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let pixels: Vec<u8> =
+        (0..height).flat_map(|y| (0..width).map(move |x| (x / 16 + y / 16) as u8)).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
     out
 }
 

@@ -2,7 +2,7 @@
 //! Each case meets a server of its own that has delivered one plain message. The bars: one second, 64 MiB.
 //! The rows without a bar stand beside them for comparison: pictures that are within the guards and decoded.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a bench")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
 #[path = "../tests/harness/mod.rs"]
 mod harness;

@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-fn read<'d>(pieces: &mut dyn Iterator<Item = &'d [u8]>, limits: &Limits) -> Vec<Result<Bytes, Kind>> {
+fn read(pieces: &mut dyn Iterator<Item = &[u8]>, limits: &Limits) -> Vec<Result<Bytes, Kind>> {
     let mut framer = StreamFramer::new(*limits);
     let mut all = Vec::new();
     for piece in pieces {

@@ -17,6 +17,8 @@ pub(crate) struct Server {
     dir: tempfile::TempDir,
     settings: Vec<String>,
     child: Child,
+    /// Whether `child` is a wrapper and the server a child of it.
+    wrapped: bool,
     log: Arc<Mutex<String>>,
 }
 
@@ -36,7 +38,7 @@ impl Server {
         let (sip, http, admin) = (free_port(), free_port(), free_port());
         let command = command(dir.path(), &settings, sip, http, admin);
         let (child, log) = launch(command);
-        Self { sip, http, admin, dir, settings, child, log }
+        Self { sip, http, admin, dir, settings, child, wrapped: false, log }
     }
 
     /// Starts as [`Server::with`], but through `wrap`, such as a tracer or a shell that sets limits.
@@ -46,7 +48,7 @@ impl Server {
         let (sip, http, admin) = (free_port(), free_port(), free_port());
         let inner = command(dir.path(), &settings, sip, http, admin);
         let (child, log) = launch(wrap(&inner));
-        Self { sip, http, admin, dir, settings, child, log }
+        Self { sip, http, admin, dir, settings, child, wrapped: true, log }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -71,7 +73,14 @@ impl Server {
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
-        let _ = self.child.kill();
+        if self.wrapped {
+            // A tracer that is killed lets its server go on; one whose server is killed ends, its trace written.
+            for pid in children_of(self.pid()) {
+                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            }
+        } else {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 
@@ -144,6 +153,19 @@ fn follow(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>, ready: Op
             }
         }
     });
+}
+
+/// The processes whose parent is `parent`, from /proc (the fourth field of `stat`, after the name in brackets).
+fn children_of(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        fields.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    processes.filter(is_child).collect()
 }
 
 /// A loopback port free for UDP and TCP just now, that no other call of this process gets. It is below

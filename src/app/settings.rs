@@ -11,6 +11,7 @@ use crate::config::{self, Config, Device};
 /// What the planner is told, whatever carries the body.
 pub(crate) fn adapter(config: &Config) -> adapter::Settings {
     let mut settings = adapter::Settings::new(host(config));
+    settings.guards.image.memory = config.adapt.picture_memory.0;
     settings.strict_specificity = config.cpi.strict_specificity;
     settings.tiers = match config.cpi.tiers {
         config::TierReading::Honour => adapter::Tiers::Honour,

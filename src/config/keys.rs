@@ -217,6 +217,8 @@ section! {
         workers: u32 = 0,
         /// A message that is not ready then goes with the best plan that is, or as a link.
         deadline: Period = Period::seconds(4),
+        /// Memory that one picture may take while it is transformed; a larger one becomes a link.
+        picture_memory: Size = Size(256 << 20),
         /// Other servers that adapt for this one. Not in this version.
         offload: List<String> = List(Vec::new()),
     }

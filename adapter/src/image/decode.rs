@@ -7,6 +7,7 @@ use image::ImageDecoder;
 use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 
 use super::raster::{Layout, Raster};
+use super::shrink::Shrink;
 use super::{ImageError, Kind, Probe};
 
 /// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
@@ -29,7 +30,7 @@ pub(super) struct Want {
 pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
     let raster = match probe.kind {
         Kind::Jpeg => jpeg(bytes, probe, want),
-        Kind::Png => png(bytes, probe),
+        Kind::Png => png(bytes, probe, want),
         Kind::Gif => return Film::open(bytes, probe)?.into_first(),
         Kind::Bmp => {
             image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(|bmp| dynamic(bmp, probe))
@@ -85,7 +86,8 @@ fn admitted(width: u32, height: u32, probe: &Probe) -> Option<(u32, u32)> {
     (width <= most_wide && height <= most_high).then_some((width, height))
 }
 
-fn png(bytes: &[u8], probe: &Probe) -> Option<Raster> {
+/// Row by row where that saves memory: an interlaced one has its rows only at the end.
+fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
     let decoded = probe.pixels().saturating_mul(8).saturating_add(PNG_OVERHEAD);
     let limits = png::Limits { bytes: usize::try_from(decoded).ok()? };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -93,16 +95,26 @@ fn png(bytes: &[u8], probe: &Probe) -> Option<Raster> {
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().ok()?;
-    let mut pixels = vec![0; reader.output_buffer_size()?];
-    let output = reader.next_frame(&mut pixels).ok()?;
-    pixels.truncate(output.buffer_size());
-    let layout = match output.color_type {
+    let (colours, _) = reader.output_color_type();
+    let layout = match colours {
         png::ColorType::Grayscale => Layout::L8,
         png::ColorType::GrayscaleAlpha => Layout::La8,
         png::ColorType::Rgb => Layout::Rgb8,
         png::ColorType::Rgba => Layout::Rgba8,
         png::ColorType::Indexed => return None,
     };
+    let info = reader.info();
+    let (width, height) = admitted(info.width, info.height, probe)?;
+    let shrink = if info.interlaced { None } else { Shrink::new(layout, (width, height), want.at_least) };
+    if let Some(mut shrink) = shrink {
+        while let Some(row) = reader.next_row().ok()? {
+            shrink.row(row.data());
+        }
+        return shrink.into_raster();
+    }
+    let mut pixels = vec![0; reader.output_buffer_size()?];
+    let output = reader.next_frame(&mut pixels).ok()?;
+    pixels.truncate(output.buffer_size());
     Raster::new(output.width, output.height, layout, pixels)
 }
 

@@ -18,6 +18,7 @@ mod predict;
 mod probe;
 mod raster;
 mod search;
+mod shrink;
 mod strip;
 
 pub use predict::predict;
@@ -139,6 +140,15 @@ impl Probe {
         }
     }
 
+    /// Octets of memory to make a picture of `size` (upright) of it. A PNG that is not interlaced is averaged row
+    /// by row on its way to a much smaller one.
+    fn memory_towards(&self, size: (u32, u32)) -> u64 {
+        let whole = self.pixels().saturating_mul(self.working());
+        let averaged = self.kind == Kind::Png && !self.progressive;
+        let small = shrink::cell((self.width, self.height), size).filter(|_| averaged);
+        small.map_or(whole, |cell| whole / (u64::from(cell) * u64::from(cell)))
+    }
+
     /// Octets of memory for each pixel while it is decoded and scaled: what the decoder keeps, and where there
     /// is alpha the premultiplied copy.
     const fn working(&self) -> u64 {
@@ -166,6 +176,8 @@ pub struct Guards {
     /// do much more than 1000 and a large bomb would pass. Pictures below [`Guards::SMALL`] pass: a small
     /// drawing may well be of one colour.
     pub expansion: u64,
+    /// Most octets of memory that one picture takes while it is decoded and scaled.
+    pub memory: u64,
 }
 
 impl Guards {
@@ -195,11 +207,23 @@ impl Guards {
         }
         Ok(())
     }
+
+    /// Whether making a picture of `size` (upright) of it takes no more memory than it may.
+    ///
+    /// # Errors
+    /// [`ImageError::TooMuchMemory`].
+    fn admit_memory(&self, probe: &Probe, size: (u32, u32)) -> Result<(), ImageError> {
+        let octets = probe.memory_towards(size);
+        if octets > self.memory {
+            return Err(ImageError::TooMuchMemory { octets, limit: self.memory });
+        }
+        Ok(())
+    }
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Guards { pixels: 40_000_000, frames: 200, expansion: 1000 }
+        Guards { pixels: 40_000_000, frames: 200, expansion: 1000, memory: 256 << 20 }
     }
 }
 
@@ -336,6 +360,14 @@ pub enum ImageError {
         /// What it uses.
         what: &'static str,
     },
+    /// [`Guards::memory`]
+    #[error("it would take {octets} octets of memory, more than {limit}")]
+    TooMuchMemory {
+        /// What it would take.
+        octets: u64,
+        /// The guard.
+        limit: u64,
+    },
     /// [`Guards::pixels`]
     #[error("{pixels} pixels, more than {limit}")]
     TooManyPixels {
@@ -393,6 +425,7 @@ pub fn transform(
     }
     let probe = probe_within(bytes, guards)?;
     let size = (spec.width.clamp(1, probe.width), spec.height.clamp(1, probe.height));
+    guards.admit_memory(&probe, size)?;
     let mut work = Work::default();
     let pictures = pictures::read(bytes, &probe, spec, size, guards, stop, &mut work)?;
     let found = match spec.octets {

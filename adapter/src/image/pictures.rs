@@ -25,7 +25,10 @@ pub(super) fn read(
     if !animated {
         let want = Want { at_least: make.lying_size(), ycbcr: spec.kind == Kind::Jpeg };
         make.proceed()?;
-        let raster = make.finish(decode::still(bytes, probe, want)?)?;
+        let raster = decode::still(bytes, probe, want)?;
+        // Rows of a PNG are decoded also where only their average is kept.
+        make.work.decoded += if probe.kind == Kind::Png { probe.pixels() } else { raster.count() };
+        let raster = make.finish(raster)?;
         return Ok(Pictures { frames: vec![Frame { raster, delay: 0 }], repeat: gif::Repeat::Infinite });
     }
     let frames = u64::from(probe.frames);
@@ -43,6 +46,7 @@ pub(super) fn read(
     while pictures.frames.len() < probe.frames as usize {
         make.proceed()?;
         let Some(Frame { raster, delay }) = film.next_frame()? else { break };
+        make.work.decoded += raster.count();
         pictures.frames.push(Frame { raster: make.finish(raster)?, delay });
     }
     Ok(pictures)
@@ -69,7 +73,6 @@ impl Maker<'_> {
 
     /// Scales before it turns: there is less to turn then.
     fn finish(&mut self, raster: Raster) -> Result<Raster, ImageError> {
-        self.work.decoded += raster.count();
         self.proceed()?;
         let (width, height) = self.lying_size();
         let scaled = if (raster.width, raster.height) == (width, height) {

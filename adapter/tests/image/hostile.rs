@@ -19,7 +19,7 @@ fn small() -> Vec<Vec<u8>> {
 }
 
 fn all(bytes: &[u8]) {
-    let guards = Guards { pixels: 1 << 20, frames: 16, expansion: 1000 };
+    let guards = Guards { pixels: 1 << 20, frames: 16, ..Guards::default() };
     let _ = strip(bytes);
     for kind in [Kind::Jpeg, Kind::Png, Kind::Gif] {
         let spec = Spec { octets: Some(2000), ..Spec::new(kind, 16, 12) };

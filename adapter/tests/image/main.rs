@@ -6,6 +6,7 @@
 mod animation;
 mod heads;
 mod hostile;
+mod memory;
 mod octets;
 mod scaling;
 mod stripping;

@@ -72,7 +72,7 @@ impl Branch {
             Err(refused) => return self.end_refused(&refused).await,
         };
         for hop in hops {
-            match self.over(hop).await {
+            match self.over(&hop).await {
                 Attempt::Answered(response, transaction) => return self.end(response, transaction).await,
                 Attempt::TimedOut => return self.tell(Event::Ended(Ending::TimedOut)).await,
                 Attempt::Refused(refused) => return self.end_refused(&refused).await,
@@ -83,7 +83,7 @@ impl Branch {
     }
 
     /// Over one hop, with one more attempt if the terminal's refusal teaches what it can show (rule L8).
-    async fn over(&mut self, hop: Hop) -> Attempt {
+    async fn over(&mut self, hop: &Hop) -> Attempt {
         let (first, sent) = self.send_fitting(hop).await;
         let Attempt::Answered(refusal, transaction) = first else { return first };
         let Some(sent) = sent else { return Attempt::Answered(refusal, transaction) };
@@ -120,7 +120,7 @@ impl Branch {
     }
 
     /// Sends over a transport that the request's size allows (CPI.md 3.4 B2), and gives what was sent.
-    async fn send_fitting(&mut self, hop: Hop) -> (Attempt, Option<Outgoing>) {
+    async fn send_fitting(&mut self, hop: &Hop) -> (Attempt, Option<Outgoing>) {
         let outgoing = match self.body(None).await {
             Ok(outgoing) => outgoing,
             Err(refused) => return (Attempt::Refused(refused), None),
@@ -129,7 +129,7 @@ impl Branch {
             return (self.send(&outgoing, hop).await, Some(outgoing));
         }
         if let Some(tcp) = hop.over_tcp() {
-            match self.send(&outgoing, tcp).await {
+            match self.send(&outgoing, &tcp).await {
                 Attempt::Failed(error) => self.journey.note(|| format!("no TCP: {error}")),
                 other => return (other, Some(outgoing)),
             }
@@ -181,11 +181,11 @@ impl Branch {
     }
 
     /// One client transaction, with Timer C for an INVITE (§16.6 step 11, §16.8).
-    async fn send(&self, outgoing: &Outgoing, hop: Hop) -> Attempt {
+    async fn send(&self, outgoing: &Outgoing, hop: &Hop) -> Attempt {
         let endpoint = &self.journey.rooms.endpoint;
         metrics::branch(hop.destination.protocol().name());
         let mut transaction =
-            endpoint.request_marked(outgoing.clone(), hop.destination, Some(&self.second_part));
+            endpoint.request_marked(outgoing.clone(), hop.destination.clone(), Some(&self.second_part));
         let invite = self.journey.is_invite();
         let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;
         let (mut proceeding, mut cancelled) = (false, false);

@@ -67,7 +67,7 @@ async fn ask(
 }
 
 async fn query(journey: &Journey, way: &Way, target: &Target, binding: &Binding) -> Option<Response> {
-    let hop = *hop::find(journey, way, target).await.ok()?.first()?;
+    let hop = hop::find(journey, way, target).await.ok()?.into_iter().next()?;
     let endpoint = &journey.rooms.endpoint;
     let settings = &journey.policy.settings;
     let ours = endpoint.sent_by(hop.destination.protocol())?;

@@ -207,7 +207,6 @@ impl Ready {
 fn via_octets(journey: &Journey) -> usize {
     const ALL_BUT_SENT_BY: usize = "Via: SIP/2.0/UDP ;branch=z9hG4bKffff-;rport\r\n".len() + 16 + 16 + 1 + 16;
     let endpoint = &journey.rooms.endpoint;
-    let longest =
-        [Protocol::Udp, Protocol::Tcp].into_iter().filter_map(|protocol| endpoint.sent_by(protocol));
+    let longest = Protocol::ALL.into_iter().filter_map(|protocol| endpoint.sent_by(protocol));
     ALL_BUT_SENT_BY + longest.map(|sent_by| sent_by.len()).max().unwrap_or(0)
 }

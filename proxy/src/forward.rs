@@ -42,9 +42,11 @@ fn record_route(journey: &Journey, outgoing: &mut Outgoing) {
         return;
     }
     let mark = journey.rooms.key.mark(journey.request.call_id());
-    let udp = journey.rooms.endpoint.sent_by(Protocol::Udp);
-    let tcp = || journey.rooms.endpoint.sent_by(Protocol::Tcp).map(|host| format!("{host};transport=tcp"));
-    if let Some(host) = udp.or_else(tcp) {
+    let by = |protocol: Protocol| {
+        let host = journey.rooms.endpoint.sent_by(protocol)?;
+        Some(if protocol.is_reliable() { format!("{host};transport={}", protocol.name()) } else { host })
+    };
+    if let Some(host) = Protocol::ALL.into_iter().find_map(by) {
         outgoing.push_record_route(format!("<sip:{mark}@{host};lr>"));
     }
 }

@@ -22,7 +22,7 @@ pub(crate) const DATAGRAM: usize = 1300;
 const OWN_HEAD: usize = 160;
 
 /// One way to the next hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hop {
     pub(crate) destination: Destination,
     /// Whether a datagram is the only way there: the terminal is reached over the flow it registered on.
@@ -31,18 +31,14 @@ pub(crate) struct Hop {
 
 impl Hop {
     /// The same address over TCP, where that may be tried.
-    pub(crate) const fn over_tcp(self) -> Option<Hop> {
-        match self.destination {
-            Destination::Address { protocol: Protocol::Udp, addr } if !self.flow_only => Some(Hop {
-                destination: Destination::Address { protocol: Protocol::Tcp, addr },
-                flow_only: false,
-            }),
-            _ => None,
-        }
+    pub(crate) fn over_tcp(&self) -> Option<Hop> {
+        let datagram = self.is_datagram() && !self.flow_only;
+        let destination = datagram.then(|| self.destination.over(Protocol::Tcp)).flatten()?;
+        Some(Hop { destination, flow_only: false })
     }
 
     /// Whether a request goes there in datagrams.
-    pub(crate) fn is_datagram(self) -> bool {
+    pub(crate) fn is_datagram(&self) -> bool {
         self.destination.protocol() == Protocol::Udp
     }
 }
@@ -72,18 +68,24 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
     }
     let uri = next.as_ref().unwrap_or(&target.uri);
     let found = addresses(journey, uri).await;
+    // What a TLS server there has to prove (RFC 5922 §7.3): the name, whatever DNS made of it.
+    let name = uri.host().filter(|host| host.ip().is_none()).map(|host| host.to_string());
     let mut hops = Vec::new();
     let mut inside = false;
     for (protocol, addr) in found {
         if target.named_by.is_none_or(|source| transport::may_reach(source, addr)) {
-            hops.push(Hop { destination: Destination::Address { protocol, addr }, flow_only: false });
+            let destination = Destination::to(protocol, addr, name.as_deref());
+            hops.push(Hop { destination, flow_only: false });
         } else {
             inside = true;
         }
     }
-    hops.extend(
-        flow.filter(|flow| hops.iter().all(|hop| hop.destination.remote() != flow.destination.remote())),
-    );
+    let other = |flow: &Hop| hops.iter().all(|hop| hop.destination.remote() != flow.destination.remote());
+    if let Some(flow) = flow.filter(other) {
+        // A phone seldom has a certificate for its own address: what it opened itself is tried first.
+        let at = if flow.destination.protocol().is_secure() { 0 } else { hops.len() };
+        hops.insert(at, flow);
+    }
     match hops.is_empty() {
         false => Ok(hops),
         true if inside => Err(Refused::Forbidden("The address lies inside the operator's network")),
@@ -99,7 +101,7 @@ fn flow_of(binding: &Binding) -> Option<Hop> {
     let destination = match (source.flow, protocol) {
         (Some(id), _) => Destination::Flow(Flow { protocol, local: source.local, remote: source.remote, id }),
         (None, Protocol::Udp) => Destination::Address { protocol, addr: source.remote },
-        (None, Protocol::Tcp) => return None,
+        (None, Protocol::Tcp | Protocol::Tls | Protocol::Ws | Protocol::Wss) => return None,
     };
     Some(Hop { destination, flow_only: true })
 }
@@ -112,7 +114,7 @@ async fn addresses(journey: &Journey, uri: &Uri) -> Vec<(Protocol, SocketAddr)> 
         Some(name) => Protocol::from_name(name),
     };
     let host = uri.param(b"maddr").and_then(sip::Host::parse).or_else(|| uri.host());
-    let (Some(protocol), Some(host)) = (protocol, host) else { return Vec::new() };
+    let (Some(protocol), Some(host)) = (protocol.filter(|p| p.is_dialled()), host) else { return Vec::new() };
     let port = uri.port().unwrap_or(protocol.default_port());
     if let Some(ip) = host.ip() {
         return vec![(protocol, SocketAddr::new(ip, port))];
@@ -139,7 +141,7 @@ mod tests {
         let udp =
             Hop { destination: Destination::Address { protocol: Protocol::Udp, addr }, flow_only: false };
         assert_eq!(udp.over_tcp().unwrap().destination.protocol(), Protocol::Tcp);
-        assert_eq!(Hop { flow_only: true, ..udp }.over_tcp(), None);
         assert_eq!(udp.over_tcp().unwrap().over_tcp(), None);
+        assert_eq!(Hop { flow_only: true, ..udp }.over_tcp(), None);
     }
 }

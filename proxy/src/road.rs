@@ -143,7 +143,7 @@ async fn pass_on(journey: &Journey) -> Result<(), Refused> {
     if breadth == 0 {
         return Err(Refused::Breadth);
     }
-    let hop = *hop::find(journey, &way, target).await?.first().ok_or(Refused::Unreachable)?;
+    let hop = hop::find(journey, &way, target).await?.into_iter().next().ok_or(Refused::Unreachable)?;
     let draft = forward::draft(journey, &way, target, breadth);
     journey.rooms.endpoint.send_stateless(draft, hop.destination, Some(&admitted.second_part));
     Ok(())

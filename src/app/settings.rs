@@ -28,15 +28,11 @@ pub(super) fn host(config: &Config) -> String {
 
 pub(super) fn transport(config: &Config) -> transport::Config {
     let limits = &config.limits;
-    let listen = config.sip.listen.iter().filter_map(|entry| {
-        let protocol = match entry.transport {
-            config::Transport::Udp => transport::Protocol::Udp,
-            config::Transport::Tcp => transport::Protocol::Tcp,
-            // Refused by config::check.
-            config::Transport::Tls | config::Transport::Ws | config::Transport::Wss => return None,
-        };
-        Some(transport::Listen { protocol, addr: entry.address })
-    });
+    let listen = config
+        .sip
+        .listen
+        .iter()
+        .map(|entry| transport::Listen { protocol: protocol(entry.transport), addr: entry.address });
     transport::Config {
         listen: listen.collect(),
         sent_by: config.sip.host.clone(),
@@ -48,6 +44,16 @@ pub(super) fn transport(config: &Config) -> transport::Config {
         idle: limits.idle.0,
         head_deadline: limits.head_deadline.0,
         ..transport::Config::default()
+    }
+}
+
+const fn protocol(transport: config::Transport) -> transport::Protocol {
+    match transport {
+        config::Transport::Udp => transport::Protocol::Udp,
+        config::Transport::Tcp => transport::Protocol::Tcp,
+        config::Transport::Tls => transport::Protocol::Tls,
+        config::Transport::Ws => transport::Protocol::Ws,
+        config::Transport::Wss => transport::Protocol::Wss,
     }
 }
 

@@ -266,6 +266,7 @@ impl Sockets {
                 self.listeners.push(listener);
                 local
             }
+            Protocol::Tls | Protocol::Ws | Protocol::Wss => return Err(io::ErrorKind::Unsupported.into()),
         };
         self.sent_by.push(SentBy::new(protocol, local, config.sent_by.as_deref()));
         Ok(())

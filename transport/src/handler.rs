@@ -29,4 +29,11 @@ pub trait Handler: Send + Sync + 'static {
     fn stray_response(&self, response: Response, flow: Flow) {
         drop((response, flow));
     }
+
+    /// A connection that messages may have come over takes no more requests: it ended, or its other end said
+    /// that it ends. Called once for each, on the connection's task. Bindings of this flow reach nobody any
+    /// more (RFC 5626 §4.2.2).
+    fn closed(&self, flow: Flow) {
+        let _nobody_asks = flow;
+    }
 }

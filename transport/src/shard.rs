@@ -282,14 +282,21 @@ impl Shard {
     }
 
     fn peer(&mut self, destination: &Destination) -> Result<Peer, TransportError> {
-        match (destination.protocol(), destination) {
-            (Protocol::Udp, _) => self.wiring.datagram_peer(destination),
-            (Protocol::Tcp, Destination::Flow(flow)) => {
+        if destination.protocol() == Protocol::Udp {
+            return self.wiring.datagram_peer(destination);
+        }
+        match destination {
+            Destination::Flow(flow) => {
                 let found = self.connections.of_flow(&self.wiring, flow);
                 let connection = found.ok_or(TransportError::FlowClosed)?;
                 Ok(Peer::Connection { connection, otherwise: None })
             }
-            (Protocol::Tcp, Destination::Address { addr, .. }) => Ok(Peer::Stream { to: *addr }),
+            Destination::Address { .. } | Destination::Named { .. }
+                if destination.protocol() == Protocol::Tcp =>
+            {
+                Ok(Peer::Stream { to: destination.remote() })
+            }
+            Destination::Address { .. } | Destination::Named { .. } => Err(TransportError::NoSocket),
         }
     }
 

@@ -121,7 +121,9 @@ impl Wiring {
             Destination::Flow(flow) => {
                 of(&|socket| socket.local() == flow.local).or_else(|| of(&|socket| socket.id() == flow.id))
             }
-            Destination::Address { .. } => of(&|socket| reaches(socket.local(), to.ip())),
+            Destination::Address { .. } | Destination::Named { .. } => {
+                of(&|socket| reaches(socket.local(), to.ip()))
+            }
         };
         let socket = socket.or_else(|| of(&|socket| socket.local().is_ipv4() == to.is_ipv4()));
         let socket = Arc::clone(socket.ok_or(TransportError::NoSocket)?);

@@ -87,7 +87,7 @@ async fn what_waits_for_a_connection_is_bounded_in_messages_and_octets() {
         let clients: Vec<_> = (0..20)
             .map(|_| {
                 let outgoing = RequestBuilder::new(Method::Message, "sip:a@b").body(vec![b'x'; 500]).build();
-                server.endpoint.request(outgoing, destination)
+                server.endpoint.request(outgoing, destination.clone())
             })
             .collect();
         settle().await;

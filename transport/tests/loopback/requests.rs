@@ -75,7 +75,7 @@ async fn two_requests_to_one_address_share_a_connection_whose_via_says_tcp() {
     let server = Server::start(Manner::Answer(200)).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let destination = to(Protocol::Tcp, listener.local_addr().unwrap());
-    let one = server.endpoint.request(outgoing(Method::Message, 1_000_000), destination);
+    let one = server.endpoint.request(outgoing(Method::Message, 1_000_000), destination.clone());
     let two = server.endpoint.request(outgoing(Method::Message, 0), destination);
     let mut wire = Wire::new(listener.accept().await.unwrap().0);
     for _ in 0..2 {
@@ -242,7 +242,7 @@ async fn two_endpoints_on_many_threads_lose_no_request() {
     let (near, far) = (Server::start(Manner::Answer(200)).await, Server::start(Manner::Answer(200)).await);
     for destination in [to(Protocol::Udp, far.udp), to(Protocol::Tcp, far.tcp)] {
         let clients: Vec<_> = (0..500)
-            .map(|_| tokio::spawn(near.endpoint.request(outgoing(Method::Message, 400), destination).last()))
+            .map(|_| tokio::spawn(near.endpoint.request(outgoing(Method::Message, 400), destination.clone()).last()))
             .collect();
         for client in clients {
             assert_eq!(status(client.await.unwrap()), 200);

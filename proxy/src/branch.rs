@@ -16,6 +16,7 @@ use crate::journey::Journey;
 use crate::metrics;
 use crate::refuse::Refused;
 use crate::route::Way;
+use crate::search;
 use crate::tailor::{self, Order};
 use crate::target::Target;
 use crate::upstream::Answer;
@@ -26,7 +27,9 @@ const LONGEST_DATAGRAM: usize = 65_507;
 /// What a branch tells the response context.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A provisional response other than 100.
+    /// Its request leaves.
+    Sent,
+    /// A provisional response to an INVITE.
     Provisional(Response),
     /// It has ended; an INVITE may end several times with a 2xx.
     Ended(Ending<Answer>),
@@ -34,6 +37,8 @@ pub(crate) enum Event {
 
 /// A branch that is ready to go.
 pub(crate) struct Branch {
+    /// What the search calls it.
+    pub(crate) name: search::Branch,
     pub(crate) journey: Arc<Journey>,
     pub(crate) way: Arc<Way>,
     pub(crate) target: Target,
@@ -52,7 +57,7 @@ pub(crate) struct Branch {
     pub(crate) made: Vec<(Option<u64>, Outgoing)>,
     pub(crate) second_part: Arc<str>,
     pub(crate) cancel: CancellationToken,
-    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) events: mpsc::Sender<(search::Branch, Event)>,
 }
 
 /// What became of one attempt to send.
@@ -69,7 +74,8 @@ impl Branch {
     pub(crate) async fn run(mut self) {
         let hops = match hop::find(&self.journey, &self.way, &self.target).await {
             Ok(hops) => hops,
-            Err(refused) => return self.end_refused(&refused).await,
+            // A contact without an address gives way to another of its terminal.
+            Err(refused) => return self.end_failed(&refused).await,
         };
         for hop in hops {
             match self.over(&hop).await {
@@ -79,7 +85,7 @@ impl Branch {
                 Attempt::Failed(error) => self.journey.note(|| format!("not sent: {error}")),
             }
         }
-        self.end_refused(&Refused::Unreachable).await;
+        self.end_failed(&Refused::Unreachable).await;
     }
 
     /// Over one hop, with one more attempt if the terminal's refusal teaches what it can show (rule L8).
@@ -186,6 +192,7 @@ impl Branch {
         metrics::branch(hop.destination.protocol().name());
         let mut transaction =
             endpoint.request_marked(outgoing.clone(), hop.destination.clone(), Some(&self.second_part));
+        self.tell(Event::Sent).await;
         let invite = self.journey.is_invite();
         let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;
         let (mut proceeding, mut cancelled) = (false, false);
@@ -194,8 +201,10 @@ impl Branch {
                 event = transaction.next() => match event {
                     Some(ClientEvent::Response(response)) if response.is_provisional() => {
                         proceeding = true;
-                        if response.status() > 100 && has_way_back(&response) {
+                        if response.status() > 100 {
                             timer_c = Instant::now() + self.journey.policy.settings.timer_c;
+                        }
+                        if invite && has_way_back(&response) {
                             self.tell(Event::Provisional(response)).await;
                         }
                     }
@@ -240,9 +249,15 @@ impl Branch {
         self.tell(Event::Ended(Ending::Answered(Answer::Made(reply)))).await;
     }
 
+    async fn end_failed(&self, refused: &Refused) {
+        self.journey.note(|| refused.to_string());
+        let reply = refused.reply(&self.journey.policy.settings.host);
+        self.tell(Event::Ended(Ending::Failed(Answer::Made(reply)))).await;
+    }
+
     async fn tell(&self, event: Event) {
         // The context listens until all branches are through; if it is gone, so is the server.
-        let _unheard = self.events.send(event).await;
+        let _unheard = self.events.send((self.name, event)).await;
     }
 }
 

@@ -16,6 +16,19 @@ pub(crate) enum Ending<F> {
     Answered(F),
     /// Nothing came in time: Timer B, F or C (RFC 3261 §16.8).
     TimedOut,
+    /// It could not be sent: counts as this answer, a 503 (RFC 3261 §16.9).
+    Failed(F),
+}
+
+impl<F: Final> Ending<F> {
+    /// Whether another contact of the same terminal may be tried: it was not reached (RFC 5626 §5.3 has it
+    /// for 430 and 408; a flow that turns out to be gone when it is written to is as good as a 430).
+    pub(crate) fn gives_way(&self) -> bool {
+        match self {
+            Ending::Answered(answer) => matches!(answer.status(), 408 | 430),
+            Ending::TimedOut | Ending::Failed(_) => true,
+        }
+    }
 }
 
 /// What to do with a branch's ending.
@@ -43,6 +56,9 @@ pub(crate) enum Best<F> {
     },
     /// Only 503 came: 500, since a 503 would say that this server is out of order (§16.7 step 6).
     Internal,
+    /// Only flows that are gone: 480. A 430 is between proxies and registrar, and nothing that an end point
+    /// knows (RFC 5626 §11.5).
+    Unavailable,
     /// An INVITE nobody answered: 408.
     Timeout,
     /// A non-INVITE nobody answered in time: silence (RFC 4320 §4.2).
@@ -73,12 +89,8 @@ impl<F: Final> Context<F> {
     /// A branch has ended.
     pub(crate) fn settle(&mut self, ending: Ending<F>) -> Step<F> {
         let answer = match ending {
-            Ending::Answered(answer) => answer,
-            Ending::TimedOut => {
-                // The sender of a non-INVITE has waited as long as this branch, and hears of no other.
-                self.stopped |= !self.invite;
-                return Step::Go;
-            }
+            Ending::Answered(answer) | Ending::Failed(answer) => answer,
+            Ending::TimedOut => return Step::Go,
         };
         match answer.status() {
             200..300 if !self.forwarded || self.invite => {
@@ -101,7 +113,7 @@ impl<F: Final> Context<F> {
         }
     }
 
-    /// Whether no further branch may be started: a 2xx or a 6xx has come, or the time is over.
+    /// Whether no further branch may be started: a 2xx or a 6xx has come.
     pub(crate) const fn stopped(&self) -> bool {
         self.stopped
     }
@@ -119,6 +131,7 @@ impl<F: Final> Context<F> {
         let best = kept.remove(at);
         Some(match best.status() {
             503 => Best::Internal,
+            430 => Best::Unavailable,
             401 | 407 => {
                 kept.retain(|other| matches!(other.status(), 401 | 407));
                 Best::Answer { best, others: kept }
@@ -129,11 +142,11 @@ impl<F: Final> Context<F> {
 }
 
 /// Lower is better: 6xx, then the lowest class; within 4xx those that tell the caller how to try again,
-/// and 408 and 487 after all that say more; within 5xx anything before 503.
+/// and 408, 430 and 487 after all that say more; within 5xx anything before 503.
 const fn rank(status: u16) -> (u16, u16) {
     let within = match status {
         401 | 407 | 415 | 420 | 484 => 0,
-        408 | 487 => 2,
+        408 | 430 | 487 => 2,
         503 => 3,
         _ => 1,
     };
@@ -198,11 +211,19 @@ mod tests {
     }
 
     #[test]
-    fn after_a_timeout_no_branch_of_a_non_invite_is_started() {
-        for invite in [false, true] {
-            let mut context: Context<Status> = Context::new(invite);
-            context.settle(Ending::TimedOut);
-            assert_eq!(context.stopped(), !invite);
+    fn a_430_never_reaches_the_sender() {
+        assert_eq!(best(false, &[430, 430]), Some(Best::Unavailable));
+        assert_eq!(chosen(&[430, 404]), 404);
+    }
+
+    #[test]
+    fn only_a_contact_that_was_not_reached_gives_way_to_another_of_its_terminal() {
+        assert!(Ending::<Status>::TimedOut.gives_way() && Ending::Failed(Status(503)).gives_way());
+        for status in [408, 430] {
+            assert!(Ending::Answered(Status(status)).gives_way());
+        }
+        for status in [200, 302, 404, 480, 486, 500, 503, 603] {
+            assert!(!Ending::Answered(Status(status)).gives_way(), "{status}");
         }
     }
 

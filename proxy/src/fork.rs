@@ -1,63 +1,90 @@
-//! Forwarding to the targets and choosing among their answers: groups of equal preference one after the
-//! other, each in parallel as far as Max-Breadth lets it (RFC 3261 §16.6, §16.7, RFC 5393 §5.3).
+//! Forwarding to the contacts of a user and choosing among their answers (RFC 3261 §16.6, §16.7). `search`
+//! says which contact is tried when; what came back is weighed in `context`.
 
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use adapter::{Plan, Verdict};
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use sip::{HeaderId, Outgoing};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::Protocol;
 
 use crate::branch::{Branch, Event};
 use crate::breadth;
 use crate::capability;
-use crate::context::{Context, Ending, Step};
+use crate::context::{Context, Ending, Final, Step};
 use crate::forward;
 use crate::journey::Journey;
 use crate::refuse::Refused;
 use crate::route::Way;
+use crate::search::{self, End, Search, Start};
 use crate::settings::ForkMode;
 use crate::tailor::Order;
-use crate::target::Target;
+use crate::target::{Groups, Target};
 use crate::upstream::{Answer, Upstream};
 
 /// Events that may wait for the response context.
 const EVENTS: usize = 32;
+
+/// What runs for a request beside others: all of it in the request's own task.
+type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// A piece of work is through.
+enum Done {
+    /// Branches that start together are ready to.
+    Ready(Vec<(search::Branch, Ready)>),
+    /// These broke off; nothing more comes of them.
+    Broken(Vec<search::Branch>),
+    /// A branch has reported all there was.
+    Over,
+}
 
 /// What all branches of a request share.
 struct Fork {
     journey: Arc<Journey>,
     way: Arc<Way>,
     second_part: Arc<str>,
+    /// Cancels the branches of an INVITE.
+    cancel: CancellationToken,
+    events: mpsc::Sender<(search::Branch, Event)>,
+    search: Search<Target>,
+    context: Context<Answer>,
+    upstream: Upstream,
 }
 
-/// Forwards the request and sends the best answer upstream. Targets come the most preferred first.
+/// Forwards the request and sends the best answer upstream. Groups come the most preferred first.
 pub(crate) async fn run(
     journey: Arc<Journey>,
     way: Way,
     second_part: String,
-    targets: Vec<Target>,
+    groups: Groups,
     mut upstream: Upstream,
 ) {
     let breadth = breadth(&journey);
     if breadth == 0 {
         return upstream.refuse(&Refused::Breadth);
     }
-    let mut context = Context::new(journey.is_invite());
-    let fork = Fork { journey, way: Arc::new(way), second_part: second_part.into() };
-    for group in targets.chunk_by(|a, b| a.q == b.q) {
-        let mut rest = group;
-        for shares in breadth::waves(breadth, group.len()) {
-            let (wave, left) = rest.split_at_checked(shares.len()).unwrap_or((rest, &[]));
-            rest = left;
-            if context.stopped() || upstream.is_cancelled() {
-                break;
-            }
-            fork.wave(wave, &shares, &mut context, &mut upstream).await;
-        }
-    }
+    let invite = journey.is_invite();
+    let pace = journey.policy.settings.next_after;
+    let (events, incoming) = mpsc::channel(EVENTS);
+    let fork = Fork {
+        way: Arc::new(way),
+        second_part: second_part.into(),
+        cancel: CancellationToken::new(),
+        events,
+        search: Search::new(invite, groups, breadth, pace),
+        context: Context::new(invite),
+        upstream,
+        journey,
+    };
+    let (upstream, context) = fork.drive(incoming).await;
+    // Here a MESSAGE that reached nobody can still be kept: `best` says so before the sender is told.
     upstream.finish(context.best());
 }
 
@@ -68,104 +95,145 @@ pub(crate) fn breadth(journey: &Journey) -> u32 {
 }
 
 impl Fork {
-    /// Branches that run at the same time.
-    async fn wave(
-        &self,
-        targets: &[Target],
-        shares: &[u32],
-        context: &mut Context<Answer>,
-        upstream: &mut Upstream,
-    ) {
-        let (events, mut incoming) = mpsc::channel(EVENTS);
-        let cancel = CancellationToken::new();
-        for ready in self.ready(targets, shares).await {
-            let branch = Branch {
-                journey: Arc::clone(&self.journey),
-                way: Arc::clone(&self.way),
-                target: ready.target,
-                draft: ready.draft,
-                added: ready.added,
-                via: ready.via,
-                order: ready.order,
-                plan: ready.plan,
-                made: Vec::new(),
-                second_part: Arc::clone(&self.second_part),
-                cancel: cancel.clone(),
-                events: events.clone(),
-            };
-            tokio::spawn(branch.run());
-        }
-        drop(events);
-        let mut ended = 0;
+    /// Until no branch runs and none is left to start.
+    async fn drive(
+        mut self,
+        mut incoming: mpsc::Receiver<(search::Branch, Event)>,
+    ) -> (Upstream, Context<Answer>) {
+        let mut work = FuturesUnordered::new();
         loop {
+            if self.context.stopped() || self.upstream.is_cancelled() {
+                self.search.stop();
+            }
+            let starts = self.search.start(Instant::now());
+            if !starts.is_empty() {
+                work.push(self.prepare(starts));
+            }
+            if work.is_empty() && incoming.is_empty() {
+                return (self.upstream, self.context);
+            }
+            let deadline = self.search.deadline();
             tokio::select! {
-                event = incoming.recv() => match event {
-                    Some(event) => {
-                        ended += usize::from(matches!(event, Event::Ended(_)));
-                        self.take(event, context, upstream, &cancel);
-                    }
-                    None => break,
-                },
-                () = upstream.cancelled(), if !cancel.is_cancelled() => cancel.cancel(),
+                biased;
+                // Its sender is ours: it does not end.
+                Some((branch, event)) = incoming.recv() => self.take(branch, event),
+                Some(done) = work.next(), if !work.is_empty() => self.done(done, &mut work),
+                () = self.upstream.cancelled(), if !self.cancel.is_cancelled() => self.cancel.cancel(),
+                () = until(deadline) => self.search.on_timeout(Instant::now()),
             }
         }
-        for _ in ended..targets.len() {
+    }
+
+    fn done(&mut self, done: Done, work: &mut FuturesUnordered<Work>) {
+        match done {
+            Done::Ready(ready) => {
+                for (branch, ready) in ready {
+                    work.push(self.launch(branch, ready));
+                }
+            }
             // A branch that broke off must not end in silence.
-            let reply = Refused::Broken.reply(&self.journey.policy.settings.host);
-            context.settle(Ending::Answered(Answer::Made(reply)));
+            Done::Broken(branches) => {
+                for branch in branches {
+                    let reply = Refused::Broken.reply(&self.journey.policy.settings.host);
+                    self.settle(branch, Ending::Answered(Answer::Made(reply)));
+                }
+            }
+            Done::Over => {}
         }
     }
 
-    fn take(
-        &self,
-        event: Event,
-        context: &mut Context<Answer>,
-        upstream: &mut Upstream,
-        cancel: &CancellationToken,
-    ) {
+    fn take(&mut self, branch: search::Branch, event: Event) {
         match event {
-            Event::Provisional(response) if context.forwards_provisional(response.status()) => {
-                upstream.forward(&response, &[]);
-            }
-            Event::Provisional(_) => {}
-            Event::Ended(ending) => {
-                if let Ending::Answered(answer) = &ending {
-                    let status = crate::context::Final::status(answer);
-                    self.journey.note(|| format!("branch {status}"));
-                }
-                match context.settle(ending) {
-                    Step::Forward(answer) => {
-                        upstream.answer(&answer);
-                        cancel.cancel();
-                    }
-                    Step::Stop => cancel.cancel(),
-                    Step::Go | Step::Drop => {}
+            Event::Sent => self.search.sent(branch, Instant::now()),
+            Event::Provisional(response) => {
+                self.search.heard(branch, response.status());
+                if self.context.forwards_provisional(response.status()) {
+                    self.upstream.forward(&response, &[]);
                 }
             }
+            Event::Ended(ending) => self.settle(branch, ending),
         }
     }
 
-    /// The branches of a wave with their capabilities and plans; where one needs a change and all take
-    /// links, links for all (CPI.md I2).
-    async fn ready(&self, targets: &[Target], shares: &[u32]) -> Vec<Ready> {
-        let mut getting: Vec<JoinHandle<Ready>> = Vec::with_capacity(targets.len());
-        for (target, share) in targets.iter().zip(shares) {
-            let (journey, way) = (Arc::clone(&self.journey), Arc::clone(&self.way));
-            getting.push(tokio::spawn(Ready::get(journey, way, target.clone(), *share)));
+    fn settle(&mut self, branch: search::Branch, ending: Ending<Answer>) {
+        match &ending {
+            Ending::Answered(answer) => self.journey.note(|| format!("branch {}", answer.status())),
+            Ending::TimedOut => self.journey.note(|| "branch silent".to_owned()),
+            Ending::Failed(_) => {}
         }
-        let mut ready = Vec::with_capacity(getting.len());
-        for one in getting {
-            // One that broke counts as a branch that broke.
-            ready.extend(one.await.ok());
+        let end = if ending.gives_way() { End::GaveWay } else { End::Answered };
+        if self.search.ended(branch, end) {
+            return;
         }
-        let indirect = self.journey.policy.settings.fork == ForkMode::Indirect && ready.len() > 1;
-        if indirect && ready.iter().any(Ready::needs_change) && ready.iter().all(Ready::accepts_links) {
-            for one in &mut ready {
-                one.order = one.order.as_ref().map(Order::linked);
-                one.plan = None;
+        match self.context.settle(ending) {
+            Step::Forward(answer) => {
+                self.upstream.answer(&answer);
+                self.cancel.cancel();
             }
+            Step::Stop => self.cancel.cancel(),
+            Step::Go | Step::Drop => {}
         }
-        ready
+    }
+
+    /// The branches that start together with their capabilities and plans.
+    fn prepare(&self, starts: Vec<Start<Target>>) -> Work {
+        let (journey, way) = (Arc::clone(&self.journey), Arc::clone(&self.way));
+        let branches: Vec<_> = starts.iter().map(|start| start.branch).collect();
+        let ready = async move {
+            let getting = starts.into_iter().map(|start| {
+                let (journey, way) = (&journey, &way);
+                async move { (start.branch, Ready::get(journey, way, start.target, start.breadth).await) }
+            });
+            let mut ready = join_all(getting).await;
+            link_all(&journey, &mut ready);
+            Done::Ready(ready)
+        };
+        guarded(ready, branches)
+    }
+
+    fn launch(&self, branch: search::Branch, ready: Ready) -> Work {
+        let running = Branch {
+            name: branch,
+            journey: Arc::clone(&self.journey),
+            way: Arc::clone(&self.way),
+            target: ready.target,
+            draft: ready.draft,
+            added: ready.added,
+            via: ready.via,
+            order: ready.order,
+            plan: ready.plan,
+            made: Vec::new(),
+            second_part: Arc::clone(&self.second_part),
+            cancel: self.cancel.clone(),
+            events: self.events.clone(),
+        };
+        guarded(running.run().map(|()| Done::Over), vec![branch])
+    }
+}
+
+/// Work that takes no other with it when it panics.
+fn guarded(work: impl Future<Output = Done> + Send + 'static, branches: Vec<search::Branch>) -> Work {
+    Box::pin(AssertUnwindSafe(work).catch_unwind().map(|done| done.unwrap_or(Done::Broken(branches))))
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where one of several branches needs a change and all take links: links for all (CPI.md I2).
+fn link_all(journey: &Journey, ready: &mut [(search::Branch, Ready)]) {
+    if journey.policy.settings.fork != ForkMode::Indirect || ready.len() < 2 {
+        return;
+    }
+    let needed = ready.iter().any(|(_, one)| one.needs_change());
+    if needed && ready.iter().all(|(_, one)| one.accepts_links()) {
+        for (_, one) in ready {
+            one.order = one.order.as_ref().map(Order::linked);
+            one.plan = None;
+        }
     }
 }
 
@@ -180,13 +248,13 @@ struct Ready {
 }
 
 impl Ready {
-    async fn get(journey: Arc<Journey>, way: Arc<Way>, target: Target, share: u32) -> Ready {
-        let cpi = capability::of(&journey, &way, &target).await;
-        let draft = forward::draft(&journey, &way, &target, share);
-        let via = via_octets(&journey);
+    async fn get(journey: &Journey, way: &Way, target: Target, share: u32) -> Ready {
+        let cpi = capability::of(journey, way, &target).await;
+        let draft = forward::draft(journey, way, &target, share);
+        let via = via_octets(journey);
         let received = journey.request.raw().head().len();
         let added = (draft.head_len() + via).saturating_sub(received);
-        let order = Order::new(&journey, &way, &target, cpi, &draft, via);
+        let order = Order::new(journey, way, &target, cpi, &draft, via);
         let plan = match &order {
             Some(order) => Some(order.plan(None).await),
             None => None,

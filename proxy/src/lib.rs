@@ -27,6 +27,7 @@ pub mod relay;
 mod road;
 mod rooms;
 mod route;
+mod search;
 pub mod settings;
 mod tailor;
 mod target;

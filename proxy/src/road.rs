@@ -75,11 +75,11 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
     if let Some(reply) = local::answer(&journey, &way).await {
         return upstream.reply(&reply);
     }
-    let targets = match target::find(&journey, &way) {
-        Ok(targets) => targets,
+    let groups = match target::find(&journey, &way) {
+        Ok(groups) => groups,
         Err(refused) => return upstream.refuse(&refused),
     };
-    fork::run(journey, way, admitted.second_part, targets, upstream).await;
+    fork::run(journey, way, admitted.second_part, groups, upstream).await;
 }
 
 fn way(journey: &Journey) -> Result<route::Way, Refused> {
@@ -138,7 +138,7 @@ async fn pass_on(journey: &Journey) -> Result<(), Refused> {
     let admitted = admit::check(journey, false)?;
     let way = way(journey)?;
     let targets = target::find(journey, &way)?;
-    let target = targets.first().ok_or(Refused::Unavailable)?;
+    let target = targets.iter().flatten().flatten().next().ok_or(Refused::Unavailable)?;
     let breadth = fork::breadth(journey);
     if breadth == 0 {
         return Err(Refused::Breadth);

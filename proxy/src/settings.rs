@@ -29,6 +29,8 @@ pub struct Settings {
     pub unknown: Unknown,
     /// `fork.mode`
     pub fork: ForkMode,
+    /// `fork.next_after`: how long a contact may be silent before the next one is tried as well.
+    pub next_after: Duration,
     /// The adapter's own settings; its `links` and `method` are set per message.
     pub adapter: adapter::Settings,
     /// `adapt.deadline`: how long one branch's body may take.
@@ -58,6 +60,7 @@ impl Settings {
             adapt: Switches::default(),
             unknown: Unknown::default(),
             fork: ForkMode::default(),
+            next_after: Duration::from_secs(4),
             adapter: adapter::Settings::new(host),
             adapt_deadline: Duration::from_secs(4),
             query_deadline: Duration::from_secs(2),

@@ -31,19 +31,23 @@ pub(crate) struct Target {
     pub(crate) binding: Option<Arc<Binding>>,
 }
 
-/// Finds the targets of a request, the most preferred first.
+/// The target set of a request: groups of equal preference, of each terminal its contacts, the best of
+/// everything first. No group and no terminal is empty.
+pub(crate) type Groups = Vec<Vec<Vec<Target>>>;
+
+/// Finds the targets of a request.
 ///
 /// # Errors
 /// 404 and 480 for users of ours without a contact, 403 for what may not be relayed.
-pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Vec<Target>, Refused> {
+pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
     let place = journey.place(&way.uri);
     let has_own_maddr = way.uri.param(b"maddr").is_some();
     if place == Place::Foreign || has_own_maddr || !way.routes.is_empty() {
         may_relay(journey, way)?;
     }
     match place {
-        Place::Foreign => Ok(vec![foreign(journey, way)]),
-        _ if has_own_maddr => Ok(vec![foreign(journey, way)]),
+        Place::Foreign => Ok(vec![vec![vec![foreign(journey, way)]]]),
+        _ if has_own_maddr => Ok(vec![vec![vec![foreign(journey, way)]]]),
         Place::Domain | Place::Server => of_user(journey, way),
     }
 }
@@ -79,7 +83,7 @@ fn loose(next_hop: &str) -> Vec<u8> {
     format!("<{next_hop}{}>", if is_loose { "" } else { ";lr" }).into_bytes()
 }
 
-fn of_user(journey: &Journey, way: &Way) -> Result<Vec<Target>, Refused> {
+fn of_user(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
     let aor = aor(journey, &way.uri).ok_or(Refused::UnknownUser)?;
     let mut bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
         Lookup::Bindings(bindings) => bindings,
@@ -87,10 +91,34 @@ fn of_user(journey: &Journey, way: &Way) -> Result<Vec<Target>, Refused> {
         Lookup::Unknown => return Err(Refused::UnknownUser),
     };
     retain_method(&mut bindings, journey.request.method());
-    retain_newest_flow(&mut bindings);
-    let mut targets: Vec<Target> = bindings.into_iter().map(of_binding).collect();
-    targets.sort_by_key(|target| std::cmp::Reverse(target.q));
-    Ok(targets)
+    Ok(groups(bindings))
+}
+
+/// Bindings, the most preferred first, as groups of terminals. A terminal stands where its best contact
+/// does: its other contacts are tried in that one's place, never beside it (RFC 5626 §5.3), whether they
+/// are further flows (reg-id) or left from before it started anew.
+fn groups(bindings: Vec<Arc<Binding>>) -> Groups {
+    let mut terminals: Vec<(Option<Vec<u8>>, Vec<Target>)> = Vec::new();
+    for binding in bindings {
+        let instance = binding.instance().map(std::borrow::Cow::into_owned);
+        let same = terminals.iter_mut().find(|(known, _)| instance.is_some() && *known == instance);
+        let target = of_binding(binding);
+        match same {
+            Some((_, contacts)) => contacts.push(target),
+            None => terminals.push((instance, vec![target])),
+        }
+    }
+    let mut groups: Groups = Vec::new();
+    let q = |terminal: &[Target]| terminal.first().map(|target| target.q);
+    for (_, terminal) in terminals {
+        match groups.last_mut() {
+            Some(group) if group.first().is_some_and(|first| q(first) == q(&terminal)) => {
+                group.push(terminal)
+            }
+            _ => groups.push(vec![terminal]),
+        }
+    }
+    groups
 }
 
 /// The address of record a Request-URI means: its user at our domain, whichever of our names or addresses
@@ -109,20 +137,6 @@ pub(crate) fn aor(journey: &Journey, uri: &Uri) -> Option<Uri> {
 fn retain_method(bindings: &mut Vec<Arc<Binding>>, method: Method<'_>) {
     let Ok(method) = std::str::from_utf8(method.as_bytes()) else { return };
     feature::retain_method(bindings, method, |binding| binding.features());
-}
-
-/// One contact of a terminal at a time (RFC 5626 §5.3): the first, since the registrar gives the most
-/// recently refreshed of equal ones first.
-fn retain_newest_flow(bindings: &mut Vec<Arc<Binding>>) {
-    let mut seen: Vec<Vec<u8>> = Vec::new();
-    bindings.retain(|binding| {
-        let Some(instance) = binding.instance().filter(|_| binding.reg_id().is_some()) else { return true };
-        let first = !seen.iter().any(|known| known[..] == *instance);
-        if first {
-            seen.push(instance.into_owned());
-        }
-        first
-    });
 }
 
 fn of_binding(binding: Arc<Binding>) -> Target {

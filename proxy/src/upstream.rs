@@ -99,6 +99,7 @@ impl Upstream {
             }
             Some(Best::Answer { best: Answer::Made(reply), .. }) => self.reply(&reply),
             Some(Best::Internal) => self.refuse(&Refused::Internal),
+            Some(Best::Unavailable) => self.refuse(&Refused::Unavailable),
             Some(Best::Timeout) if self.is_cancelled() => self.reply(&Reply::new(487, "Request Terminated")),
             Some(Best::Timeout) => self.refuse(&Refused::Timeout),
             Some(Best::Nothing) => {

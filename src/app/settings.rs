@@ -130,6 +130,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
             config::ForkMode::Indirect => proxy::settings::ForkMode::Indirect,
             config::ForkMode::PerBranch => proxy::settings::ForkMode::PerBranch,
         },
+        next_after: config.fork.next_after.0,
         adapter: adapter(config),
         adapt_deadline: config.adapt.deadline.0,
         in_progress: count(config.overload.requests),

@@ -209,6 +209,7 @@ impl Checks<'_> {
             ("limits.head_deadline", limits.head_deadline),
             ("limits.idle", limits.idle),
             ("adapt.deadline", self.config.adapt.deadline),
+            ("fork.next_after", self.config.fork.next_after),
             ("content.ttl", self.config.content.ttl),
         ];
         for (path, time) in times {

@@ -239,6 +239,10 @@ section! {
     Fork {
         /// When one phone needs a change and all take links: a link for each, or a copy for each.
         mode: ForkMode = ForkMode::Indirect,
+        /// A phone that is silent this long is taken for gone: its other contact, or the phones of the
+        /// next lower q, are tried while it may still answer. A call that was heard of, if only by a 100,
+        /// is waited for. Where the phones of a user would need more than 24 s in all, they get less each.
+        next_after: Period = Period::seconds(4),
     }
 }
 

@@ -10,5 +10,6 @@
 
 mod adapting;
 mod routing;
+mod searching;
 mod support;
 mod timing;

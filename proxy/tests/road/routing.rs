@@ -78,7 +78,7 @@ async fn phones_of_lower_preference_are_tried_after_the_others_failed() {
     alice.send(text("sip:john@example.com", alice.addr, "")).await;
     let first = high.recv().await;
     assert!(low.pending().is_none(), "the second choice waits");
-    assert_eq!(first.field("Max-Breadth"), "60");
+    assert_eq!(first.field("Max-Breadth"), "30", "the other half is kept for it");
     high.send(first.answer("480 Not Here", "")).await;
     low.take("200 OK", "").await;
     assert_eq!(alice.recv_final().await.status(), 200);

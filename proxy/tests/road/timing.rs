@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{House, register, request, text};
+use crate::support::{House, request, text};
 use proxy::settings::Unknown;
 use tokio::time::Instant;
 
@@ -34,29 +34,6 @@ async fn a_dead_phone_gets_its_retransmissions_and_the_sender_a_100_and_then_sil
     branches.dedup();
     assert_eq!(branches.len(), 1, "retransmissions, not new branches");
     assert!(alice.pending().is_none());
-}
-
-#[tokio::test]
-async fn the_second_choice_is_not_disturbed_when_the_sender_has_given_up() {
-    let house = House::new().await;
-    let (dead, busy, last) = (house.phone().await, house.phone().await, house.phone().await);
-    for (phone, q) in [(&dead, "0.9"), (&busy, "0.9"), (&last, "0.4")] {
-        let contact = format!("<sip:john@{}>;q={q}", phone.addr);
-        assert_eq!(phone.ask(register(phone.addr, "john", &contact, "")).await.status(), 200);
-    }
-    let alice = house.phone().await;
-    tokio::time::pause();
-    alice.send(text("sip:john@example.com", alice.addr, "")).await;
-    busy.take("486 Busy Here", "").await;
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(40) {
-        tokio::select! {
-            _ = dead.recv() => {}
-            answer = alice.recv() => assert_eq!(answer.status(), 100),
-            late = last.recv() => panic!("the sender was told nothing, and this comes: {late:#?}"),
-            () = tokio::time::sleep(Duration::from_secs(9)) => {}
-        }
-    }
 }
 
 #[tokio::test]

@@ -242,7 +242,11 @@ async fn two_endpoints_on_many_threads_lose_no_request() {
     let (near, far) = (Server::start(Manner::Answer(200)).await, Server::start(Manner::Answer(200)).await);
     for destination in [to(Protocol::Udp, far.udp), to(Protocol::Tcp, far.tcp)] {
         let clients: Vec<_> = (0..500)
-            .map(|_| tokio::spawn(near.endpoint.request(outgoing(Method::Message, 400), destination.clone()).last()))
+            .map(|_| {
+                tokio::spawn(
+                    near.endpoint.request(outgoing(Method::Message, 400), destination.clone()).last(),
+                )
+            })
             .collect();
         for client in clients {
             assert_eq!(status(client.await.unwrap()), 200);

@@ -26,6 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "bespoke",
         &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "proxy"],
     ),
+    // Measures a server from outside, ours or another.
+    ("load", &[]),
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
@@ -105,8 +107,7 @@ fn every_room_forbids_unsafe_and_takes_the_workspace_lints() {
     let workspace = std::fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).unwrap();
     assert!(workspace.contains("unsafe_code = \"forbid\""));
     for (room, _) in ARROWS {
-        let folder = if *room == "bespoke" { PathBuf::from(ROOT) } else { Path::new(ROOT).join(room) };
-        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let manifest = std::fs::read_to_string(folder(room).join("Cargo.toml")).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "`{room}` has lints of its own");
     }
 }
@@ -195,10 +196,20 @@ fn below(metadata: &Value, room: &str) -> BTreeSet<String> {
     seen.into_iter().map(|id| names[id].to_owned()).collect()
 }
 
+fn folder(room: &str) -> PathBuf {
+    match room {
+        "bespoke" => PathBuf::from(ROOT),
+        "load" => Path::new(ROOT).join("benches/load"),
+        room => Path::new(ROOT).join(room),
+    }
+}
+
 /// Every Rust file that is ours.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> = ARROWS.iter().map(|(room, _)| Path::new(ROOT).join(room)).collect();
+    let is_room = |room: &&str| !matches!(*room, "bespoke" | "load");
+    let mut folders: Vec<PathBuf> =
+        ARROWS.iter().map(|(room, _)| *room).filter(is_room).map(folder).collect();
     folders
         .extend(["src", "tests", "benches", "examples", "fuzz"].map(|folder| Path::new(ROOT).join(folder)));
     while let Some(folder) = folders.pop() {

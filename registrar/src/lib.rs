@@ -9,6 +9,9 @@
 mod binding;
 mod codec;
 mod contact;
+pub mod digest;
+mod failures;
+mod guard;
 mod interned;
 mod learned;
 mod options;
@@ -17,6 +20,7 @@ mod record;
 mod request;
 mod rules;
 mod sweep;
+mod users;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -30,11 +34,14 @@ use store::{Space, Store, SwapError, Version};
 
 pub use binding::{Binding, Source};
 pub use cpi::profile::Profiles;
+pub use guard::{Asked, Auth, Cause, Verdict};
 pub use learned::{Query, QueryTicket, QueryWait, Sent};
 pub use options::Options;
 pub use outcome::RegisterOutcome;
 pub use sweep::Swept;
+pub use users::{PASSWORD_LIMIT, User, UserError, UserName, Users};
 
+use guard::Guard;
 use interned::{CpiTable, Pinned};
 use learned::Learned;
 use outcome::{Refusal, accepted};
@@ -50,6 +57,7 @@ pub struct Registrar {
     records: Space,
     cpis: Arc<CpiTable>,
     learned: Arc<Learned>,
+    guard: Guard,
     settings: RwLock<Arc<Settings>>,
     /// Tells flows of this run from those of earlier ones, whose ids mean nothing any more.
     boot: u64,
@@ -79,6 +87,7 @@ impl Registrar {
             records: store.space("bindings"),
             cpis: Arc::new(CpiTable::load(store.space("cpi"))),
             learned: Arc::new(Learned::default()),
+            guard: Guard::open(store, SystemTime::now()),
             settings: RwLock::new(Settings::new(options)),
             boot: boot_id(),
         }
@@ -108,6 +117,38 @@ impl Registrar {
         }
     }
 
+    /// Who sent a request, as far as its credentials prove it: [`Guard`] says how. `None` if nobody is asked
+    /// (`auth.mode = "none"`). `accepts` says whether a URI is one that the request may be for.
+    pub fn judge(
+        &self,
+        asked: &Asked<'_>,
+        accepts: &dyn Fn(&Uri) -> bool,
+        now: SystemTime,
+    ) -> Option<Verdict> {
+        let settings = self.settings();
+        let auth = settings.options.auth.as_ref()?;
+        let mut random = [0; 8];
+        // Without randomness the nonces of one millisecond are one nonce, whose count then tells its uses apart.
+        let _none = getrandom::fill(&mut random);
+        Some(self.guard.judge(auth, asked, accepts, now, u64::from_be_bytes(random)))
+    }
+
+    /// Whether senders are asked who they are.
+    pub fn is_guarded(&self) -> bool {
+        self.settings().options.auth.is_some()
+    }
+
+    /// The users who have a password.
+    pub const fn users(&self) -> &Users {
+        self.guard.users()
+    }
+
+    /// The option tags of a REGISTER's Require that are not understood, as a refusal: what comes before
+    /// authentication (CPI.md 6.1 step 2).
+    pub fn check_require(&self, request: &Request) -> Option<RegisterOutcome> {
+        request::check_require(request, &self.settings().options).err().map(Refusal::outcome)
+    }
+
     /// The bindings of the address of record `aor`, whose URI parameters don't count.
     pub fn lookup(&self, aor: &Uri, now: SystemTime) -> Lookup {
         let (settings, now) = (self.settings(), unix_seconds(now));
@@ -117,7 +158,8 @@ impl Registrar {
         let mut live: Vec<_> = record.into_live(now).collect();
         if live.is_empty() {
             let remembered = ended.is_some_and(|ended| now < settings.options.forgotten_at(ended));
-            let known = remembered || settings.listed.contains(&aor);
+            let has_password = || UserName::parse(&aor).is_ok_and(|name| self.users().contains(&name));
+            let known = remembered || settings.listed.contains(&aor) || has_password();
             return if known { Lookup::Known } else { Lookup::Unknown };
         }
         live.sort_by_key(|stored| std::cmp::Reverse((stored.q(), stored.refreshed_at)));

@@ -5,6 +5,8 @@ use std::time::Duration;
 use cpi::Extensions;
 use sip::Uri;
 
+use crate::guard::Auth;
+
 /// How a registrar works. Durations and sizes as in the configuration.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -12,6 +14,8 @@ pub struct Options {
     pub domains: Vec<String>,
     /// AORs that exist although they may never have registered.
     pub listed: Vec<String>,
+    /// `[auth]`; `None` for `auth.mode = "none"`: everybody is believed.
+    pub auth: Option<Auth>,
     /// `registrar.remember`: how long an AOR is known after its last binding ended.
     pub remember: Duration,
     /// `registrar.min_expires`, seconds: less, and less than an hour, is answered 423.
@@ -47,6 +51,7 @@ impl Default for Options {
         Self {
             domains: vec!["localhost".to_owned()],
             listed: Vec::new(),
+            auth: None,
             remember: Duration::from_secs(30 * 24 * 3600),
             min_expires: 60,
             default_expires: 3600,

@@ -41,7 +41,7 @@ pub(crate) enum Contacts {
 impl Registration {
     pub(crate) fn read(request: &Request, source: Source, options: &Options) -> Result<Self, Refusal> {
         check_require(request, options)?;
-        // Steps 3 and 4, authentication and authorisation, belong here.
+        // Steps 3 and 4, authentication and authorisation, were the caller's, who knows whom to trust.
         let to = request.to().uri().map_err(|_| Refusal::UnknownUser)?;
         let aor = options.aor(&to).ok_or(Refusal::UnknownUser)?;
         Ok(Self {
@@ -56,7 +56,7 @@ impl Registration {
     }
 }
 
-fn check_require(request: &Request, options: &Options) -> Result<(), Refusal> {
+pub(crate) fn check_require(request: &Request, options: &Options) -> Result<(), Refusal> {
     let understood = |tag: &&[u8]| UNDERSTOOD.iter().any(|known| known.eq_ignore_ascii_case(tag));
     let unknown: Vec<_> = request.values(HeaderId::Require).filter(|tag| !understood(tag)).collect();
     if !unknown.is_empty() {

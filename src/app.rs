@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use proxy::{Pool, Proxy, RouteKey};
-use registrar::Registrar;
+use registrar::{GruuKey, Registrar};
 use store::Store;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -56,8 +56,10 @@ pub(crate) fn runtime() -> Result<Runtime, StartError> {
 pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let metrics = measure::recorder();
     let store = open_store(&config)?;
-    let registrar = Arc::new(Registrar::open(&store, settings::registrar(&config)));
-    let key = route_key(&store).await?;
+    let gruu_key = GruuKey::new(kept_key(&store, b"gruu-key").await?);
+    let registrar = Registrar::open(&store, settings::registrar(&config)).with_gruu_key(gruu_key);
+    let registrar = Arc::new(registrar);
+    let key = RouteKey::new(kept_key(&store, b"route-key").await?);
     let pool =
         Pool::new(settings::workers(&config), settings::bodies(&config)).map_err(StartError::Threads)?;
     let pool = Arc::new(pool);
@@ -198,18 +200,17 @@ fn open_store(config: &Config) -> Result<Store, StartError> {
     Ok(Store::open(settings::store_folder(config), store::Options::default())?)
 }
 
-/// The key of Record-Route marks: the same over restarts, so that dialogs go on.
-async fn route_key(store: &Store) -> Result<RouteKey, StartError> {
-    const NAME: &[u8] = b"route-key";
+/// A key of ours: the same over restarts, so that dialogs go on and what was given out under it holds.
+async fn kept_key(store: &Store, name: &[u8]) -> Result<[u8; 32], StartError> {
     let space = store.space("server");
-    if let Some(kept) = space.get(NAME).and_then(|record| <[u8; 32]>::try_from(&*record.value).ok()) {
-        return Ok(RouteKey::new(kept));
+    if let Some(kept) = space.get(name).and_then(|record| <[u8; 32]>::try_from(&*record.value).ok()) {
+        return Ok(kept);
     }
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(StartError::Random)?;
-    let expected = space.get(NAME).map(|record| record.version);
-    space.swap(NAME, expected, Some(Bytes::copy_from_slice(&fresh))).await?;
-    Ok(RouteKey::new(fresh))
+    let expected = space.get(name).map(|record| record.version);
+    space.swap(name, expected, Some(Bytes::copy_from_slice(&fresh))).await?;
+    Ok(fresh)
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<Web, StartError> {

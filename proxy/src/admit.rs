@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use sip::{HeaderId, Host, Method, Request, Via};
 
 use crate::journey::Journey;
+use crate::local;
 use crate::loops;
 use crate::ours::Place;
 use crate::refuse::Refused;
@@ -39,8 +40,7 @@ pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refu
     if loops::has_looped(branches.iter().filter_map(Via::branch), &second_part) {
         return Err(Refused::Looped);
     }
-    let extensions = if recipient { HeaderId::Require } else { HeaderId::ProxyRequire };
-    let unsupported = unsupported(request, extensions);
+    let unsupported = unsupported(request, recipient);
     let judged_later = recipient && request.method() == Method::Register;
     if !judged_later && !unsupported.is_empty() {
         return Err(Refused::BadExtension { unsupported });
@@ -56,11 +56,13 @@ fn is_ours(journey: &Journey, host: Host<'_>, port: Option<u16>) -> bool {
         || host.is(&journey.policy.settings.host)
 }
 
-/// The option tags of Require or Proxy-Require. This proxy needs none of them, so none is understood; the
-/// registrar judges those of a REGISTER itself.
-fn unsupported(request: &Request, id: HeaderId) -> String {
-    let tags: Vec<_> = request.values(id).map(String::from_utf8_lossy).collect();
-    tags.join(", ")
+/// The option tags of Require or Proxy-Require that nobody here understands. The proxy needs none, so that
+/// it has none; what is for us may require what we list in Supported. The registrar judges those of a
+/// REGISTER itself.
+fn unsupported(request: &Request, recipient: bool) -> String {
+    let id = if recipient { HeaderId::Require } else { HeaderId::ProxyRequire };
+    let tags = request.values(id).filter(|tag| !recipient || !local::supports(tag));
+    tags.map(String::from_utf8_lossy).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether Expires has passed, counted from Date, or from now without one (RFC 3428 §4). `Expires: 0`
@@ -80,6 +82,14 @@ mod tests {
     fn expired(fields: &str) -> bool {
         let text = format!("MESSAGE sip:a@b SIP/2.0\r\n{fields}");
         has_expired(&request(&text, b"x"), SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+    }
+
+    #[test]
+    fn what_is_for_us_may_require_what_our_supported_lists() {
+        let text = "OPTIONS sip:example.com SIP/2.0\r\nRequire: Path, foo\r\nProxy-Require: path\r\n";
+        let request = request(text, b"");
+        assert_eq!(unsupported(&request, true), "foo");
+        assert_eq!(unsupported(&request, false), "path");
     }
 
     #[test]

@@ -17,8 +17,13 @@ pub(crate) const ALLOW: &str =
 /// What this server reads itself: the body of no request.
 const ACCEPT: &str = "application/sdp";
 
-/// The extensions of REGISTER (RFC 3327, RFC 3840, RFC 5626) the registrar knows.
-const SUPPORTED: &str = "path, pref, outbound";
+/// The extensions of REGISTER (RFC 3327, RFC 3840, RFC 5626, RFC 5627) that the registrar knows.
+const SUPPORTED: [&str; 4] = ["path", "outbound", "gruu", "pref"];
+
+/// Whether a request that is for us may require this option tag.
+pub(crate) fn supports(tag: &[u8]) -> bool {
+    SUPPORTED.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(tag))
+}
 
 /// Whether this server is the recipient of the request, as far as its Request-URI tells before routing.
 pub(crate) fn is_recipient(request: &Request, place: Place) -> bool {
@@ -50,7 +55,7 @@ fn options() -> Reply {
         .with("Accept", ACCEPT)
         .with("Accept-Encoding", "identity")
         .with("Accept-Language", "en")
-        .with("Supported", SUPPORTED)
+        .with("Supported", SUPPORTED.join(", "))
 }
 
 async fn register(journey: &Journey) -> Reply {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use cpi::{Cpi, Features};
 use sip::Uri;
 
+use crate::instance;
 use crate::record::Stored;
 
 /// Where a REGISTER came from: opaque here, so that a request can go back the same way.
@@ -39,6 +40,8 @@ pub struct Binding {
     pub q: u16,
     /// When it ends.
     pub expires_at: SystemTime,
+    /// When it was added or refreshed last.
+    pub refreshed_at: SystemTime,
     /// What the terminal said of itself: REGISTER headers and Contact parameters merged (rules L1, L2, L5),
     /// shared by all bindings that said the same. It may name a device or features only, see
     /// [`Cpi::is_unknown`]; what counts for a target is told by [`crate::Registrar::cpi_for`].
@@ -51,6 +54,7 @@ pub struct Binding {
     pub call_id: Bytes,
     /// Its CSeq number.
     pub cseq: u32,
+    reg_id: Option<u32>,
 }
 
 impl Binding {
@@ -64,29 +68,25 @@ impl Binding {
             params: stored.params,
             q,
             expires_at: UNIX_EPOCH + Duration::from_secs(stored.expires_at),
+            refreshed_at: UNIX_EPOCH + Duration::from_secs(stored.refreshed_at),
             cpi,
             path: stored.path,
             source: Source { flow, ..stored.source },
             call_id: stored.call_id,
             cseq: stored.cseq,
+            reg_id: stored.reg_id,
         })
     }
 
     /// `+sip.instance` without quotes and angle brackets (RFC 5626 §4.1).
     pub fn instance(&self) -> Option<Cow<'_, [u8]>> {
-        let value = grammar::params(&self.params).find_name(b"+sip.instance")?.value?;
-        Some(match value.text() {
-            Cow::Borrowed(text) => Cow::Borrowed(bare(text)),
-            Cow::Owned(text) => Cow::Owned(bare(&text).to_vec()),
-        })
+        instance::of(&self.params)
     }
 
-    /// `reg-id` (RFC 5626 §4.2), 1 to 2^31-1; it means nothing without an instance.
-    pub fn reg_id(&self) -> Option<u32> {
-        self.instance()?;
-        let value = grammar::params(&self.params).find_name(b"reg-id")?.value?;
-        let number = u32::try_from(grammar::decimal(value.raw())?).ok()?;
-        (1..1 << 31).contains(&number).then_some(number)
+    /// The reg-id of its flow, where outbound processing was applied (RFC 5626 §6): the terminal is reached
+    /// over that flow, or along [`Self::path`] to whoever keeps it, and no other way.
+    pub const fn reg_id(&self) -> Option<u32> {
+        self.reg_id
     }
 
     /// Its feature parameters (RFC 3840); with [`cpi::feature::retain_method`] they choose among targets (F6).
@@ -98,10 +98,6 @@ impl Binding {
     pub fn user_agent(&self) -> Option<&str> {
         self.cpi.as_deref()?.user_agent.as_deref()
     }
-}
-
-fn bare(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"<").and_then(|text| text.strip_suffix(b">")).unwrap_or(text)
 }
 
 /// Without the AOR, the user part and the Call-ID, which are not for logs.

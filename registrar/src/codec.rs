@@ -91,6 +91,15 @@ impl Reader {
         Some(head)
     }
 
+    /// What is there if `flag` is set.
+    pub(crate) fn if_set<T>(
+        &mut self,
+        flag: u8,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if flag == 0 { Some(None) } else { read(self).map(Some) }
+    }
+
     pub(crate) fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.fixed::<1>()? {
             [0] => Some(None),
@@ -144,6 +153,7 @@ mod tests {
             assert_eq!(reader.number(), Some(number));
         }
         assert_eq!(reader.octets().unwrap(), "abc");
+        assert_eq!(reader.if_set(0, Reader::number), Some(None));
         assert_eq!(reader.optional(Reader::number), Some(Some(5)));
         assert_eq!(reader.optional(Reader::number), Some(None));
         assert_eq!([reader.address().unwrap(), reader.address().unwrap()], addresses);
@@ -156,6 +166,7 @@ mod tests {
         assert_eq!(read(b"").number(), None);
         assert_eq!(read(&[0xff; 11]).number(), None);
         assert_eq!(read(b"\x05abc").octets(), None);
+        assert_eq!(read(b"").if_set(1, Reader::number), None);
         assert_eq!(read(b"\x02x").optional(Reader::number), None);
         assert_eq!(read(b"\x05").address(), None);
     }

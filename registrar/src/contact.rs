@@ -6,14 +6,12 @@ use cpi::ContactCpi;
 use grammar::Value;
 use sip::{NameAddr, Uri};
 
+use crate::instance;
 use crate::options::Options;
 use crate::outcome::Refusal;
 
 /// What an expiry that is no number means (RFC 3261 §10.3).
 const MALFORMED_EXPIRES: u32 = 3600;
-
-/// Parameters of one Contact.
-const PARAMS: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct NewContact {
@@ -23,6 +21,10 @@ pub(crate) struct NewContact {
     /// Seconds asked for.
     pub(crate) lifetime: u32,
     pub(crate) cpi: ContactCpi,
+    /// The device it belongs to.
+    pub(crate) instance: Option<Vec<u8>>,
+    /// Which flow of that device it is, if it says so (RFC 5626 §4.2).
+    pub(crate) reg_id: Option<u32>,
 }
 
 impl NewContact {
@@ -34,8 +36,11 @@ impl NewContact {
     ) -> Result<Self, Refusal> {
         let uri = address.uri().map_err(|_| Refusal::MalformedContact)?;
         let (mut params, mut own_expires) = (Vec::new(), None);
+        if uri.as_bytes().len() > options.contact_uri_octets {
+            return Err(Refusal::ContactTooLong);
+        }
         for (count, param) in address.params().enumerate() {
-            if count >= PARAMS {
+            if count >= options.contact_params {
                 return Err(Refusal::ContactTooLong);
             }
             if param.is(b"expires") {
@@ -50,6 +55,8 @@ impl NewContact {
         }
         Ok(Self {
             uri,
+            instance: instance::of(&params).map(std::borrow::Cow::into_owned),
+            reg_id: instance::reg_id(&params),
             params: params.into(),
             lifetime: own_expires.or(expires).unwrap_or(options.default_expires),
             cpi: cpi::contact::decode(address.params(), &options.extensions),

@@ -78,7 +78,7 @@ impl CpiTable {
     /// Makes `cpi` durable, unless it is, and keeps it while the pin is held.
     pub(crate) async fn pin(&self, cpi: Cpi, options: &Options) -> Result<Pinned, Refusal> {
         let text = serde_json::to_vec(&cpi).map_err(|_| Refusal::CapabilitiesTooLarge)?;
-        if text.len() > options.cpi_octets {
+        if text.len() > options.contact_cpi_octets {
             return Err(Refusal::CapabilitiesTooLarge);
         }
         let digest = Sha256::digest(&text);
@@ -161,6 +161,12 @@ impl Entry {
 }
 
 impl Pinned {
+    /// A second pin on the same CPI.
+    pub(crate) fn again(&self) -> Self {
+        self.0.pins.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(&self.0))
+    }
+
     pub(crate) fn id(&self) -> CpiId {
         self.0.id
     }

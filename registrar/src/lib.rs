@@ -11,9 +11,12 @@ mod codec;
 mod contact;
 pub mod digest;
 mod failures;
+mod gruu;
 mod guard;
+mod instance;
 mod interned;
 mod learned;
+mod lookup;
 mod options;
 mod outcome;
 mod record;
@@ -34,8 +37,10 @@ use store::{Space, Store, SwapError, Version};
 
 pub use binding::{Binding, Source};
 pub use cpi::profile::Profiles;
+pub use gruu::GruuKey;
 pub use guard::{Asked, Auth, Cause, Verdict};
 pub use learned::{Query, QueryTicket, QueryWait, Sent};
+pub use lookup::{Lookup, by_terminal};
 pub use options::Options;
 pub use outcome::RegisterOutcome;
 pub use sweep::Swept;
@@ -46,7 +51,7 @@ use interned::{CpiTable, Pinned};
 use learned::Learned;
 use outcome::{Refusal, accepted};
 use record::{Record, Stored};
-use request::{Contacts, Registration};
+use request::{Contacts, Registration, Supports};
 use rules::Slot;
 
 /// How often a REGISTER is decided anew because another for the same AOR was faster.
@@ -59,6 +64,7 @@ pub struct Registrar {
     learned: Arc<Learned>,
     guard: Guard,
     settings: RwLock<Arc<Settings>>,
+    gruu_key: GruuKey,
     /// Tells flows of this run from those of earlier ones, whose ids mean nothing any more.
     boot: u64,
 }
@@ -67,17 +73,6 @@ pub struct Registrar {
 struct Settings {
     options: Options,
     listed: HashSet<String>,
-}
-
-/// Where an AOR is.
-#[derive(Clone, Debug)]
-pub enum Lookup {
-    /// Its bindings, the highest q first, among equals the most recently refreshed. Never empty.
-    Bindings(Vec<Arc<Binding>>),
-    /// Nowhere, but it exists: a listed user, or one whose last binding ended not long ago. 480.
-    Known,
-    /// No such user. 404.
-    Unknown,
 }
 
 impl Registrar {
@@ -89,8 +84,16 @@ impl Registrar {
             learned: Arc::new(Learned::default()),
             guard: Guard::open(store, SystemTime::now()),
             settings: RwLock::new(Settings::new(options)),
+            gruu_key: GruuKey::fresh(),
             boot: boot_id(),
         }
+    }
+
+    /// Makes temporary GRUUs under this key instead of one for this run alone.
+    #[must_use]
+    pub fn with_gruu_key(mut self, key: GruuKey) -> Self {
+        self.gruu_key = key;
+        self
     }
 
     /// Works with other options from now on.
@@ -111,8 +114,11 @@ impl Registrar {
             Ok(registration) => registration,
             Err(refusal) => return refusal.outcome(),
         };
+        if let Err(refusal) = registration.check_targets(&self.gruu_key) {
+            return refusal.outcome();
+        }
         match self.change(&registration, &settings.options, now_seconds).await {
-            Ok(bindings) => accepted(&bindings, &registration.path, now, now_seconds),
+            Ok(bindings) => accepted(&bindings, &registration, &self.gruu_key, now, now_seconds),
             Err(refusal) => refusal.outcome(),
         }
     }
@@ -146,31 +152,8 @@ impl Registrar {
     /// The option tags of a REGISTER's Require that are not understood, as a refusal: what comes before
     /// authentication (CPI.md 6.1 step 2).
     pub fn check_require(&self, request: &Request) -> Option<RegisterOutcome> {
-        request::check_require(request, &self.settings().options).err().map(Refusal::outcome)
-    }
-
-    /// The bindings of the address of record `aor`, whose URI parameters don't count.
-    pub fn lookup(&self, aor: &Uri, now: SystemTime) -> Lookup {
-        let (settings, now) = (self.settings(), unix_seconds(now));
-        let Some(aor) = settings.options.aor(aor) else { return Lookup::Unknown };
-        let record = self.load(&aor).map_or_else(Record::default, |(_, record)| record);
-        let ended = record.ended_at();
-        let mut live: Vec<_> = record.into_live(now).collect();
-        if live.is_empty() {
-            let remembered = ended.is_some_and(|ended| now < settings.options.forgotten_at(ended));
-            let has_password = || UserName::parse(&aor).is_ok_and(|name| self.users().contains(&name));
-            let known = remembered || settings.listed.contains(&aor) || has_password();
-            return if known { Lookup::Known } else { Lookup::Unknown };
-        }
-        live.sort_by_key(|stored| std::cmp::Reverse((stored.q(), stored.refreshed_at)));
-        let aor: Arc<str> = aor.into();
-        let bindings = live.into_iter().filter_map(|stored| {
-            let cpi = stored.effective.and_then(|id| self.cpis.find(id));
-            Binding::of(stored, Arc::clone(&aor), cpi, self.boot).map(Arc::new)
-        });
-        let bindings: Vec<_> = bindings.collect();
-        // Stored by a version that read more URIs than this one: as if they had ended.
-        if bindings.is_empty() { Lookup::Known } else { Lookup::Bindings(bindings) }
+        let supports = Supports::of(request);
+        request::check_require(request, supports, &self.settings().options).err().map(Refusal::outcome)
     }
 
     /// The capabilities that count for a target (CPI.md L4): its binding's own, else what was learned of it,
@@ -223,8 +206,9 @@ impl Registrar {
         for _ in 0..ATTEMPTS {
             let (version, record) = self.load(&registration.aor).unzip();
             let record = record.unwrap_or_default();
-            let ended = record.ended_at();
-            let live: Vec<_> = record.into_live(now).collect();
+            let (ended, devices) = (record.ended_at(), record.devices());
+            let (mut live, _expired) = record.part(now);
+            live.iter_mut().for_each(|binding| binding.set_back(now));
             if matches!(registration.contacts, Contacts::None) {
                 return Ok(live);
             }
@@ -239,7 +223,7 @@ impl Registrar {
             }
             let (bindings, _pinned) = self.equip(slots, registration, options).await?;
             let ended = if had.is_empty() { ended.unwrap_or(now) } else { now };
-            let record = Record::new(bindings, ended);
+            let record = Record::new(bindings, ended, devices);
             match self.records.swap(registration.aor.as_bytes(), version, Some(record.encode())).await {
                 Ok(_) => {
                     self.forget_learned(&registration.aor, &had, &record);
@@ -267,8 +251,13 @@ impl Registrar {
                 let headers =
                     cpi::merge::refresh(kept.as_deref(), registration.headers.clone(), kept.is_some());
                 let effective = cpi::merge::binding(&headers, &fresh.contact);
+                // Most terminals say what they can show once, in the headers.
+                let is_same = headers == effective;
                 let headers = self.pin(headers, options).await?;
-                let effective = self.pin(effective, options).await?;
+                let effective = match &headers {
+                    Some(pinned) if is_same => Some(pinned.again()),
+                    _ => self.pin(effective, options).await?,
+                };
                 binding.boot = self.boot;
                 binding.headers = headers.as_ref().map(Pinned::id);
                 binding.effective = effective.as_ref().map(Pinned::id);

@@ -34,10 +34,18 @@ pub struct Options {
     pub contacts: usize,
     /// Octets of one Contact, its URI and parameters together.
     pub contact_octets: usize,
+    /// Octets of the URI of one Contact.
+    pub contact_uri_octets: usize,
+    /// Parameters of one Contact.
+    pub contact_params: usize,
+    /// Octets of the CPI of one binding.
+    pub contact_cpi_octets: usize,
     /// Octets of the CPIs of one user's bindings.
     pub cpi_octets: usize,
     /// Values of one Path.
     pub path_values: usize,
+    /// Octets of one Path, all its values together.
+    pub path_octets: usize,
     /// Users that have a record; one more is answered 503.
     pub users: usize,
     /// Different CPIs held; a further one is answered 503.
@@ -61,8 +69,12 @@ impl Default for Options {
             extensions: Extensions::NONE,
             contacts: 32,
             contact_octets: 8 * 1024,
+            contact_uri_octets: 2 * 1024,
+            contact_params: 64,
+            contact_cpi_octets: 16 * 1024,
             cpi_octets: 64 * 1024,
             path_values: 16,
+            path_octets: 4 * 1024,
             users: 10_000_000,
             distinct_cpis: 1_000_000,
             learned: 1_000_000,

@@ -7,7 +7,13 @@ use bytes::Bytes;
 use sip::HeaderId;
 use store::SwapError;
 
+use crate::gruu::{self, GruuKey, Temporary};
+use crate::instance;
 use crate::record::Stored;
+use crate::request::Registration;
+
+/// What of a terminal's extensions the 200 says it knows; not GRUU, which RFC 5627 §5.2 wants left out.
+const SUPPORTED: &str = "path, outbound";
 
 /// Seconds after which a sender may try again when the registrar is too busy.
 const RETRY_AFTER: u32 = 5;
@@ -47,18 +53,53 @@ impl fmt::Debug for RegisterOutcome {
 }
 
 /// The 200 (CPI.md 6.1 step 8): every binding with the time it has left and all its parameters as received
-/// (RFC 3840 §6), the Path of the request (RFC 3327 §5.3), Date.
-pub(crate) fn accepted(bindings: &[Stored], path: &[Bytes], date: SystemTime, now: u64) -> RegisterOutcome {
+/// (RFC 3840 §6), GRUUs for a terminal that takes them (RFC 5627 §5.2), the Path of the request (RFC 3327
+/// §5.3), what was done of RFC 5626, Date.
+pub(crate) fn accepted(
+    bindings: &[Stored],
+    registration: &Registration,
+    key: &GruuKey,
+    date: SystemTime,
+    now: u64,
+) -> RegisterOutcome {
     let mut outcome = RegisterOutcome::new(200, "OK");
     for binding in bindings {
-        let left = binding.expires_at.saturating_sub(now).to_string();
-        let value = [b"<", &binding.uri[..], b">", &binding.params, b";expires=", left.as_bytes()].concat();
+        let mut value = [b"<", &binding.uri[..], b">", &binding.params].concat();
+        if registration.supports.gruu {
+            write_gruus(&mut value, binding, bindings, &registration.aor, key);
+        }
+        value.extend_from_slice(format!(";expires={}", binding.left(now)).as_bytes());
         outcome = outcome.with(HeaderId::Contact, value);
     }
-    for value in path {
+    for value in &registration.path {
         outcome = outcome.with(HeaderId::Path, value.clone());
     }
+    if registration.is_outbound() {
+        outcome = outcome.with(HeaderId::Require, "outbound");
+    }
+    if registration.supports.path || registration.supports.outbound {
+        outcome = outcome.with(HeaderId::Supported, SUPPORTED);
+    }
     outcome.with(HeaderId::Date, httpdate::fmt_http_date(date))
+}
+
+/// `pub-gruu` and `temp-gruu` of the device a binding belongs to.
+fn write_gruus(out: &mut Vec<u8>, binding: &Stored, all: &[Stored], aor: &str, key: &GruuKey) {
+    let Some(id) = instance::of(&binding.params) else { return };
+    out.extend_from_slice(b";pub-gruu=\"");
+    out.extend_from_slice(&gruu::public(aor, &id));
+    out.push(b'"');
+    let Some(generation) = binding.gruu else { return };
+    // Made of the latest refresh of the device, over whichever flow.
+    let of_device = all.iter().filter(|each| each.gruu == binding.gruu && each.is_of_instance(&id));
+    let latest = of_device.max_by_key(|each| (each.refreshed_at, each.cseq)).unwrap_or(binding);
+    let refresh = (&latest.call_id[..], latest.cseq);
+    let temporary = key.temporary(&Temporary { aor, instance: &id, generation, refresh });
+    if let Some(gruu) = temporary {
+        out.extend_from_slice(b";temp-gruu=\"");
+        out.extend_from_slice(&gruu);
+        out.push(b'"');
+    }
 }
 
 /// Why a REGISTER changes nothing.
@@ -71,6 +112,16 @@ pub(crate) enum Refusal {
     MalformedContact,
     ContactTooLong,
     MalformedPath,
+    PathTooLong,
+    CallIdTooLong,
+    /// A Contact that leads back to its own AOR (RFC 5627 §5.1).
+    ContactLoops,
+    /// A device's Contact that is no SIP URI (RFC 5627 §5.1).
+    ContactNotSip,
+    /// Several Contacts, one of them with a reg-id (RFC 5626 §6).
+    SeveralFlows,
+    /// The proxy that the terminal came through can't keep its flow (RFC 5626 §6).
+    FirstHopLacksOutbound,
     TooBrief {
         min_expires: u32,
     },
@@ -95,6 +146,12 @@ impl Refusal {
             Self::MalformedContact => plain(400, "Malformed Contact"),
             Self::ContactTooLong => plain(403, "Contact Too Long"),
             Self::MalformedPath => plain(400, "Malformed Path"),
+            Self::PathTooLong => plain(400, "Path Too Long"),
+            Self::CallIdTooLong => plain(400, "Call-ID Too Long"),
+            Self::ContactLoops => plain(403, "Contact Is Its Own Address Of Record"),
+            Self::ContactNotSip => plain(403, "Contact With An Instance Is No SIP URI"),
+            Self::SeveralFlows => plain(400, "One Contact Only Where One Has A reg-id"),
+            Self::FirstHopLacksOutbound => plain(439, "First Hop Lacks Outbound Support"),
             Self::TooBrief { min_expires } => {
                 plain(423, "Interval Too Brief").with(HeaderId::MinExpires, min_expires.to_string())
             }

@@ -6,6 +6,7 @@ use cpi::ContactCpi;
 use sip::Uri;
 
 use crate::contact::NewContact;
+use crate::gruu::{self, Generation};
 use crate::interned::CpiId;
 use crate::options::Options;
 use crate::outcome::Refusal;
@@ -90,7 +91,8 @@ impl Table {
         if lifetime > 0 && lifetime < NEVER_TOO_BRIEF && lifetime < options.min_expires {
             return Err(Refusal::TooBrief { min_expires: options.min_expires });
         }
-        let place = self.find(&contact.uri);
+        let reg_id = registration.reg_id(contact);
+        let place = self.find(contact, reg_id);
         if let Some((_, slot)) = place.and_then(|at| self.slots.get(at))
             && is_out_of_order(slot, registration)
         {
@@ -105,7 +107,8 @@ impl Table {
         let lifetime = lifetime.min(options.max_expires);
         let old = place.and_then(|at| self.slots.get(at)).map(|(_, slot)| slot);
         let kept_headers = old.and_then(|slot| kept_headers(slot, registration));
-        let binding = stored(contact, registration, now, lifetime);
+        let gruu = self.gruus_of(contact, reg_id, registration, now);
+        let binding = Stored { reg_id, gruu, ..stored(contact, registration, now, lifetime) };
         let fresh = Some(Fresh { contact: contact.cpi.clone(), kept_headers });
         let new = (contact.uri.clone(), Slot { binding, fresh });
         match place.and_then(|at| self.slots.get_mut(at)) {
@@ -115,11 +118,50 @@ impl Table {
         Ok(())
     }
 
-    /// The binding that the URI means. Equivalence is not transitive, so several may be: one written the same
-    /// comes first, then the oldest.
-    fn find(&self, uri: &Uri) -> Option<usize> {
-        let same = self.slots.iter().position(|(each, _)| each == uri);
-        same.or_else(|| self.slots.iter().position(|(each, _)| each.equivalent(uri)))
+    /// The binding that a Contact means: that of its device's flow (RFC 5626 §6), else the one of its URI.
+    /// Equivalence of URIs is not transitive, so several may be: one written the same comes first, then the
+    /// oldest. A flow's binding is refreshed by its device alone, and removed by whoever names its URI.
+    fn find(&self, contact: &NewContact, reg_id: Option<u32>) -> Option<usize> {
+        if let (Some(_), Some(id)) = (reg_id, &contact.instance) {
+            return self
+                .slots
+                .iter()
+                .position(|(_, slot)| slot.binding.reg_id == reg_id && slot.binding.is_of_instance(id));
+        }
+        let counts = |slot: &Slot| slot.binding.reg_id.is_none() || contact.lifetime == 0;
+        let same = self.slots.iter().position(|(uri, slot)| counts(slot) && *uri == contact.uri);
+        same.or_else(|| {
+            self.slots.iter().position(|(uri, slot)| counts(slot) && uri.equivalent(&contact.uri))
+        })
+    }
+
+    /// What the temporary GRUUs of the Contact's device are told by from now on: the same as before, unless
+    /// its latest registration (over this flow, if it has one) had another Call-ID (RFC 5627 §5.1).
+    fn gruus_of(
+        &mut self,
+        contact: &NewContact,
+        reg_id: Option<u32>,
+        registration: &Registration,
+        now: u64,
+    ) -> Option<Generation> {
+        let id = contact.instance.as_deref()?;
+        let of_device =
+            || self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.binding.is_of_instance(id));
+        let known = of_device().find_map(|slot| slot.binding.gruu);
+        let of_flow = of_device().filter(|slot| slot.binding.reg_id == reg_id);
+        let latest = of_flow.max_by_key(|slot| slot.binding.refreshed_at);
+        let restarted = latest.is_some_and(|slot| slot.binding.call_id != registration.call_id);
+        if known.is_some() && !restarted {
+            return known;
+        }
+        let (call_id, cseq) = (&registration.call_id, registration.cseq);
+        let new = registration.supports.gruu.then(|| gruu::generation(call_id, cseq, now));
+        if known.is_some() {
+            let slots =
+                self.slots.iter_mut().map(|(_, slot)| slot).filter(|slot| slot.binding.is_of_instance(id));
+            slots.for_each(|slot| slot.binding.gruu = new);
+        }
+        new
     }
 }
 
@@ -150,6 +192,8 @@ fn stored(contact: &NewContact, registration: &Registration, now: u64, lifetime:
         path: registration.path.clone(),
         source: registration.source.clone(),
         boot: 0,
+        reg_id: None,
+        gruu: None,
         headers: None,
         effective: None,
     }

@@ -93,12 +93,13 @@ fn due_keys(records: &Space, now: u64, remember: u64) -> Vec<Box<[u8]>> {
 async fn sweep_one(records: &Space, learned: &Learned, key: &[u8], options: &Options, now: u64) -> Swept {
     let Some(found) = records.get(key) else { return Swept::default() };
     let record = Record::decode(&found.value).unwrap_or_default();
-    let (count, ended) = (record.bindings.len(), record.ended_at().unwrap_or_default());
+    let (ended, devices) = (record.ended_at().unwrap_or_default(), record.devices());
     let aor = String::from_utf8_lossy(key);
-    let (live, expired): (Vec<_>, Vec<_>) = record.bindings.into_iter().partition(|each| each.is_live(now));
+    let (mut live, expired) = record.part(now);
+    live.iter_mut().for_each(|binding| binding.set_back(now));
     let forgotten = live.is_empty() && options.forgotten_at(ended) <= now;
-    let swept = Swept { bindings: count - live.len(), users: usize::from(forgotten), cpis: 0 };
-    let new = (!forgotten).then(|| Record::new(live, ended).encode());
+    let swept = Swept { bindings: expired.len(), users: usize::from(forgotten), cpis: 0 };
+    let new = (!forgotten).then(|| Record::new(live, ended, devices).encode());
     if records.swap(key, Some(found.version), new).await.is_err() {
         return Swept::default();
     }

@@ -33,7 +33,6 @@ mod message;
 mod method;
 mod outgoing;
 mod raw;
-mod scan;
 mod span;
 pub mod transaction;
 mod uri;

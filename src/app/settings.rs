@@ -78,11 +78,19 @@ pub(super) fn registrar(config: &Config) -> registrar::Options {
         remember: config.registrar.remember.0,
         min_expires: config.registrar.min_expires,
         default_expires: config.registrar.default_expires,
+        max_expires: Some(config.registrar.max_expires).filter(|seconds| *seconds > 0).unwrap_or(u32::MAX),
+        path_needs_support: config.registrar.path_needs_support,
         from_register_accept: config.cpi.from_register_accept,
         extensions: config.cpi.extensions.iter().collect(),
         users: count(config.limits.users),
         contacts: count(config.limits.contacts),
         cpi_octets: config.limits.cpi.octets(),
+        contact_cpi_octets: config.limits.contact_cpi.octets(),
+        contact_octets: config.limits.contact.octets(),
+        contact_uri_octets: config.limits.contact_uri.octets(),
+        contact_params: count(config.limits.contact_params),
+        path_values: count(config.limits.path_values),
+        path_octets: config.limits.path.octets(),
         ..registrar::Options::default()
     }
 }
@@ -231,8 +239,9 @@ pub(super) fn needs_restart(key: &str) -> bool {
         "adapt.workers",
         "tls.",
     ];
-    const AT_ONCE: [&str; 3] = ["limits.contacts", "limits.cpi", "limits.users"];
-    AT_START.iter().any(|start| key.starts_with(start)) && !AT_ONCE.contains(&key)
+    const AT_ONCE: [&str; 4] = ["limits.contact", "limits.cpi", "limits.path", "limits.users"];
+    let is_at_once = AT_ONCE.iter().any(|start| key.starts_with(start));
+    AT_START.iter().any(|start| key.starts_with(start)) && !is_at_once
 }
 
 /// The planner's settings with links as the server makes them, for the commands that have no server.

@@ -155,6 +155,10 @@ impl Checks<'_> {
         if min > LONGEST_MIN_EXPIRES {
             self.wrong("registrar.min_expires", "above 3600, which RFC 3261 §10.3 forbids to refuse");
         }
+        if registrar.max_expires > 0 && registrar.max_expires < min {
+            let what = format!("below registrar.min_expires, which is {min}; 0 is no limit");
+            self.wrong("registrar.max_expires", what);
+        }
         if default < min {
             self.wrong("registrar.default_expires", format!("below registrar.min_expires, which is {min}"));
         }
@@ -196,6 +200,9 @@ impl Checks<'_> {
             ("limits.connections", u64::from(limits.connections)),
             ("limits.connections_per_source", u64::from(limits.connections_per_source)),
             ("limits.contacts", u64::from(limits.contacts)),
+            ("limits.contact", limits.contact.0),
+            ("limits.contact_uri", limits.contact_uri.0),
+            ("limits.contact_params", u64::from(limits.contact_params)),
             ("limits.users", u64::from(limits.users)),
             ("overload.transactions", u64::from(self.config.overload.transactions)),
             ("overload.requests", u64::from(self.config.overload.requests)),
@@ -356,6 +363,7 @@ mod tests {
     fn expiries_and_counts_must_leave_something_possible() {
         assert!(said("[registrar]\nmin_expires = 3601")[0].contains("above 3600"));
         assert!(said("[registrar]\ndefault_expires = 10")[0].contains("below registrar.min_expires"));
+        assert!(said("[registrar]\nmax_expires = 10")[0].contains("below registrar.min_expires"));
         assert!(said("[limits]\nlines = 0")[0].contains("limits.lines: 0 would let nothing through"));
         assert!(said("[adapt]\nworkers = 5000")[0].contains("more than 1024"));
     }

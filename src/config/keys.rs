@@ -173,6 +173,11 @@ section! {
         min_expires: u32 = 60,
         /// Seconds, for a Contact that names none.
         default_expires: u32 = 3600,
+        /// Seconds to which a longer registration is shortened; 0 is no limit.
+        max_expires: u32 = 0,
+        /// A Path is refused with 420 when the terminal does not say that it knows Path
+        /// (RFC 3327 §5.3); off takes it all the same.
+        path_needs_support: bool = true,
     }
 }
 
@@ -341,8 +346,20 @@ section! {
         users: u32 = 10_000_000,
         /// Bindings of one user; more are answered 403.
         contacts: u32 = 32,
-        /// What the bindings of one user may say they can show, together.
+        /// What the bindings of one user may say they can show, together; more is answered 403.
         cpi: Size = Size(64 << 10),
+        /// What one binding may say it can show.
+        contact_cpi: Size = Size(16 << 10),
+        /// One Contact of a REGISTER, its URI and parameters together; a longer one is answered 403.
+        contact: Size = Size(8 << 10),
+        /// The URI of one Contact.
+        contact_uri: Size = Size(2 << 10),
+        /// Parameters of one Contact.
+        contact_params: u32 = 64,
+        /// Values of the Path of a REGISTER; more are answered 400.
+        path_values: u32 = 16,
+        /// The Path of a REGISTER, all its values together.
+        path: Size = Size(4 << 10),
     }
 }
 

@@ -4,6 +4,9 @@
 
 mod capabilities;
 mod concurrency;
+mod gruu;
+mod memory;
 mod model;
+mod outbound;
 mod register;
 mod support;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use registrar::{Binding, Lookup, Options, RegisterOutcome, Registrar, Source};
+use registrar::{Binding, GruuKey, Lookup, Options, RegisterOutcome, Registrar, Source};
 use sip::{Framed, HeaderId, Limits, Message, Request, Response, Uri};
 use store::Store;
 
@@ -36,6 +36,12 @@ impl House {
         let store = Store::open(self.dir.path(), store::Options::default()).unwrap();
         self.registrar = Some(Arc::new(Registrar::open(&store, self.options.clone())));
         self.store = Some(store);
+    }
+
+    /// Before anyone else holds the registrar.
+    pub(crate) fn set_gruu_key(&mut self, key: GruuKey) {
+        let registrar = Arc::into_inner(self.registrar.take().unwrap()).unwrap();
+        self.registrar = Some(Arc::new(registrar.with_gruu_key(key)));
     }
 
     pub(crate) fn registrar(&self) -> &Arc<Registrar> {

@@ -20,7 +20,6 @@ mod loops;
 pub mod metrics;
 mod ours;
 pub mod pool;
-mod prefer;
 mod record;
 pub mod redact;
 mod refuse;

@@ -129,7 +129,8 @@ impl<'a> NameAddr<'a> {
 
 /// The form nearly every address has, read in one pass: a quoted name without escapes or none, then
 /// `<sip:user@host>` of plain octets. `None` for all others, which take the long way.
-fn plain(value: &[u8]) -> Option<NameAddr<'_>> {
+#[inline]
+pub(crate) fn plain(value: &[u8]) -> Option<NameAddr<'_>> {
     let (display, rest) = match value.split_first()? {
         (b'<', _) => value.split_at_checked(0)?,
         (b'"', inner) => {

@@ -20,8 +20,8 @@ impl<'a> Host<'a> {
     /// Reads a host as it is written in a URI; an IPv6 address needs its brackets.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         if let Some(inner) = text.strip_prefix(b"[") {
-            let inner = inner.strip_suffix(b"]")?;
-            return std::str::from_utf8(inner).ok()?.parse().ok().map(Host::V6);
+            let inner = std::str::from_utf8(inner.strip_suffix(b"]")?).ok()?;
+            return inner.parse().ok().or_else(|| with_three_colons(inner)).map(Host::V6);
         }
         if text.is_empty() || !text.iter().all(|&b| is_name_byte(b)) {
             return None;
@@ -80,6 +80,25 @@ impl fmt::Display for Host<'_> {
     }
 }
 
+/// An address with the colon too many that the grammar of RFC 3261 §25.1 puts before an IPv4 part; RFC 5118 §4.10
+/// says it must be tolerated.
+#[cold]
+fn with_three_colons(text: &str) -> Option<Ipv6Addr> {
+    let (groups, v4) = text.split_once(":::")?;
+    let v4: Ipv4Addr = v4.parse().ok()?;
+    let (start, mut whole) = (groups.as_bytes(), [0; LONGEST_V6]);
+    whole.get_mut(..start.len())?.copy_from_slice(start);
+    whole.get_mut(start.len()..start.len() + 2)?.copy_from_slice(b"::");
+    let groups = std::str::from_utf8(whole.get(..start.len() + 2)?).ok()?;
+    let groups: Ipv6Addr = groups.parse().ok()?;
+    // What `::` stands for is all zero, so the IPv4 part can only fill what is empty.
+    let bits = groups.to_bits();
+    (bits & u128::from(u32::MAX) == 0).then(|| Ipv6Addr::from_bits(bits | u128::from(v4.to_bits())))
+}
+
+/// Octets of the longest IPv6 address as text.
+const LONGEST_V6: usize = 45;
+
 /// The underscore is no letter of a domain name, but SRV-like names are seen in the wild.
 const fn is_name_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')
@@ -120,7 +139,9 @@ pub(crate) fn take<'a>(cursor: &mut Cursor<'a>) -> Option<&'a [u8]> {
 /// Takes the digits of a port.
 pub(crate) fn take_port(cursor: &mut Cursor<'_>) -> Option<u16> {
     let digits = cursor.take_while(|b| b.is_ascii_digit());
-    u16::try_from(grammar::decimal(digits)?).ok()
+    let (&first, more) = digits.split_first()?;
+    more.iter()
+        .try_fold(u16::from(first & 0xf), |port, &b| port.checked_mul(10)?.checked_add(u16::from(b & 0xf)))
 }
 
 #[cfg(test)]
@@ -135,6 +156,19 @@ mod tests {
         assert_eq!(Host::parse(b"2001:db8::1"), None);
         assert_eq!(Host::parse(b"[192.0.2.1]"), None);
         assert_eq!(Host::parse(b""), None);
+    }
+
+    #[test]
+    fn a_third_colon_before_an_ipv4_part_is_tolerated() {
+        let right = "2001:db8::192.0.2.1".parse().unwrap();
+        assert_eq!(Host::parse(b"[2001:db8:::192.0.2.1]"), Some(Host::V6(right)));
+        for bad in
+            [&b"[2001:db8:::1]"[..], b"[2001::db8:::192.0.2.1]", b"[:::]", b"[1:2:3:4:5:6:7:::192.0.2.1]"]
+        {
+            assert_eq!(Host::parse(bad), None, "{}", bad.escape_ascii());
+        }
+        let long = format!("[{}:::192.0.2.1]", "0".repeat(100));
+        assert_eq!(Host::parse(long.as_bytes()), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::header::{self, HeaderId};
 use crate::invalid::Kind;
 use crate::length::Length;
 use crate::limits::Limits;
+use crate::scan::{is_token_byte, low_octet};
 use crate::span::Span;
 
 /// Header lines an index holds without an allocation.
@@ -34,6 +35,11 @@ impl HeaderLine {
 
     pub(crate) fn value<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
         buf.get(self.value as usize..self.value_end as usize).unwrap_or_default()
+    }
+
+    /// Where the value stands.
+    pub(crate) const fn value_span(&self) -> Span {
+        Span::new(self.value, self.value_end.saturating_sub(self.value))
     }
 
     pub(crate) fn raw<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
@@ -96,7 +102,7 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
     if u32::try_from(buf.len()).is_err() {
         return Err((Kind::HeadTooLong, limits.head));
     }
-    let first = line_end(buf, 0)?;
+    let first = whole_start_line(buf)?;
     if first > limits.line_octets || first > limits.head {
         return Err((Kind::LineTooLong, limits.line_octets));
     }
@@ -104,10 +110,13 @@ pub(crate) fn index(buf: &[u8], limits: &Limits, head: &mut Head) -> Result<(), 
     let mut at = first;
     let mut lines_left = limits.lines.min(MOST_LINES);
     loop {
-        if buf.get(at) == Some(&b'\r') && buf.get(at + 1) == Some(&b'\n') {
-            break;
-        }
-        let line = scan_line(buf, at, limits)?;
+        let line = match plain_line(buf.get(at..).unwrap_or_default(), at) {
+            Some(line) if line.end() - at <= limits.line_octets => line,
+            _ => match scan_line(buf, at, limits)? {
+                Some(line) => line,
+                None => break,
+            },
+        };
         if line.end() > limits.head {
             return Err((Kind::HeadTooLong, at));
         }
@@ -158,33 +167,56 @@ pub(crate) fn header_line(buf: &[u8], at: usize, limits: &Limits) -> Result<Head
     if u32::try_from(buf.len()).is_err() {
         return Err((Kind::HeadTooLong, at));
     }
-    scan_line(buf, at, limits)
+    scan_line(buf, at, limits)?.ok_or((Kind::BadHeaderLine, at))
 }
 
-/// `buf` has no more octets than 32 bits can count.
+/// The line that begins `rest`, which stands at `at`, if it has the form nearly every line has: a known name of up
+/// to 15 octets, a colon, one blank, a value, no fold. `None` for all others, which take the long way.
 #[inline(always)]
-fn scan_line(buf: &[u8], at: usize, limits: &Limits) -> Result<HeaderLine, Defect> {
-    let known = buf.get(at..).and_then(<[u8]>::first_chunk).and_then(header::at_line_start);
-    let (id, name_len, colon) = match known {
+fn plain_line(rest: &[u8], at: usize) -> Option<HeaderLine> {
+    let (id, name_len) = header::at_line_start(rest.first_chunk()?)?;
+    let behind = rest.get(usize::from(name_len) + 1..)?;
+    let (value, end) = behind.split_at_checked(low_octet(behind)?)?;
+    let ([b' ', first, ..], [.., last], [b'\r', b'\n', next, ..]) = (value, value, end) else { return None };
+    if *first <= b' ' || *last <= b' ' || is_blank(*next) {
+        return None;
+    }
+    let start = at as u32;
+    let colon = start + u32::from(name_len);
+    let value_end = colon + 1 + value.len() as u32;
+    Some(HeaderLine { start, value: colon + 2, value_end, end: value_end + 2, name_len: name_len.into(), id })
+}
+
+/// The line at `at`, none if it is the empty one that ends the head. `buf` has no more octets than 32 bits can
+/// count.
+#[inline(never)]
+fn scan_line(buf: &[u8], at: usize, limits: &Limits) -> Result<Option<HeaderLine>, Defect> {
+    let rest = buf.get(at..).unwrap_or_default();
+    let (id, name_len, colon) = match rest.first_chunk().and_then(header::at_line_start) {
         Some((id, len)) => (id, u16::from(len), at + usize::from(len)),
+        None if rest.starts_with(b"\r\n") => return Ok(None),
         None => scan_name(buf, at)?,
     };
-    let mut end = line_end(buf, colon + 1)?;
+    let LineEnd { mut end, mut nul } = line_end(buf, colon + 1)?;
     while buf.get(end).is_some_and(|&b| is_blank(b)) {
-        end = line_end(buf, end)?;
+        let folded = line_end(buf, end)?;
+        (end, nul) = (folded.end, nul | folded.nul);
     }
     if end - at > limits.line_octets {
         return Err((Kind::LineTooLong, at));
     }
+    if nul && !quotes_hold_nuls(buf.get(colon + 1..end).unwrap_or_default()) {
+        return Err((Kind::Nul, at));
+    }
     let (value, value_end) = trimmed(buf, colon + 1, end - 2);
     let (start, value, value_end, end) = (at as u32, value as u32, value_end as u32, end as u32);
-    Ok(HeaderLine { start, value, value_end, end, name_len, id })
+    Ok(Some(HeaderLine { start, value, value_end, end, name_len, id }))
 }
 
 /// A name in any form: which header it is, its length, and where its colon stands.
 fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, u16, usize), Defect> {
     let rest = buf.get(at..).unwrap_or_default();
-    let name_len = rest.iter().position(|&b| !is_name_byte(b)).unwrap_or(rest.len());
+    let name_len = rest.iter().position(|&b| !is_token_byte(b)).unwrap_or(rest.len());
     let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
     let blanks = rest.iter().position(|&b| !is_blank(b)).unwrap_or(rest.len());
     if rest.get(blanks) != Some(&b':') || name.is_empty() {
@@ -198,9 +230,9 @@ fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, u16, usize), Defect> {
 /// `start..end` of `buf` without white space at its ends; nearly always one blank in front.
 #[inline(always)]
 fn trimmed(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    if let Some([b' ', first, .., last]) = buf.get(start..end)
-        && *first > b' '
-        && *last > b' '
+    if let Some((b' ', value)) = buf.get(start..end).and_then(<[u8]>::split_first)
+        && value.first().is_some_and(|&first| first > b' ')
+        && value.last().is_some_and(|&last| last > b' ')
     {
         return (start + 1, end);
     }
@@ -213,17 +245,53 @@ fn trimmed(buf: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// Behind the CRLF that ends the line round `at`. A CR or LF that stands alone is refused: others take it
-/// for a line end or for nothing, and what two readers read differently can be smuggled past one.
+/// Where a line ends, behind its CRLF, and whether a NUL stands in it.
+struct LineEnd {
+    end: usize,
+    nul: bool,
+}
+
+/// The end of the line round `at`. A CR or LF that stands alone is refused: others take it for a line end or for
+/// nothing, and what two readers read differently can be smuggled past one.
 #[inline(always)]
-fn line_end(buf: &[u8], at: usize) -> Result<usize, Defect> {
-    let rest = buf.get(at..).unwrap_or_default();
-    let end = memchr::memchr2(b'\r', b'\n', rest).ok_or((Kind::Unterminated, buf.len()))?;
-    match rest.get(end..) {
-        Some([b'\r', b'\n', ..]) => Ok(at + end + 2),
-        Some([b'\r']) => Err((Kind::Unterminated, buf.len())),
-        _ => Err((Kind::BareLineEnd, at + end)),
+fn line_end(buf: &[u8], at: usize) -> Result<LineEnd, Defect> {
+    let (mut at, mut nul) = (at, false);
+    loop {
+        let rest = buf.get(at..).unwrap_or_default();
+        let low = low_octet(rest).ok_or((Kind::Unterminated, buf.len()))?;
+        at += low;
+        match rest.get(low..) {
+            Some([b'\r', b'\n', ..]) => return Ok(LineEnd { end: at + 2, nul }),
+            Some([b'\r']) => return Err((Kind::Unterminated, buf.len())),
+            Some([b'\r' | b'\n', ..]) => return Err((Kind::BareLineEnd, at)),
+            Some([0, ..]) => nul = true,
+            _ => {}
+        }
+        at += 1;
     }
+}
+
+/// Whether every NUL of `value` is escaped in a quoted string, the one place where the grammar has it
+/// (`quoted-pair`, RFC 3261 §25.1). Elsewhere a reader that ends strings there sees another message.
+#[cold]
+fn quotes_hold_nuls(value: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    value.iter().all(|&b| {
+        let pair = std::mem::take(&mut escaped);
+        match b {
+            0 => return pair,
+            b'\\' if quoted => escaped = !pair,
+            b'"' if !pair => quoted = !quoted,
+            _ => {}
+        }
+        true
+    })
+}
+
+/// The end of the start line, where no NUL may stand.
+fn whole_start_line(buf: &[u8]) -> Result<usize, Defect> {
+    let LineEnd { end, nul } = line_end(buf, 0)?;
+    if nul { Err((Kind::Nul, 0)) } else { Ok(end) }
 }
 
 /// Splits a request line. That the URI has no blank is for [`crate::validate`] to see, it looks at every octet.
@@ -233,7 +301,7 @@ fn start_line(line: &[u8]) -> Start {
     {
         return status_line(line);
     }
-    let method_len = line.iter().position(|&b| !is_name_byte(b)).unwrap_or(line.len());
+    let method_len = line.iter().position(|&b| !is_token_byte(b)).unwrap_or(line.len());
     let method = Span::between(0, method_len);
     let broken = |kind| Start::Broken { method, kind };
     let rest = line.get(method_len..).unwrap_or_default();
@@ -287,38 +355,4 @@ fn version_defect(version: &[u8]) -> Kind {
 
 const fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
-}
-
-/// Whether `text` has neither blanks nor ASCII controls.
-pub(crate) fn all_printable(text: &[u8]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let (words, rest) = text.as_chunks();
-    // The top bit of an octet that is below 0x21 or is DEL, of one at least if there is any.
-    let marked = words.iter().fold(0, |marked, word| {
-        let word = u64::from_le_bytes(*word);
-        let delete = word ^ (ONES * 0x7f);
-        marked | (word.wrapping_sub(ONES * 0x21) & !word) | (delete.wrapping_sub(ONES) & !delete)
-    });
-    marked & (ONES * 0x80) == 0 && rest.iter().all(|&b| b > b' ' && b != 0x7f)
-}
-
-/// As `grammar::is_token_byte`, in one load.
-#[inline]
-pub(crate) fn is_name_byte(b: u8) -> bool {
-    NAME_BYTES.get(usize::from(b)).copied().unwrap_or_default()
-}
-
-static NAME_BYTES: [bool; 256] = name_bytes();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
-const fn name_bytes() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut b = 0u8;
-    loop {
-        table[b as usize] = grammar::is_token_byte(b);
-        if b == u8::MAX {
-            return table;
-        }
-        b += 1;
-    }
 }

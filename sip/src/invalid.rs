@@ -38,15 +38,15 @@ pub enum Kind {
     /// A CR or LF without its other half.
     #[error("a CR or LF stands alone")]
     BareLineEnd,
+    /// A NUL outside a quoted pair.
+    #[error("a NUL stands in the head")]
+    Nul,
     /// A header line without a name or a colon.
     #[error("a header line can't be read")]
     BadHeaderLine,
-    /// Content-Length is no number, or one beyond 64 bits.
+    /// Content-Length is no number, or one beyond 63 bits.
     #[error("Content-Length can't be read")]
     BadContentLength,
-    /// Two Content-Length lines differ.
-    #[error("Content-Length lines differ")]
-    ContentLengthsDiffer,
     /// A message on a stream without Content-Length (RFC 3261 §20.14).
     #[error("Content-Length is missing on a stream")]
     MissingContentLength,
@@ -156,9 +156,9 @@ impl Kind {
             Kind::LineTooLong => fixed(400, "Header Line Too Long"),
             Kind::TooManyLines => fixed(400, "Too Many Header Lines"),
             Kind::BareLineEnd => fixed(400, "Bad Line End"),
+            Kind::Nul => fixed(400, "NUL In Head"),
             Kind::BadHeaderLine => fixed(400, "Bad Header Line"),
             Kind::BadContentLength => fixed(400, "Bad Content-Length"),
-            Kind::ContentLengthsDiffer => fixed(400, "Content-Length Headers Differ"),
             Kind::MissingContentLength => fixed(400, "Missing Content-Length"),
             Kind::BodyTruncated => fixed(400, "Body Shorter Than Content-Length"),
             Kind::BodyTooLong | Kind::TooMuchBuffered => fixed(413, "Request Entity Too Large"),
@@ -186,9 +186,10 @@ impl Kind {
                 | Kind::LineTooLong
                 | Kind::TooManyLines
                 | Kind::BareLineEnd
+                | Kind::Nul
                 | Kind::BadHeaderLine
                 | Kind::BadContentLength
-                | Kind::ContentLengthsDiffer
+                | Kind::Repeated(HeaderId::ContentLength)
                 | Kind::MissingContentLength
                 | Kind::BodyTruncated
                 | Kind::BodyTooLong

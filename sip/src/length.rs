@@ -1,37 +1,36 @@
 //! Content-Length: the one reader of it. Framing and parsing both use what stands here, because two readers
 //! that differ let one request be smuggled in another's body.
 
+use crate::header::HeaderId;
 use crate::invalid::Kind;
 
-/// The lengths a head has named so far.
+/// The length a head has named so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Length {
     named: Option<u64>,
 }
 
 impl Length {
-    /// Takes in the value of a Content-Length line. Lines that repeat a length are one line; lines that
-    /// differ, lists, signs, octets that are no digits and numbers beyond 64 bits are refused.
+    /// Takes in the value of a Content-Length line, trimmed. A second line is refused even if it says the same, for there
+    /// are readers that add them up or take them for a list; so are lists, signs, octets that are no digits and
+    /// numbers beyond 63 bits, which some read as negative.
     pub(crate) fn add(&mut self, value: &[u8]) -> Result<(), Kind> {
         let length = read(value).ok_or(Kind::BadContentLength)?;
-        match self.named {
-            Some(before) if before != length => Err(Kind::ContentLengthsDiffer),
-            _ => {
-                self.named = Some(length);
-                Ok(())
-            }
+        match self.named.replace(length) {
+            Some(_) => Err(Kind::Repeated(HeaderId::ContentLength)),
+            None => Ok(()),
         }
     }
 
-    /// The length, if any line named one.
+    /// The length, if a line named one.
     pub(crate) const fn named(self) -> Option<u64> {
         self.named
     }
 }
 
-/// One Content-Length value, folds round it allowed.
+/// One Content-Length value, without the white space round it.
 pub(crate) fn read(value: &[u8]) -> Option<u64> {
-    grammar::decimal(grammar::trim(value))
+    grammar::decimal(value).filter(|&length| i64::try_from(length).is_ok())
 }
 
 #[cfg(test)]
@@ -45,14 +44,17 @@ mod tests {
     }
 
     #[test]
-    fn repeated_equal_lengths_are_one() {
-        assert_eq!(all(&[b"13", b"\r\n 013"]), Ok(Some(13)));
+    fn one_length_may_be_padded() {
+        assert_eq!(all(&[b"013"]), Ok(Some(13)));
+        assert_eq!(all(&[b"9223372036854775807"]), Ok(Some(i64::MAX as u64)));
         assert_eq!(all(&[]), Ok(None));
     }
 
     #[test]
-    fn differing_lengths_are_refused() {
-        assert_eq!(all(&[b"13", b"5"]), Err(Kind::ContentLengthsDiffer));
+    fn a_second_length_is_refused_whatever_it_says() {
+        let repeated = Err(Kind::Repeated(HeaderId::ContentLength));
+        assert_eq!(all(&[b"13", b"5"]), repeated);
+        assert_eq!(all(&[b"13", b"13"]), repeated);
     }
 
     #[test]
@@ -64,6 +66,7 @@ mod tests {
             b"5, 5",
             b"1\r\n 2",
             b"0x10",
+            b"9223372036854775808",
             b"18446744073709551616",
             b"5;x",
             b"\xd9\xa3",

@@ -33,6 +33,7 @@ mod message;
 mod method;
 mod outgoing;
 mod raw;
+mod scan;
 mod span;
 pub mod transaction;
 mod uri;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cursor::Cursor;
+use crate::scan;
 
 macro_rules! methods {
     ($($id:ident $name:literal,)*) => {
@@ -69,8 +69,8 @@ pub struct CSeq<'a> {
 impl<'a> CSeq<'a> {
     /// Reads a value; `None` if it is no number below 2^31 followed by a method.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
-        let (number, method) = read(value)?;
-        Some(CSeq { number, method: Method::of(method) })
+        let (number, method) = split(grammar::trim(value))?;
+        scan::is_token(method).then(|| CSeq { number, method: Method::of(method) })
     }
 }
 
@@ -80,15 +80,20 @@ impl fmt::Display for CSeq<'_> {
     }
 }
 
-/// The parts of a CSeq value.
-pub(crate) fn read(value: &[u8]) -> Option<(u32, &[u8])> {
-    let mut cursor = Cursor::new(grammar::trim(value));
-    let number = grammar::decimal(cursor.take_while(|b| b.is_ascii_digit()))?;
-    if !cursor.lws() || number >= 1 << 31 {
-        return None;
+/// The number of a CSeq value, which is trimmed, and what follows the white space behind it.
+#[inline(always)]
+pub(crate) fn split(value: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut number, mut rest) = (0u64, value);
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        number = (number * 10 + u64::from(digit & 0xf)).min(1 << 31);
+        rest = after;
     }
-    let method = cursor.token()?;
-    cursor.rest.is_empty().then_some((u32::try_from(number).ok()?, method))
+    let digits = rest.len() < value.len() && number < 1 << 31;
+    let (&blank, mut method) = rest.split_first().filter(|_| digits)?;
+    if blank != b' ' || method.first().is_some_and(|&b| grammar::is_lws(b)) {
+        method = grammar::trim(method);
+    }
+    grammar::is_lws(blank).then_some((number as u32, method))
 }
 
 #[cfg(test)]

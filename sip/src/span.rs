@@ -10,6 +10,16 @@ pub(crate) struct Span {
 impl Span {
     pub(crate) const EMPTY: Span = Span { at: 0, len: 0 };
 
+    pub(crate) const fn new(at: u32, len: u32) -> Self {
+        Span { at, len }
+    }
+
+    /// The last `len` octets of it, at most all.
+    pub(crate) fn last(self, len: usize) -> Self {
+        let len = u32::try_from(len).map_or(self.len, |len| len.min(self.len));
+        Span { at: self.at + (self.len - len), len }
+    }
+
     /// From `start` to `end`; empty if they are out of order or beyond 32 bits.
     pub(crate) fn between(start: usize, end: usize) -> Self {
         match (u32::try_from(start), u32::try_from(end.saturating_sub(start))) {

@@ -1,14 +1,15 @@
 //! Validation (RFC 3261 §8.1.1, §16.3): what every element needs of a message is there once and can be read.
 //! Reads each mandatory line once, allocates nothing, and never looks at the body.
 
-use crate::address::{Contact, NameAddr};
+use crate::address::{self, Contact, NameAddr};
 use crate::header::HeaderId;
-use crate::index::{self, Defect, HeaderLine, Start};
+use crate::index::{Defect, HeaderLine, Start};
 use crate::invalid::{Invalid, Kind};
 use crate::limits::Limits;
 use crate::message::{AddressSpans, Core, Message, Request, ViaSpans};
 use crate::method::{self, Method};
 use crate::raw::RawMessage;
+use crate::scan;
 use crate::span::Span;
 use crate::uri;
 use crate::via::{self, ParamsJudged, Via};
@@ -113,7 +114,7 @@ impl<'r> Found<'r> {
 }
 
 fn count_values(value: &[u8]) -> usize {
-    if memchr::memchr(b',', value).is_none() { 1 } else { grammar::split_commas(value).count() }
+    if !scan::holds(value, b',') { 1 } else { grammar::split_commas(value).count() }
 }
 
 fn judge_uri(uri: &[u8]) -> Result<(), Kind> {
@@ -168,21 +169,27 @@ fn judge_address(
 ) -> Result<(), Defect> {
     let buf = raw.octets();
     let line = mandatory(line, id)?;
-    let address = NameAddr::parse(line.value(buf)).map_err(|_| (Kind::Bad(id), line.start()))?;
-    let tag = judge_params(address.params, limits.params).ok_or((Kind::TooManyParams(id), line.start()))?;
-    spans.value = Span::of(buf, line.value(buf));
+    let value = line.value(buf);
+    spans.value = line.value_span();
+    let params = match address::plain(value) {
+        Some(address) => address.params,
+        None => NameAddr::parse(value).map_err(|_| (Kind::Bad(id), line.start()))?.params,
+    };
+    // There is nearly always no parameter or the tag alone, and then it ends the value.
+    if params.is_empty() {
+        return Ok(());
+    }
+    if let Some(tag) = params.strip_prefix(b";tag=").filter(|tag| scan::is_token(tag) && limits.params > 0) {
+        spans.tag = Some(spans.value.last(tag.len()));
+        return Ok(());
+    }
+    let tag = judge_params(params, limits.params).ok_or((Kind::TooManyParams(id), line.start()))?;
     spans.tag = tag.map(|tag| Span::of(buf, tag));
     Ok(())
 }
 
 /// The tag among `params`; `None` if there are more than `most` parameters.
 fn judge_params(params: &[u8], most: usize) -> Option<Option<&[u8]>> {
-    // The only parameter is nearly always the tag.
-    if let Some(tag) = params.strip_prefix(b";tag=")
-        && tag.iter().fold(true, |plain, &b| plain & index::is_name_byte(b))
-    {
-        return (most > 0).then_some(Some(tag).filter(|tag| !tag.is_empty()));
-    }
     let mut tag = None;
     for (count, param) in grammar::params(params).enumerate() {
         if count >= most {
@@ -198,7 +205,7 @@ fn judge_params(params: &[u8], most: usize) -> Option<Option<&[u8]>> {
 fn judge_call_id(raw: &RawMessage, line: Option<&HeaderLine>) -> Result<Span, Defect> {
     let line = mandatory(line, HeaderId::CallId)?;
     let value = line.value(raw.octets());
-    if value.is_empty() || !index::all_printable(value) {
+    if value.is_empty() || !scan::all_printable(value) {
         return Err((Kind::Bad(HeaderId::CallId), line.start()));
     }
     Ok(Span::of(raw.octets(), value))
@@ -211,13 +218,18 @@ fn judge_cseq(
     core: &mut Core,
 ) -> Result<(), Defect> {
     let line = mandatory(line, HeaderId::CSeq)?;
-    let value = line.value(raw.octets());
-    let (number, named) = method::read(value).ok_or((Kind::Bad(HeaderId::CSeq), line.start()))?;
-    if method.is_some_and(|method| method != named) {
-        return Err((Kind::MethodMismatch, line.start()));
+    let bad = (Kind::Bad(HeaderId::CSeq), line.start());
+    let (number, named) = method::split(line.value(raw.octets())).ok_or(bad)?;
+    if method != Some(named) {
+        if !scan::is_token(named) {
+            return Err(bad);
+        }
+        if method.is_some() {
+            return Err((Kind::MethodMismatch, line.start()));
+        }
     }
     core.cseq = number;
-    core.cseq_method = Span::of(raw.octets(), named);
+    core.cseq_method = line.value_span().last(named.len());
     Ok(())
 }
 
@@ -225,11 +237,14 @@ fn judge_cseq(
 fn judge_max_forwards(raw: &RawMessage, line: Option<&HeaderLine>) -> Result<Option<u32>, Defect> {
     let Some(line) = line else { return Ok(None) };
     let value = line.value(raw.octets());
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err((Kind::Bad(HeaderId::MaxForwards), line.start()));
+    let mut hops = 0;
+    for b in value {
+        if !b.is_ascii_digit() {
+            return Err((Kind::Bad(HeaderId::MaxForwards), line.start()));
+        }
+        hops = (hops * 10 + u32::from(b & 0xf)).min(255);
     }
-    let hops = grammar::decimal(value).and_then(|hops| u32::try_from(hops).ok());
-    Ok(Some(hops.unwrap_or(u32::MAX).min(255)))
+    if value.is_empty() { Err((Kind::Bad(HeaderId::MaxForwards), line.start())) } else { Ok(Some(hops)) }
 }
 
 /// A REGISTER whose Contact can't be read must not be handled as if it could (RFC 4475 §3.1.2.13).

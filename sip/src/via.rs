@@ -159,7 +159,7 @@ pub(crate) fn plain(value: &[u8], most_params: usize) -> Option<(Via<'_>, Params
 /// A token, or an address of either family.
 #[inline(always)]
 fn is_value_byte(b: u8) -> bool {
-    crate::index::is_name_byte(b) || matches!(b, b':' | b'[' | b']')
+    crate::scan::is_token_byte(b) || matches!(b, b':' | b'[' | b']')
 }
 
 /// Outcome of [`Via::judge_params`].

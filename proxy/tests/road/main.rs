@@ -9,8 +9,6 @@
 )]
 
 mod adapting;
-mod calling;
-mod preferring;
 mod routing;
 mod searching;
 mod support;

@@ -120,14 +120,17 @@ fn a_stream_message_without_content_length_is_refused() {
 #[test]
 fn both_framings_read_content_length_alike() {
     for (lines, expected) in [
-        ("Content-Length: 2\r\nl: 2\r\n", Ok(2)),
+        ("Content-Length: 02\r\n", Ok(2)),
         ("l:\r\n 2\r\n", Ok(2)),
-        ("Content-Length: 2\r\nl: 3\r\n", Err(Kind::ContentLengthsDiffer)),
+        ("Content-Length: 2\r\nl: 2\r\n", Err(Kind::Repeated(HeaderId::ContentLength))),
+        ("Content-Length: 2\r\nl: 3\r\n", Err(Kind::Repeated(HeaderId::ContentLength))),
         ("Content-Length: -2\r\n", Err(Kind::BadContentLength)),
         ("Content-Length: 2, 2\r\n", Err(Kind::BadContentLength)),
         ("Content-Length: 1\r\n 2\r\n", Err(Kind::BadContentLength)),
         ("CONTENT-LENGTH : 18446744073709551616\r\n", Err(Kind::BadContentLength)),
-        ("Content-Length: 18446744073709551615\r\n", Err(Kind::BodyTooLong)),
+        ("Content-Length: +2\r\n", Err(Kind::BadContentLength)),
+        ("Content-Length: 9223372036854775808\r\n", Err(Kind::BadContentLength)),
+        ("Content-Length: 9223372036854775807\r\n", Err(Kind::BodyTooLong)),
     ] {
         let text = format!("{HEAD}{lines}\r\nhi");
         let mut framer = StreamFramer::new(Limits::default());
@@ -153,6 +156,32 @@ fn a_cr_or_lf_alone_is_refused_everywhere() {
     let mut framer = StreamFramer::new(Limits::default());
     framer.push(b"MESSAGE sip:a@b SIP/2.0\nVia: x\n\n");
     assert_eq!(kind(framer.next()), Kind::BareLineEnd);
+}
+
+#[test]
+fn a_nul_is_refused_in_the_head_but_in_a_quoted_pair_and_in_the_body() {
+    for lines in ["A: b\0c\r\n", "A: \"b\0\"\r\n", "A: \\\0\r\n", "A: b\r\n \0\r\n", "A: \"\\\\\0\"\r\n"] {
+        let text = format!("{HEAD}{lines}Content-Length: 0\r\n\r\n");
+        assert_eq!(kind(datagram(text.clone())), Kind::Nul, "{lines:?}");
+        let mut framer = StreamFramer::new(Limits::default());
+        framer.push(text.as_bytes());
+        let invalid = framer.next().unwrap_err();
+        assert!(matches!(invalid.verdict(), Verdict::Answer { status: 400, close: true, .. }), "{lines:?}");
+    }
+    assert_eq!(kind(datagram("MESSAGE sip:a\0@b SIP/2.0\r\n\r\n")), Kind::Nul);
+    for legal in ["A: \"b\\\0\"\r\n\r\n", "A: \"\\\"\\\0\"\r\n\r\n", "\r\n\0"] {
+        assert!(matches!(datagram(format!("{HEAD}{legal}")), Ok(Framed::Message(_))), "{legal:?}");
+    }
+}
+
+#[test]
+fn tabs_and_other_controls_in_a_value_are_left_as_they_are() {
+    for value in ["a\tb", "a\x07\x0bb", "0123456789012345678\t9"] {
+        let Ok(Framed::Message(raw)) = datagram(format!("{HEAD}A: {value}\r\n\r\n")) else {
+            panic!("{value:?}")
+        };
+        assert_eq!(raw.header_named("A"), Some(value.as_bytes()));
+    }
 }
 
 #[test]

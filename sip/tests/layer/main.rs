@@ -18,6 +18,10 @@ mod outgoing;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod spellings;
+#[cfg(test)]
 mod torture;
+#[cfg(test)]
+mod torture6;
 #[cfg(test)]
 mod uris;

@@ -83,7 +83,7 @@ const REFUSED: &[(&str, Kind, u16)] = &[
     ("mismatch02", Kind::MethodMismatch, 400),
     ("insuf", Kind::Missing(HeaderId::From), 400),
     ("multi01", Kind::Repeated(HeaderId::CSeq), 400),
-    ("mcl01", Kind::ContentLengthsDiffer, 400),
+    ("mcl01", Kind::Repeated(HeaderId::ContentLength), 400),
 ];
 
 const DISCARDED: &[(&str, Kind)] = &[("scalarlg", Kind::Bad(HeaderId::CSeq)), ("bigcode", Kind::BadStatus)];

@@ -256,7 +256,7 @@ impl<'e> Reader<'e> {
 }
 
 /// The term a feature parameter states (CPI.md §1.4).
-fn term(param: &Param<'_>) -> Term {
+pub(crate) fn term(param: &Param<'_>) -> Term {
     if param.value.is_none() {
         return Term::Flag(true);
     }

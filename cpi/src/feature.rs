@@ -1,4 +1,4 @@
-//! RFC 3840 feature parameters of a Contact (CPI.md §1.4), and which contacts take a method (rule F6).
+//! RFC 3840 feature parameters of a Contact (CPI.md §1.4).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Iter;
@@ -62,6 +62,78 @@ impl Term {
             }),
         }
     }
+
+    /// Whether some value satisfies both terms (the match of RFC 2533 as RFC 3841 §7.2.4 uses it).
+    pub fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text { string: one }, Self::Text { string: two }) => one == two,
+            (Self::Text { .. }, Self::List(values)) | (Self::List(values), Self::Text { .. }) => {
+                // What is excluded is a token or a number, which no string is.
+                values.iter().any(|value| value.starts_with('!'))
+            }
+            (Self::List(ones), Self::List(twos)) => {
+                ones.iter().any(|one| twos.iter().any(|two| Filter::of(one).agrees(&Filter::of(two))))
+            }
+            (Self::Flag(_), other) | (other, Self::Flag(_)) => other.admits("true"),
+        }
+    }
+}
+
+/// One value of a list, as RFC 3841 §8 makes a filter of it.
+enum Filter<'a> {
+    Token(&'a str),
+    Excluded(Box<Filter<'a>>),
+    /// Both ends included.
+    Range(f64, f64),
+}
+
+impl<'a> Filter<'a> {
+    fn of(value: &'a str) -> Self {
+        if let Some(excluded) = value.strip_prefix('!') {
+            return match Self::of(excluded.trim_start_matches('!')) {
+                Filter::Excluded(inner) => Filter::Excluded(inner),
+                inner => Filter::Excluded(Box::new(inner)),
+            };
+        }
+        value
+            .strip_prefix('#')
+            .and_then(range)
+            .map_or(Filter::Token(value), |(low, high)| Filter::Range(low, high))
+    }
+
+    fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Filter::Token(one), Filter::Token(two)) => one.eq_ignore_ascii_case(two),
+            (Filter::Range(low, high), Filter::Range(from, to)) => low <= to && from <= high,
+            (Filter::Token(_), Filter::Range(..)) | (Filter::Range(..), Filter::Token(_)) => false,
+            // Two exclusions leave something, whatever they exclude.
+            (Filter::Excluded(_), Filter::Excluded(_)) => true,
+            (Filter::Excluded(inner), other) | (other, Filter::Excluded(inner)) => !inner.covers(other),
+        }
+    }
+
+    /// Whether everything that satisfies `other` satisfies this.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Filter::Range(low, high), Filter::Range(from, to)) => low <= from && to <= high,
+            _ => self.agrees(other),
+        }
+    }
+}
+
+/// `=4`, `>=4`, `<=4` or `-4:+5.125`, after the octothorpe.
+fn range(text: &str) -> Option<(f64, f64)> {
+    let number = |text: &str| text.trim_start_matches('+').parse::<f64>().ok().filter(|n| n.is_finite());
+    if let Some(low) = text.strip_prefix(">=") {
+        return Some((number(low)?, f64::INFINITY));
+    }
+    if let Some(high) = text.strip_prefix("<=") {
+        return Some((f64::NEG_INFINITY, number(high)?));
+    }
+    match text.strip_prefix('=').unwrap_or(text).split_once(':') {
+        Some((low, high)) => Some((number(low)?, number(high)?)),
+        None => number(text.strip_prefix('=').unwrap_or(text)).map(|n| (n, n)),
+    }
 }
 
 /// Feature parameters by name in lower case; a tag outside the base set keeps its `+`.
@@ -109,50 +181,42 @@ impl<'a> IntoIterator for &'a Features {
     }
 }
 
-/// Keeps the targets that take `method`, unless none would be left: then all stay (rule F6,
-/// RFC 3841 §7.2.2-7.2.4). `features` finds a target's feature parameters.
-pub fn retain_method<T>(targets: &mut Vec<T>, method: &str, features: impl Fn(&T) -> Option<&Features>) {
-    let takes = |target: &T| features(target).is_none_or(|features| features.takes(method));
-    if targets.iter().any(takes) {
-        targets.retain(takes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn methods(list: &[&str]) -> Features {
-        let mut features = Features::default();
-        features.add("methods".into(), Term::List(list.iter().map(|&m| m.to_owned()).collect()));
-        features
-    }
-
-    #[test]
-    fn a_contact_that_lists_methods_without_message_gets_none() {
-        let mut targets = vec![methods(&["INVITE"]), methods(&["INVITE", "MESSAGE"]), Features::default()];
-        retain_method(&mut targets, "MESSAGE", |features| Some(features));
-        assert_eq!(targets, [methods(&["INVITE", "MESSAGE"]), Features::default()]);
-    }
-
-    #[test]
-    fn the_method_filter_never_empties_the_target_set() {
-        let mut targets = vec![methods(&["INVITE"]), methods(&["!MESSAGE"])];
-        retain_method(&mut targets, "MESSAGE", |features| Some(features));
-        assert_eq!(targets.len(), 2);
-    }
-
-    #[test]
-    fn contacts_without_feature_parameters_are_immune() {
-        let mut targets = vec![None, Some(methods(&["INVITE"]))];
-        retain_method(&mut targets, "MESSAGE", Option::as_ref);
-        assert_eq!(targets, [None]);
-    }
 
     #[test]
     fn an_excluded_value_admits_all_others() {
         let events = Term::List(vec!["!presence".into(), "message-summary".into()]);
         assert!(!events.admits("presence"));
         assert!(events.admits("message-summary") && events.admits("reg"));
+    }
+
+    #[test]
+    fn terms_agree_when_something_satisfies_both() {
+        let list = |text: &str| Term::List(text.split(',').map(str::to_owned).collect());
+        let text = |string: &str| Term::Text { string: string.to_owned() };
+        for (one, two, expected) in [
+            (list("INVITE,BYE"), list("bye"), true),
+            (list("INVITE,BYE"), list("MESSAGE"), false),
+            (list("!presence"), list("presence"), false),
+            (list("!presence"), list("reg"), true),
+            (list("!presence"), list("!presence"), true),
+            (list("#-4:+5.125"), list("#=5"), true),
+            (list("#<=4"), list("#>=4"), true),
+            (list("#<=4"), list("#>=4.5"), false),
+            (list("!#<=4"), list("#3"), false),
+            (list("!#<=4"), list("#3:5"), true),
+            (list("#3"), list("3"), false),
+            (text("PC"), text("PC"), true),
+            (text("PC"), text("pc"), false),
+            (text("PC"), list("PC"), false),
+            (Term::Flag(true), list("TRUE"), true),
+            (Term::Flag(true), list("FALSE"), false),
+            (Term::Flag(true), Term::Flag(true), true),
+        ] {
+            assert_eq!(one.agrees(&two), expected, "{one:?} {two:?}");
+            assert_eq!(two.agrees(&one), expected, "{two:?} {one:?}");
+        }
     }
 }

@@ -10,11 +10,13 @@
 //! | Contact parameters (§1.4, §1.5) | [`contact`] |
 //! | which of several sources counts (§1.7) | [`merge`], [`profile`] |
 //! | may this item be shown, and how small must it be? (§2) | [`matching`] |
+//! | which of several contacts does the caller want? (F6, RFC 3841) | [`caller`] |
 //! | writing it again | [`render`], [`index`] |
 //!
 //! Input is header values of any octets. Nothing here fails on them: what can't be read is left out and
 //! named by a [`Diag`].
 
+pub mod caller;
 pub mod contact;
 pub mod decode;
 pub mod diag;

@@ -21,6 +21,7 @@ use crate::capability;
 use crate::context::{Context, Ending, Final, Step};
 use crate::forward;
 use crate::journey::Journey;
+use crate::prefer;
 use crate::refuse::Refused;
 use crate::route::Way;
 use crate::search::{self, End, Search, Start};
@@ -52,6 +53,8 @@ struct Fork {
     second_part: Arc<str>,
     /// Cancels the branches of an INVITE.
     cancel: CancellationToken,
+    /// A 2xx does not cancel the others (RFC 3841 §9.1).
+    no_cancel: bool,
     events: mpsc::Sender<(search::Branch, Event)>,
     search: Search<Target>,
     context: Context<Answer>,
@@ -77,6 +80,7 @@ pub(crate) async fn run(
         way: Arc::new(way),
         second_part: second_part.into(),
         cancel: CancellationToken::new(),
+        no_cancel: prefer::disposition(&journey.request).no_cancel,
         events,
         search: Search::new(invite, groups, breadth, pace),
         context: Context::new(invite),
@@ -168,7 +172,9 @@ impl Fork {
         match self.context.settle(ending) {
             Step::Forward(answer) => {
                 self.upstream.answer(&answer);
-                self.cancel.cancel();
+                if !self.no_cancel {
+                    self.cancel.cancel();
+                }
             }
             Step::Stop => self.cancel.cancel(),
             Step::Go | Step::Drop => {}

@@ -20,6 +20,7 @@ mod loops;
 pub mod metrics;
 mod ours;
 pub mod pool;
+mod prefer;
 mod record;
 pub mod redact;
 mod refuse;

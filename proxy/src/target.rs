@@ -1,16 +1,17 @@
 //! Whom a request is for (RFC 3261 §16.5): the bindings of a user of ours, or the Request-URI itself where
 //! the sender may have it relayed.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use cpi::feature;
 use registrar::{Binding, Lookup};
-use sip::{Method, Uri};
+use sip::Uri;
 
 use crate::forward;
 use crate::journey::Journey;
 use crate::ours::Place;
+use crate::prefer::{self, Disposition, Order};
 use crate::refuse::Refused;
 use crate::route::Way;
 
@@ -22,8 +23,6 @@ pub(crate) struct Target {
     /// Route values that stand before the request's own: the binding's Path (RFC 3327 §5.3), or the
     /// configured next hop.
     pub(crate) path: Vec<Vec<u8>>,
-    /// Preference in thousandths.
-    pub(crate) q: u16,
     /// Where the URIs above come from, which decides how far inside they may reach; `None`: from the
     /// operator.
     pub(crate) named_by: Option<IpAddr>,
@@ -71,7 +70,6 @@ fn foreign(journey: &Journey, way: &Way) -> Target {
     Target {
         uri: way.uri.clone(),
         path: route.map(|route| loose(&route.next_hop)).into_iter().collect(),
-        q: 1000,
         named_by: route.is_none().then(|| journey.flow.remote.ip()),
         binding: None,
     }
@@ -85,40 +83,49 @@ fn loose(next_hop: &str) -> Vec<u8> {
 
 fn of_user(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
     let aor = aor(journey, &way.uri).ok_or(Refused::UnknownUser)?;
-    let mut bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
+    let bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
         Lookup::Bindings(bindings) => bindings,
         Lookup::Known => return Err(Refused::Unavailable),
         Lookup::Unknown => return Err(Refused::UnknownUser),
     };
-    retain_method(&mut bindings, journey.request.method());
-    Ok(groups(bindings))
+    let chosen = prefer::choose(&journey.request, bindings)?;
+    Ok(as_asked(groups(chosen), prefer::disposition(&journey.request)))
 }
 
-/// Bindings, the most preferred first, as groups of terminals. A terminal stands where its best contact
+/// The groups as the caller wants them tried.
+fn as_asked(mut groups: Groups, asked: Disposition) -> Groups {
+    if asked.no_fork {
+        groups.truncate(1);
+        groups.iter_mut().for_each(|group| group.truncate(1));
+    }
+    match asked.order {
+        None => groups,
+        Some(Order::Parallel) => vec![groups.into_iter().flatten().collect()],
+        Some(Order::Sequential) => groups.into_iter().flatten().map(|terminal| vec![terminal]).collect(),
+    }
+}
+
+/// Bindings with what they are worth to the caller, the most preferred first, as groups of terminals. A
+/// terminal stands where its best contact
 /// does: its other contacts are tried in that one's place, never beside it (RFC 5626 §5.3), whether they
 /// are further flows (reg-id) or left from before it started anew.
-fn groups(bindings: Vec<Arc<Binding>>) -> Groups {
-    let mut terminals: Vec<(Option<Vec<u8>>, Vec<Target>)> = Vec::new();
-    for binding in bindings {
-        let instance = binding.instance().map(std::borrow::Cow::into_owned);
-        let same = terminals.iter_mut().find(|(known, _)| instance.is_some() && *known == instance);
-        let target = of_binding(binding);
+fn groups(bindings: Vec<(Arc<Binding>, u16)>) -> Groups {
+    /// A terminal's instance, what it is worth, and its contacts.
+    type Terminal = (Option<Vec<u8>>, (u16, u16), Vec<Target>);
+    let mut terminals: Vec<Terminal> = Vec::new();
+    for (binding, worth) in bindings {
+        let instance = binding.instance().map(Cow::into_owned);
+        let same = terminals.iter_mut().find(|(known, ..)| instance.is_some() && *known == instance);
+        let (rank, target) = ((binding.q, worth), of_binding(binding));
         match same {
-            Some((_, contacts)) => contacts.push(target),
-            None => terminals.push((instance, vec![target])),
+            Some((.., contacts)) => contacts.push(target),
+            None => terminals.push((instance, rank, vec![target])),
         }
     }
-    let mut groups: Groups = Vec::new();
-    let q = |terminal: &[Target]| terminal.first().map(|target| target.q);
-    for (_, terminal) in terminals {
-        match groups.last_mut() {
-            Some(group) if group.first().is_some_and(|first| q(first) == q(&terminal)) => {
-                group.push(terminal)
-            }
-            _ => groups.push(vec![terminal]),
-        }
-    }
-    groups
+    let equal = terminals.chunk_by(|(_, one, _), (_, two, _)| one == two).map(<[_]>::len);
+    let sizes: Vec<usize> = equal.collect();
+    let mut terminals = terminals.into_iter().map(|(.., contacts)| contacts);
+    sizes.into_iter().map(|size| terminals.by_ref().take(size).collect()).collect()
 }
 
 /// The address of record a Request-URI means: its user at our domain, whichever of our names or addresses
@@ -132,18 +139,10 @@ pub(crate) fn aor(journey: &Journey, uri: &Uri) -> Option<Uri> {
     Uri::parse(&[b"sip:", uri.user()?, b"@", domain].concat()).ok()
 }
 
-/// Contacts that list methods without this one are left out, unless that leaves none (RFC 3841 §7.2.4,
-/// CPI.md F6).
-fn retain_method(bindings: &mut Vec<Arc<Binding>>, method: Method<'_>) {
-    let Ok(method) = std::str::from_utf8(method.as_bytes()) else { return };
-    feature::retain_method(bindings, method, |binding| binding.features());
-}
-
 fn of_binding(binding: Arc<Binding>) -> Target {
     Target {
         uri: request_uri(&binding.uri),
         path: binding.path.iter().map(|value| value.to_vec()).collect(),
-        q: binding.q,
         named_by: Some(binding.source.remote.ip()),
         binding: Some(binding),
     }

@@ -89,7 +89,7 @@ impl Binding {
         self.reg_id
     }
 
-    /// Its feature parameters (RFC 3840); with [`cpi::feature::retain_method`] they choose among targets (F6).
+    /// Its feature parameters (RFC 3840); by them [`cpi::caller`] chooses among targets (F6).
     pub fn features(&self) -> Option<&Features> {
         self.cpi.as_deref().map(|cpi| &cpi.features)
     }

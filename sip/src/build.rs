@@ -225,11 +225,20 @@ fn has_tag(to: &[u8]) -> bool {
     NameAddr::parse(to).map_or(true, |address| address.tag().is_some())
 }
 
-/// A tag from what every copy of the request has in common.
+/// Whether an ACK acknowledges an answer that [`ResponseBuilder`] gave without a transaction: its To has the
+/// tag that its INVITE was given. It ends here (RFC 3261 §8.2.7).
+pub(crate) fn acknowledges_stateless_answer(ack: &Request) -> bool {
+    ack.to_tag().is_some_and(|tag| tag == stateless_tag(ack.raw()).as_bytes())
+}
+
+/// A tag from what every copy of the request has in common, and its CANCEL and its ACK too (§9.2, §17.1.1.3).
 fn stateless_tag(request: &RawMessage) -> String {
     let mut hasher = DefaultHasher::new();
-    for id in [HeaderId::Via, HeaderId::From, HeaderId::CallId, HeaderId::CSeq] {
+    request.values(HeaderId::Via).next().unwrap_or_default().hash(&mut hasher);
+    for id in [HeaderId::From, HeaderId::CallId] {
         request.header(id).unwrap_or_default().hash(&mut hasher);
     }
+    let cseq = request.header(HeaderId::CSeq).unwrap_or_default();
+    cseq.split(u8::is_ascii_whitespace).next().unwrap_or_default().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }

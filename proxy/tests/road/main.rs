@@ -9,6 +9,8 @@
 )]
 
 mod adapting;
+mod calling;
+mod preferring;
 mod routing;
 mod searching;
 mod support;

@@ -10,6 +10,7 @@ use super::machine::Machine;
 use super::queue::TimerQueue;
 use super::slab::Slab;
 use super::{Action, Event, Full, Id, RespondError, Sending, Settings, Turn, hop, key};
+use crate::build::acknowledges_stateless_answer;
 use crate::{Encoded, HeaderId, Request, Response, ResponseBuilder};
 
 /// A table of transactions. `P` is what the transport needs to reach the other end, `U` what the
@@ -100,6 +101,8 @@ impl<P: Clone, U> Table<P, U> {
     fn on_ack(&mut self, now: Instant, request: Request) {
         match self.invite_of(&request) {
             Some(id) => self.turn(now, id, Given::Ack(request), Machine::on_ack),
+            // Of a 503 or 400 that was sent without a transaction: it must not be forwarded.
+            None if acknowledges_stateless_answer(&request) => {}
             None => self.events.push_back(Event::Ack { request }),
         }
     }

@@ -192,6 +192,22 @@ fn a_request_beyond_the_limit_is_answered_503_with_retry_after() {
 }
 
 #[test]
+fn the_ack_for_an_answer_without_a_transaction_goes_nowhere() {
+    let (mut table, now) = (table(1), origin());
+    begin(&mut table, now, &request("MESSAGE", "h;branch=z9hG4bK1", ""));
+    table.on_request(now, request("INVITE", "h;branch=z9hG4bK2", ""), "client", false);
+    let refusal = match events(&mut table).as_slice() {
+        [Event::Refused, Event::Send { octets, .. }] => response(octets),
+        other => panic!("{other:?}"),
+    };
+    let tag = String::from_utf8_lossy(refusal.to_tag().unwrap()).into_owned();
+    table.on_request(now, request("ACK", "h;branch=z9hG4bK2", &format!(";tag={tag}")), "client", false);
+    assert!(events(&mut table).is_empty());
+    table.on_request(now, request("ACK", "h;branch=z9hG4bK3", ";tag=phone"), "client", false);
+    assert!(matches!(events(&mut table).as_slice(), [Event::Ack { .. }]), "one for a 2xx goes on");
+}
+
+#[test]
 fn a_cancel_is_served_when_the_table_is_full() {
     let (mut table, now) = (table(1), origin());
     let id = begin(&mut table, now, &request("INVITE", "h;branch=z9hG4bK1", ""));

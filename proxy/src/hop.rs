@@ -1,11 +1,8 @@
-//! Where a branch is sent (RFC 3261 §16.6 step 7, as much of RFC 3263 as numeric hosts and the system's
-//! resolver need), and over what (CPI.md 3.4 B2).
-
-use std::net::SocketAddr;
+//! Where a branch is sent (RFC 3261 §16.6 step 7; RFC 3263 is `transport`'s), and over what (CPI.md 3.4 B2).
 
 use registrar::Binding;
-use sip::{NameAddr, Uri};
-use transport::{Destination, Flow, Protocol};
+use sip::NameAddr;
+use transport::{Asker, Destination, Flow, LocateError, Protocol};
 
 use crate::journey::Journey;
 use crate::refuse::Refused;
@@ -52,7 +49,7 @@ pub(crate) fn fits_datagram(octets: usize, added: usize) -> bool {
 ///
 /// # Errors
 /// [`Refused::Forbidden`] if a URI of a user points further inside than its user is,
-/// [`Refused::Unreachable`] if it points nowhere we can send to.
+/// [`Refused::NoDomain`], [`Refused::NoAnswer`] or [`Refused::Unreachable`] if it points nowhere we can send to.
 pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Result<Vec<Hop>, Refused> {
     let next = match target.path.first().or_else(|| way.routes.first()) {
         Some(route) => {
@@ -67,29 +64,36 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
         return Ok(vec![flow]);
     }
     let uri = next.as_ref().unwrap_or(&target.uri);
-    let found = addresses(journey, uri).await;
-    // What a TLS server there has to prove (RFC 5922 §7.3): the name, whatever DNS made of it.
-    let name = uri.host().filter(|host| host.ip().is_none()).map(|host| host.to_string());
-    let mut hops = Vec::new();
-    let mut inside = false;
-    for (protocol, addr) in found {
-        if target.named_by.is_none_or(|source| transport::may_reach(source, addr)) {
-            let destination = Destination::to(protocol, addr, name.as_deref());
-            hops.push(Hop { destination, flow_only: false });
-        } else {
-            inside = true;
-        }
-    }
+    let asker = if target.named_by.is_some() { Asker::Stranger } else { Asker::Operator };
+    let open = |addr| target.named_by.is_none_or(|source| transport::may_reach(source, addr));
+    let found = journey.rooms.endpoint.locate(uri, asker, open).await;
+    let failed = found.as_ref().err().copied();
+    let mut hops: Vec<Hop> = found
+        .unwrap_or_default()
+        .into_iter()
+        .map(|destination| Hop { destination, flow_only: false })
+        .collect();
     let other = |flow: &Hop| hops.iter().all(|hop| hop.destination.remote() != flow.destination.remote());
     if let Some(flow) = flow.filter(other) {
         // A phone seldom has a certificate for its own address: what it opened itself is tried first.
         let at = if flow.destination.protocol().is_secure() { 0 } else { hops.len() };
         hops.insert(at, flow);
     }
-    match hops.is_empty() {
-        false => Ok(hops),
-        true if inside => Err(Refused::Forbidden("The address lies inside the operator's network")),
-        true => Err(Refused::Unreachable),
+    match failed {
+        Some(error) if hops.is_empty() => Err(refused(error, target)),
+        _ => Ok(hops),
+    }
+}
+
+/// What a URI without an address is to its sender. Who wrote a domain that is not there is told so (404: "the
+/// domain in the Request-URI"); of a contact or of the operator's route he knows nothing, and hears that there
+/// is no way.
+fn refused(error: LocateError, target: &Target) -> Refused {
+    match error {
+        LocateError::Closed => Refused::Forbidden("The address lies inside the operator's network"),
+        LocateError::NoAnswer => Refused::NoAnswer,
+        LocateError::NotFound if target.named_by.is_some() && target.binding.is_none() => Refused::NoDomain,
+        LocateError::NotFound | LocateError::NoHost | LocateError::NoTransport => Refused::Unreachable,
     }
 }
 
@@ -104,23 +108,6 @@ fn flow_of(binding: &Binding) -> Option<Hop> {
         (None, Protocol::Tcp | Protocol::Tls | Protocol::Ws | Protocol::Wss) => return None,
     };
     Some(Hop { destination, flow_only: true })
-}
-
-/// The addresses of a URI's host, or of its maddr, with the transport it asks for; without one UDP, as
-/// RFC 3263 §4.1 has it for numeric hosts and for names without NAPTR and SRV.
-async fn addresses(journey: &Journey, uri: &Uri) -> Vec<(Protocol, SocketAddr)> {
-    let protocol = match uri.param(b"transport") {
-        None => Some(Protocol::Udp),
-        Some(name) => Protocol::from_name(name),
-    };
-    let host = uri.param(b"maddr").and_then(sip::Host::parse).or_else(|| uri.host());
-    let (Some(protocol), Some(host)) = (protocol.filter(|p| p.is_dialled()), host) else { return Vec::new() };
-    let port = uri.port().unwrap_or(protocol.default_port());
-    if let Some(ip) = host.ip() {
-        return vec![(protocol, SocketAddr::new(ip, port))];
-    }
-    let found = journey.rooms.endpoint.resolve(&host.to_string(), port).await.unwrap_or_default();
-    found.into_iter().map(|addr| (protocol, addr)).collect()
 }
 
 #[cfg(test)]

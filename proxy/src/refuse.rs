@@ -49,6 +49,12 @@ pub(crate) enum Refused {
     /// The next hop takes no connection, or has no address: counts as its 503 (RFC 3261 §16.9).
     #[error("next hop unreachable")]
     Unreachable,
+    /// The domain that the sender wrote is not there, or has no server.
+    #[error("no such domain")]
+    NoDomain,
+    /// The name servers did not say in time where the next hop is.
+    #[error("the name servers did not answer")]
+    NoAnswer,
     /// What came back can't be passed on: it has no Via but ours (RFC 3261 §16.7 step 3).
     #[error("the answer has no way back")]
     BadAnswer,
@@ -120,6 +126,10 @@ impl Refused {
             }
             .with("Warning", warning(host, reason)),
             Refused::Unreachable => Reply::new(503, "Service Unavailable"),
+            Refused::NoDomain => Reply::new(404, "No Such Domain")
+                .with("Warning", warning(host, "The domain has no SIP server and no address")),
+            Refused::NoAnswer => Reply::new(504, "Server Time-out")
+                .with("Warning", warning(host, "The name servers of the next hop did not answer")),
             Refused::BadAnswer => Reply::new(502, "Bad Gateway"),
             Refused::Broken => Reply::new(500, "Server Internal Error"),
             Refused::Timeout => Reply::new(408, "Request Timeout"),

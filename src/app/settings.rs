@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use cpi::profile::Profiles;
 
@@ -26,6 +27,23 @@ pub(super) fn host(config: &Config) -> String {
     config.sip.host.clone().unwrap_or_else(first)
 }
 
+/// Asks name servers. Where there is nothing that says which, the system may know names all the same.
+fn resolver(config: &Config) -> Arc<dyn transport::Resolve> {
+    let options = transport::DnsOptions {
+        servers: config.dns.servers.to_vec(),
+        // Each is asked twice within the half of the time that one question has.
+        timeout: config.dns.timeout.0 / 4,
+        cache: config.dns.cache.into(),
+    };
+    match transport::DnsResolver::new(&options) {
+        Ok(resolver) => Arc::new(resolver),
+        Err(error) => {
+            tracing::warn!("{error}: names are asked of the system, without NAPTR and SRV");
+            Arc::new(transport::SystemResolver)
+        }
+    }
+}
+
 pub(super) fn transport(config: &Config) -> transport::Config {
     let limits = &config.limits;
     let listen = config
@@ -43,6 +61,8 @@ pub(super) fn transport(config: &Config) -> transport::Config {
         connections_per_source: count(limits.connections_per_source),
         idle: limits.idle.0,
         head_deadline: limits.head_deadline.0,
+        resolve_timeout: config.dns.timeout.0,
+        resolver: resolver(config),
         ..transport::Config::default()
     }
 }
@@ -227,9 +247,10 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 10] = [
+    const AT_START: [&str; 11] = [
         "data_dir",
         "sip.",
+        "dns.",
         "http.",
         "admin.",
         "store.",

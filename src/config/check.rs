@@ -216,6 +216,7 @@ impl Checks<'_> {
             ("limits.head_deadline", limits.head_deadline),
             ("limits.idle", limits.idle),
             ("adapt.deadline", self.config.adapt.deadline),
+            ("dns.timeout", self.config.dns.timeout),
             ("fork.next_after", self.config.fork.next_after),
             ("content.ttl", self.config.content.ttl),
         ];

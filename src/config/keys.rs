@@ -21,6 +21,8 @@ section! {
         sip: Sip = Sip::default(),
         /// Certificates.
         tls: Tls = Tls::default(),
+        /// Names.
+        dns: Dns = Dns::default(),
         /// The public HTTP listener.
         http: Http = Http::default(),
         /// The listener of the operators.
@@ -95,6 +97,20 @@ section! {
 }
 
 section! {
+    /// How next hops are found by name: NAPTR, SRV and addresses (RFC 3263).
+    Dns {
+        /// Name servers, each an address with a port: `192.0.2.53:53`. None: those of
+        /// `/etc/resolv.conf`, which like `/etc/hosts` is read at start.
+        servers: List<SocketAddr> = List(Vec::new()),
+        /// What all questions for one next hop may take; a sender whose message waits longer is
+        /// answered 504.
+        timeout: Period = Period::seconds(5),
+        /// Answers kept, each as long as its records say and at most an hour.
+        cache: u32 = 4096,
+    }
+}
+
+section! {
     /// The public HTTP listener: content behind links, `/healthz`, `/readyz`.
     Http {
         /// Address and port.
@@ -151,7 +167,8 @@ section! {
     Route {
         /// The domain.
         domain: String = String::new(),
-        /// The next hop, a SIP URI with an address: `sip:192.0.2.7:5060;transport=tcp`.
+        /// The next hop, a SIP URI with an address or a name: `sip:192.0.2.7:5060;transport=tcp`,
+        /// `sip:edge.example.net`.
         next_hop: String = String::new(),
     }
 }
@@ -388,7 +405,7 @@ section! {
 }
 
 tables!(
-    Sip, Tls, Http, Admin, Auth, Proxy, Store, Registrar, Cpi, Adapt, Fork, Content, Fetch, Offline,
+    Sip, Tls, Dns, Http, Admin, Auth, Proxy, Store, Registrar, Cpi, Adapt, Fork, Content, Fetch, Offline,
     Presence, Annc, Lemonade, Limits, Overload, Log
 );
 

@@ -60,7 +60,7 @@ pub struct Config {
     pub datagram_queue: usize,
     /// Responses that wait for the user of one client transaction.
     pub response_queue: usize,
-    /// The time the resolver may take for one name.
+    /// The time that all questions to the resolver for one URI may take.
     pub resolve_timeout: Duration,
     /// Names to addresses.
     pub resolver: Arc<dyn Resolve>,

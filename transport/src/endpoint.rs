@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sip::{Encoded, Outgoing};
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::datagram::{self, DatagramSocket};
 use crate::metrics::Metrics;
+use crate::resolve::{Asker, Desk, LocateError, Locator};
 use crate::shard::{self, Inbox, NewRequest, Order, Shard};
 use crate::wiring::{SentBy, ShardQueues, Wiring};
 use crate::{BindError, ClientEvent, ClientTransaction, Config, Destination, Handler, Protocol, stream};
@@ -67,9 +68,12 @@ impl Endpoint {
             shards.push(ShardQueues { arrivals, orders });
             inboxes.push(inbox);
         }
+        let metrics = Arc::new(Metrics::register());
+        let locator = locator(&config, &sockets, &metrics);
         let wiring = Wiring {
             connections: stream::Connections::new(unguessable()),
-            metrics: Metrics::register(),
+            metrics,
+            locator,
             shards: shards.into(),
             datagrams: sockets.datagrams.iter().map(|(socket, _)| Arc::clone(socket)).collect(),
             sent_by: sockets.sent_by,
@@ -141,18 +145,19 @@ impl Endpoint {
         outgoing.push_via(format!("SIP/2.0/{} {sent_by};branch={branch}{rport}", protocol.via()));
     }
 
-    /// The addresses of a host: itself if it is numeric (IPv6 in brackets), else what the resolver says.
+    /// The ways to the server of a SIP or SIPS URI, best first, at least one and at most 16 (RFC 3263 §4).
+    /// Only addresses that are `open` to who named the URI (see [`crate::may_reach`]) are given, whatever the
+    /// DNS says.
     ///
     /// # Errors
-    /// The name is not known, the resolver failed or took too long.
-    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let numeric = sip::Host::parse(host.as_bytes()).and_then(|host| host.ip());
-        if let Some(ip) = numeric.or_else(|| host.parse::<IpAddr>().ok()) {
-            return Ok(vec![SocketAddr::new(ip, port)]);
-        }
-        let config = &self.wiring.config;
-        let found = timeout(config.resolve_timeout, config.resolver.lookup(host, port)).await;
-        found.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+    /// [`LocateError`]: there is no such server, or the name servers don't say in time.
+    pub async fn locate(
+        &self,
+        uri: &sip::Uri,
+        asker: Asker,
+        open: impl Fn(SocketAddr) -> bool + Sync,
+    ) -> Result<Vec<Destination>, LocateError> {
+        self.wiring.locator.locate(uri, asker, &open, &mut |most| self.wiring.dice(most)).await
     }
 
     /// Host and port we write in the Via of that protocol; `None` without a listener of it.
@@ -271,6 +276,15 @@ impl Sockets {
         self.sent_by.push(SentBy::new(protocol, local, config.sent_by.as_deref()));
         Ok(())
     }
+}
+
+/// One question may take half the time that all for one URI have: a server that never answers the first leaves
+/// time for the others.
+fn locator(config: &Config, sockets: &Sockets, metrics: &Arc<Metrics>) -> Locator {
+    let listeners = sockets.sent_by.iter().map(|by| (by.protocol, by.local));
+    let limit = config.resolve_timeout;
+    let desk = Desk::new(Arc::clone(&config.resolver), Arc::clone(metrics), limit / 2);
+    Locator::new(Arc::new(desk), crate::resolve::Sockets::new(listeners), limit)
 }
 
 fn method_of(outgoing: &Outgoing) -> Vec<u8> {

@@ -12,8 +12,10 @@
 //! The way out is the shard's: [`ServerTransaction::respond`] and [`Endpoint::request`] are orders in its
 //! second queue. Time is tokio's clock everywhere, so that tests can pause it.
 //!
+//! Names become addresses in `resolve` (RFC 3263).
+//!
 //! Not here yet, and where it will go: TLS and WebSocket are variants of [`Protocol`] with a framing of their
-//! own beside `stream`; RFC 3263's chain stands in front of [`Resolve`]; STUN keep-alives (RFC 5626 §3.5.2)
+//! own beside `stream`; STUN keep-alives (RFC 5626 §3.5.2)
 //! are told from SIP by their first octet in `arrival`.
 
 mod arrival;
@@ -42,5 +44,8 @@ pub use flow::{Destination, Flow, Protocol};
 pub use handler::Handler;
 pub use inside::may_reach;
 pub use metrics::{Counter, Metrics};
-pub use resolve::{Lookup, Resolve, SystemResolver};
+pub use resolve::{
+    Asker, DnsError, DnsOptions, DnsResolver, Family, LocateError, Lookup, LookupError, Naptr, Resolve, Srv,
+    SystemResolver,
+};
 pub use server::ServerTransaction;

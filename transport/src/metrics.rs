@@ -1,6 +1,7 @@
 //! What is counted. Each counter is readable here and published under its name through `metrics`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// One number that only grows.
 #[derive(Debug)]
@@ -26,6 +27,20 @@ impl Counter {
     }
 }
 
+/// The histogram of what questions about names took.
+const LOOKUP_SECONDS: &str = "bespoke_dns_lookup_seconds";
+
+impl Metrics {
+    /// The resolver was asked something.
+    pub(crate) fn looked_up(&self, took: Duration, failed: bool) {
+        self.lookups.add_one();
+        if failed {
+            self.lookups_failed.add_one();
+        }
+        metrics::histogram!(LOOKUP_SECONDS).record(took.as_secs_f64());
+    }
+}
+
 macro_rules! counters {
     ($($field:ident = $name:literal, $what:literal;)*) => {
         /// The counters of one endpoint.
@@ -37,6 +52,7 @@ macro_rules! counters {
         impl Metrics {
             /// Registers them with the recorder that is installed now.
             pub(crate) fn register() -> Self {
+                metrics::describe_histogram!(LOOKUP_SECONDS, metrics::Unit::Seconds, "One question to the resolver");
                 Self { $($field: Counter::new($name, $what),)* }
             }
         }
@@ -63,5 +79,8 @@ counters! {
     connections_opened = "bespoke_sip_connections_opened_total", "Connections opened, both ways.";
     connections_refused = "bespoke_sip_connections_refused_total", "Connections closed at once or not opened: a limit was reached.";
     connections_idle = "bespoke_sip_connections_idle_total", "Connections closed because nothing happened.";
+    lookups = "bespoke_dns_lookups_total", "Questions the resolver was asked; what it kept it answers too.";
+    lookups_failed = "bespoke_dns_lookup_failures_total", "Questions without an answer: no server spoke in time, or it failed.";
+    lookups_refused = "bespoke_dns_lookups_refused_total", "Questions not asked because too many waited.";
     connections_slow = "bespoke_sip_connections_slow_total", "Connections closed because a head, a body or a write took too long.";
 }

@@ -13,6 +13,7 @@ use crate::datagram::DatagramSocket;
 use crate::icmp;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
+use crate::resolve::Locator;
 use crate::shard::{Arrivals, Order, Orders};
 use crate::stream::Connections;
 use crate::{Config, Destination, Protocol, TransportError};
@@ -20,7 +21,8 @@ use crate::{Config, Destination, Protocol, TransportError};
 #[derive(Debug)]
 pub(crate) struct Wiring {
     pub(crate) config: Config,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) locator: Locator,
     pub(crate) shards: Box<[ShardQueues]>,
     pub(crate) datagrams: Vec<Arc<DatagramSocket>>,
     pub(crate) connections: Connections,
@@ -85,6 +87,12 @@ impl Wiring {
     pub(crate) fn next_branch(&self, shard: u16, mark: Option<&str>) -> String {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         transaction::branch(shard, self.hasher.hash_one(number), number, mark)
+    }
+
+    /// A number from 0 to `most` that nobody outside can tell before.
+    pub(crate) fn dice(&self, most: u32) -> u32 {
+        let number = self.hasher.hash_one(self.numbers.fetch_add(1, Ordering::Relaxed));
+        u32::try_from(number % (u64::from(most) + 1)).unwrap_or_default()
     }
 
     /// The shard for the next request of ours.

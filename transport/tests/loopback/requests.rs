@@ -1,11 +1,14 @@
 //! Requests of ours: what the other end sees, and what becomes of them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use sip::{Method, Outgoing, RequestBuilder};
 use tokio::net::TcpListener;
-use transport::{ClientEvent, Config, Destination, Lookup, Protocol, Resolve, TransportError};
+use transport::{
+    Asker, ClientEvent, Config, Destination, Family, LocateError, Lookup, Naptr, Protocol, Resolve, Srv,
+    TransportError,
+};
 
 use crate::harness::{Manner, Peer, Server, Wire, config, eventually, field, message, reply};
 
@@ -194,7 +197,15 @@ async fn a_branch_tells_nothing_of_the_next() {
 struct Deaf;
 
 impl Resolve for Deaf {
-    fn lookup<'a>(&'a self, _: &'a str, _: u16) -> Lookup<'a> {
+    fn naptr<'a>(&'a self, _: &'a str) -> Lookup<'a, Naptr> {
+        Box::pin(std::future::pending())
+    }
+
+    fn srv<'a>(&'a self, _: &'a str) -> Lookup<'a, Srv> {
+        Box::pin(std::future::pending())
+    }
+
+    fn addresses<'a>(&'a self, _: &'a str, _: Family) -> Lookup<'a, IpAddr> {
         Box::pin(std::future::pending())
     }
 }
@@ -202,19 +213,23 @@ impl Resolve for Deaf {
 #[tokio::test(start_paused = true)]
 async fn a_resolver_that_does_not_answer_is_given_up() {
     let server = Server::with(Config { resolver: Arc::new(Deaf), ..config() }, Manner::Answer(200)).await;
-    let start = tokio::time::Instant::now();
-    let error = server.endpoint.resolve("edge.example.net", 5060).await.unwrap_err();
-    assert_eq!((error.kind(), start.elapsed().as_secs()), (std::io::ErrorKind::TimedOut, 5));
+    for uri in ["sip:edge.example.net", "sip:edge.example.org:5070"] {
+        let start = tokio::time::Instant::now();
+        let error =
+            server.endpoint.locate(&uri.parse().unwrap(), Asker::Stranger, |_| true).await.unwrap_err();
+        assert_eq!(error, LocateError::NoAnswer);
+        assert!(start.elapsed().as_secs() <= 5, "{uri}");
+    }
 }
 
 #[derive(Debug)]
 struct Table;
 
 impl Resolve for Table {
-    fn lookup<'a>(&'a self, host: &'a str, port: u16) -> Lookup<'a> {
+    fn addresses<'a>(&'a self, host: &'a str, family: Family) -> Lookup<'a, IpAddr> {
         Box::pin(async move {
             assert_eq!(host, "edge.example.net");
-            Ok(vec![SocketAddr::from(([192, 0, 2, 7], port))])
+            Ok(if family == Family::V4 { vec![[192, 0, 2, 7].into()] } else { Vec::new() })
         })
     }
 }
@@ -222,10 +237,14 @@ impl Resolve for Table {
 #[tokio::test]
 async fn names_go_to_the_resolver_and_numbers_do_not() {
     let server = Server::with(Config { resolver: Arc::new(Table), ..config() }, Manner::Answer(200)).await;
-    let resolve = async |host: &str| server.endpoint.resolve(host, 5070).await.unwrap()[0].to_string();
-    assert_eq!(resolve("edge.example.net").await, "192.0.2.7:5070");
-    assert_eq!(resolve("127.0.0.9").await, "127.0.0.9:5070");
-    assert_eq!(resolve("[::1]").await, "[::1]:5070");
+    let first = async |uri: &str| {
+        server.endpoint.locate(&uri.parse().unwrap(), Asker::Stranger, |_| true).await.unwrap().remove(0)
+    };
+    let addr = "192.0.2.7:5070".parse().unwrap();
+    let named = Destination::to(Protocol::Tcp, addr, Some("edge.example.net"));
+    assert_eq!(first("sip:edge.example.net:5070;transport=tcp").await, named);
+    assert_eq!(first("sip:127.0.0.9:5070").await, to(Protocol::Udp, "127.0.0.9:5070".parse().unwrap()));
+    assert_eq!(first("sip:[::1]").await, to(Protocol::Udp, "[::1]:5060".parse().unwrap()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use adapter::image::{Guards, Kind, Spec, strip, transform};
 
 /// Small enough that an input takes milliseconds.
-const GUARDS: Guards = Guards { pixels: 1 << 18, frames: 8, expansion: 1000 };
+const GUARDS: Guards = Guards { pixels: 1 << 18, frames: 8, expansion: 1000, memory: 32 << 20 };
 
 /// The first octet chooses the target, the rest is the picture.
 pub fn run(data: &[u8]) {

@@ -6,3 +6,4 @@ pub mod frame;
 pub mod head;
 pub mod image;
 pub mod mime;
+pub mod transaction;

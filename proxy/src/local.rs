@@ -29,11 +29,9 @@ pub(crate) fn supports(tag: &[u8]) -> bool {
 pub(crate) fn is_recipient(request: &Request, place: Place) -> bool {
     match request.method() {
         Method::Register => place != Place::Foreign,
-        // With Max-Forwards 0 it may answer in place of whom it was meant for (RFC 3261 §11).
-        Method::Options => {
-            let at_us = place != Place::Foreign && request.uri().user().is_none();
-            at_us || request.max_forwards() == Some(0)
-        }
+        // One with Max-Forwards 0 for somebody else gets a 483 (RFC 4475 §3.3.11) and not our own answer, which
+        // RFC 3261 §11 would let us give: the sender would take it for that of whom he asked.
+        Method::Options | Method::Other(_) => place != Place::Foreign && request.uri().user().is_none(),
         _ => false,
     }
 }
@@ -45,7 +43,9 @@ pub(crate) async fn answer(journey: &Journey, way: &Way) -> Option<Reply> {
     }
     match journey.request.method() {
         Method::Register => Some(register(journey).await),
-        _ => Some(options()),
+        Method::Options => Some(options()),
+        // RFC 3261 §8.2.1: what nobody but the recipient could know, and the recipient does not.
+        _ => Some(Reply::new(501, "Not Implemented").with("Allow", ALLOW)),
     }
 }
 
@@ -82,12 +82,13 @@ mod tests {
     use crate::testing::request;
 
     #[test]
-    fn options_without_a_user_or_without_hops_left_are_ours() {
-        let at_us = request("OPTIONS sip:example.com SIP/2.0\r\n", b"");
-        assert!(is_recipient(&at_us, Place::Domain) && !is_recipient(&at_us, Place::Foreign));
-        let at_john = request("OPTIONS sip:john@example.com SIP/2.0\r\nMax-Forwards: 70\r\n", b"");
-        assert!(!is_recipient(&at_john, Place::Domain));
-        let no_hops = request("OPTIONS sip:john@example.com SIP/2.0\r\nMax-Forwards: 0\r\n", b"");
-        assert!(is_recipient(&no_hops, Place::Domain));
+    fn options_and_unknown_methods_without_a_user_are_ours() {
+        for method in ["OPTIONS", "RE%47IST%45R"] {
+            let at_us = request(&format!("{method} sip:example.com SIP/2.0\r\n"), b"");
+            assert!(is_recipient(&at_us, Place::Domain) && !is_recipient(&at_us, Place::Foreign));
+            let fields = "Max-Forwards: 0\r\n";
+            let at_john = request(&format!("{method} sip:john@example.com SIP/2.0\r\n{fields}"), b"");
+            assert!(!is_recipient(&at_john, Place::Domain), "without hops left it is not ours either");
+        }
     }
 }

@@ -109,6 +109,8 @@ pub(crate) enum Refusal {
     Unsupported(Vec<u8>),
     UnknownUser,
     WildcardMisused,
+    /// To is no SIP or SIPS URI, so that it can be no AOR (RFC 3261 §10.3, RFC 4475 §3.3.4).
+    NoAddressOfRecord,
     MalformedContact,
     ContactTooLong,
     MalformedPath,
@@ -143,6 +145,7 @@ impl Refusal {
             Self::Unsupported(options) => plain(420, "Bad Extension").with(HeaderId::Unsupported, options),
             Self::UnknownUser => plain(404, "Not Found"),
             Self::WildcardMisused => plain(400, "Contact * Needs Expires: 0 And No Other Contact"),
+            Self::NoAddressOfRecord => plain(400, "To Is No SIP URI"),
             Self::MalformedContact => plain(400, "Malformed Contact"),
             Self::ContactTooLong => plain(403, "Contact Too Long"),
             Self::MalformedPath => plain(400, "Malformed Path"),

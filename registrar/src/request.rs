@@ -58,6 +58,9 @@ impl Registration {
         check_require(request, supports, options)?;
         // Steps 3 and 4, authentication and authorisation, were the caller's, who knows whom to trust.
         let to = request.to().uri().map_err(|_| Refusal::UnknownUser)?;
+        if !to.is_sip() {
+            return Err(Refusal::NoAddressOfRecord);
+        }
         let aor = options.aor(&to).ok_or(Refusal::UnknownUser)?;
         if request.call_id().len() > CALL_ID {
             return Err(Refusal::CallIdTooLong);

@@ -1,4 +1,5 @@
-//! `bespoke cpi` against the expected results of every example message and expression.
+//! Conformance: `bespoke cpi` against the expected results of every example message and expression, and the
+//! verdicts of RFC 4475 and RFC 5118 over UDP and TCP.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +8,14 @@
     clippy::indexing_slicing,
     reason = "a failed step here is a failed test"
 )]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod framing;
+mod torture;
+mod torture6;
+mod verdict;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -74,6 +74,11 @@ fn pictures_hold_for_the_corpus_and_for_random_input() {
     fuzz("image", 20_000, Vec::new(), targets::image::run);
 }
 
+#[test]
+fn transactions_hold_for_the_corpus_and_for_random_steps() {
+    fuzz("transaction", 6_000, Vec::new(), targets::transaction::run);
+}
+
 fn prefixed(first: u8, octets: &[u8]) -> Vec<u8> {
     [&[first], octets].concat()
 }

@@ -75,12 +75,13 @@ fn sort(
             wiring.metrics.responses_in.add_one();
             let via = response.top_via();
             let shard = shard_of(response.branch().unwrap_or_default());
+            let flow = peer(&via).flow();
             // RFC 3261 §18.1.2: what does not name us in its top Via is not for us.
             let Some(shard) = shard.and_then(|shard| wiring.shards.get(usize::from(shard))) else {
                 wiring.metrics.foreign_responses.add_one();
+                wiring.complaints.note(flow.remote, "the top Via of a response is not ours", "dropped");
                 return None;
             };
-            let flow = peer(&via).flow();
             Some((&shard.arrivals, Arrival::Response { response, flow }))
         }
     }
@@ -89,8 +90,10 @@ fn sort(
 fn invalid_datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, mut invalid: Invalid, source: SocketAddr) {
     invalid.raw.set_source(source);
     let Verdict::Answer { status, reason, .. } = invalid.verdict() else {
+        wiring.complaints.note(source, invalid.kind, "dropped");
         return wiring.metrics.invalid_dropped.add_one();
     };
+    wiring.complaints.note(source, invalid.kind, "answered");
     let via = invalid.raw.values(HeaderId::Via).next().and_then(Via::parse);
     let Peer::Datagram { to, .. } = Peer::of_datagram(socket, source, via.as_ref()) else { return };
     let answer = ResponseBuilder::to_request(&invalid, status, &reason).encode();
@@ -102,8 +105,10 @@ fn invalid_datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, mut invalid: 
 
 /// An invalid message on a connection.
 pub(crate) fn invalid_on_stream(wiring: &Wiring, connection: &Connection, invalid: &Invalid) -> Next {
+    let noted = |done| wiring.complaints.note(connection.remote(), invalid.kind, done);
     match invalid.verdict() {
         Verdict::Answer { status, reason, close } => {
+            noted(if close { "answered, connection closed" } else { "answered" });
             let octets =
                 ResponseBuilder::to_request(invalid, status, &reason).received(connection.remote()).encode();
             wiring.metrics.invalid_answered.add_one();
@@ -115,10 +120,12 @@ pub(crate) fn invalid_on_stream(wiring: &Wiring, connection: &Connection, invali
             }
         }
         Verdict::Drop => {
+            noted("dropped");
             wiring.metrics.invalid_dropped.add_one();
             Next::GoOn
         }
         Verdict::Close => {
+            noted("connection closed");
             wiring.metrics.invalid_closed.add_one();
             Next::Close
         }

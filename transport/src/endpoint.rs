@@ -12,7 +12,9 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::complaint::Complaints;
 use crate::datagram::{self, DatagramSocket};
+
 use crate::metrics::Metrics;
 use crate::resolve::{Asker, Desk, LocateError, Locator};
 use crate::shard::{self, Inbox, NewRequest, Order, Shard};
@@ -73,6 +75,7 @@ impl Endpoint {
         let wiring = Wiring {
             connections: stream::Connections::new(unguessable()),
             metrics,
+            complaints: Complaints::new(),
             locator,
             shards: shards.into(),
             datagrams: sockets.datagrams.iter().map(|(socket, _)| Arc::clone(socket)).collect(),

@@ -20,6 +20,7 @@
 
 mod arrival;
 mod client;
+mod complaint;
 mod config;
 mod datagram;
 mod endpoint;

@@ -9,6 +9,7 @@ use sip::transaction;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::complaint::Complaints;
 use crate::datagram::DatagramSocket;
 use crate::icmp;
 use crate::metrics::Metrics;
@@ -22,6 +23,7 @@ use crate::{Config, Destination, Protocol, TransportError};
 pub(crate) struct Wiring {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) complaints: Complaints,
     pub(crate) locator: Locator,
     pub(crate) shards: Box<[ShardQueues]>,
     pub(crate) datagrams: Vec<Arc<DatagramSocket>>,

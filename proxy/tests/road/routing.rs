@@ -118,14 +118,14 @@ async fn nobody_there_is_404_for_strangers_and_480_for_users_who_left() {
 }
 
 #[tokio::test]
-async fn a_request_without_hops_left_is_483_but_options_is_answered() {
+async fn a_request_without_hops_left_is_483() {
     let house = House::new().await;
     let phone = house.registered("john", "").await;
     let alice = house.phone().await;
     let answer = alice.ask(text("sip:john@example.com", alice.addr, "Max-Forwards: 0\r\n")).await;
     assert_eq!(answer.status(), 483);
     let options = request("OPTIONS", "sip:john@example.com", alice.addr, "Max-Forwards: 0\r\n");
-    assert_eq!(alice.ask(options).await.status(), 200);
+    assert_eq!(alice.ask(options).await.status(), 483);
     assert!(phone.pending().is_none());
 }
 

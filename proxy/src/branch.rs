@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapter::Plan;
 use sip::{HeaderId, Method, Outgoing, Response};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::{ClientEvent, ClientTransaction, TransportError};
 
@@ -17,6 +17,7 @@ use crate::metrics;
 use crate::refuse::Refused;
 use crate::route::Way;
 use crate::search;
+use crate::silent::{Late, Silent};
 use crate::tailor::{self, Order};
 use crate::target::Target;
 use crate::upstream::Answer;
@@ -58,12 +59,17 @@ pub(crate) struct Branch {
     pub(crate) second_part: Arc<str>,
     pub(crate) cancel: CancellationToken,
     pub(crate) events: mpsc::Sender<(search::Branch, Event)>,
+    /// Requests to addresses that were silent, and still are.
+    pub(crate) silent: Silent,
 }
 
 /// What became of one attempt to send.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to the response context")]
 enum Attempt {
     Answered(Response, ClientTransaction),
+    /// One that was silent before has answered after all.
+    Late(Hop, Response, ClientTransaction),
+    /// Nothing came for as long as this hop was to be waited for.
+    Silent(ClientTransaction),
     TimedOut,
     Failed(TransportError),
     Refused(Refused),
@@ -77,20 +83,87 @@ impl Branch {
             // A contact without an address gives way to another of its terminal.
             Err(refused) => return self.end_failed(&refused).await,
         };
-        for hop in hops {
-            match self.over(&hop).await {
-                Attempt::Answered(response, transaction) => return self.end(response, transaction).await,
-                Attempt::TimedOut => return self.tell(Event::Ended(Ending::TimedOut)).await,
+        let rooms = Arc::clone(&self.journey.rooms);
+        let hops = rooms.avoided.order(hops, Instant::now());
+        let settings = &self.journey.policy.settings;
+        let (avoid, pace) = (settings.avoid_failed, search::pace(settings.next_after, hops.len()));
+        let alone = hops.len() == 1;
+        let mut timed_out = false;
+        let mut left = hops.into_iter().peekable();
+        // RFC 3263 §4.3: a 503, a failure of the transport and silence lead to the next address.
+        while let Some(hop) = left.next() {
+            let patience = left.peek().map(|_| pace);
+            let cause = match self.over(&hop, patience).await {
+                Attempt::Answered(response, transaction) => {
+                    if response.status() != 503 {
+                        rooms.avoided.works(&hop);
+                        return self.end(response, transaction).await;
+                    }
+                    rooms.avoided.refused(&hop, &response, Instant::now(), avoid);
+                    if left.peek().is_none() {
+                        return self.end(response, transaction).await;
+                    }
+                    "503"
+                }
+                Attempt::Late(hop, response, transaction) => {
+                    rooms.avoided.works(&hop);
+                    return self.end(response, transaction).await;
+                }
                 Attempt::Refused(refused) => return self.end_refused(&refused).await,
-                Attempt::Failed(error) => self.journey.note(|| format!("not sent: {error}")),
+                Attempt::Silent(transaction) => {
+                    rooms.avoided.failed(&hop, Instant::now(), avoid);
+                    self.silent.leave(hop, transaction);
+                    "silent"
+                }
+                Attempt::TimedOut => {
+                    timed_out = true;
+                    break;
+                }
+                Attempt::Failed(error) => {
+                    self.journey.note(|| format!("not sent: {error}"));
+                    if !alone {
+                        rooms.avoided.failed(&hop, Instant::now(), avoid);
+                    }
+                    "failed"
+                }
+            };
+            if left.peek().is_some() {
+                metrics::failover(cause);
+                self.journey.note(|| format!("next address: {cause}"));
             }
         }
-        self.end_failed(&Refused::Unreachable).await;
+        Box::pin(self.wait_for_silent(timed_out)).await;
+    }
+
+    /// All addresses were tried: what is still open may answer yet.
+    async fn wait_for_silent(mut self, mut timed_out: bool) {
+        let timer_c = Instant::now() + self.journey.policy.settings.timer_c;
+        let mut cancelled = false;
+        while !self.silent.is_empty() {
+            tokio::select! {
+                late = self.silent.next() => match late {
+                    Late::Answered(_, response, transaction) => return self.end(response, transaction).await,
+                    Late::Over => timed_out = true,
+                },
+                () = self.cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.silent.cancel();
+                }
+                () = sleep_until(timer_c), if !cancelled => {
+                    cancelled = true;
+                    self.silent.cancel();
+                }
+            }
+        }
+        match timed_out {
+            true => self.tell(Event::Ended(Ending::TimedOut)).await,
+            false => self.end_failed(&Refused::Unreachable).await,
+        }
     }
 
     /// Over one hop, with one more attempt if the terminal's refusal teaches what it can show (rule L8).
-    async fn over(&mut self, hop: &Hop) -> Attempt {
-        let (first, sent) = self.send_fitting(hop).await;
+    async fn over(&mut self, hop: &Hop, patience: Option<Duration>) -> Attempt {
+        let (first, sent) = self.send_fitting(hop, patience).await;
         let Attempt::Answered(refusal, transaction) = first else { return first };
         let Some(sent) = sent else { return Attempt::Answered(refusal, transaction) };
         if !self.learn(&refusal, &sent) {
@@ -102,8 +175,8 @@ impl Branch {
             _ => return Attempt::Answered(refusal, transaction),
         }
         self.journey.note(|| format!("learned from {}", refusal.status()));
-        match self.send_fitting(hop).await {
-            (second @ Attempt::Answered(..), _) => second,
+        match self.send_fitting(hop, None).await {
+            (second @ (Attempt::Answered(..) | Attempt::Late(..)), _) => second,
             // A second attempt that comes to nothing must not lose the first one's answer.
             _ => Attempt::Answered(refusal, transaction),
         }
@@ -126,22 +199,22 @@ impl Branch {
     }
 
     /// Sends over a transport that the request's size allows (CPI.md 3.4 B2), and gives what was sent.
-    async fn send_fitting(&mut self, hop: &Hop) -> (Attempt, Option<Outgoing>) {
+    async fn send_fitting(&mut self, hop: &Hop, patience: Option<Duration>) -> (Attempt, Option<Outgoing>) {
         let outgoing = match self.body(None).await {
             Ok(outgoing) => outgoing,
             Err(refused) => return (Attempt::Refused(refused), None),
         };
         if !hop.is_datagram() || hop::fits_datagram(self.octets(&outgoing), self.added) {
-            return (self.send(&outgoing, hop).await, Some(outgoing));
+            return (self.send(&outgoing, hop, patience).await, Some(outgoing));
         }
         if let Some(tcp) = hop.over_tcp() {
-            match self.send(&outgoing, &tcp).await {
+            match self.send(&outgoing, &tcp, patience).await {
                 Attempt::Failed(error) => self.journey.note(|| format!("no TCP: {error}")),
                 other => return (other, Some(outgoing)),
             }
         }
         match self.fit_datagram(outgoing).await {
-            Ok(outgoing) => (self.send(&outgoing, hop).await, Some(outgoing)),
+            Ok(outgoing) => (self.send(&outgoing, hop, patience).await, Some(outgoing)),
             Err(refused) => (Attempt::Refused(refused), None),
         }
     }
@@ -186,8 +259,9 @@ impl Branch {
         outgoing.head_len() + self.via + outgoing.body().len()
     }
 
-    /// One client transaction, with Timer C for an INVITE (§16.6 step 11, §16.8).
-    async fn send(&self, outgoing: &Outgoing, hop: &Hop) -> Attempt {
+    /// One client transaction, with Timer C for an INVITE (§16.6 step 11, §16.8). Without any response it is
+    /// waited for no longer than `patience`.
+    async fn send(&mut self, outgoing: &Outgoing, hop: &Hop, patience: Option<Duration>) -> Attempt {
         let endpoint = &self.journey.rooms.endpoint;
         metrics::branch(hop.destination.protocol().name());
         let mut transaction =
@@ -196,6 +270,7 @@ impl Branch {
         let invite = self.journey.is_invite();
         let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;
         let (mut proceeding, mut cancelled) = (false, false);
+        let silent_at = patience.map(|patience| Instant::now() + patience);
         loop {
             tokio::select! {
                 event = transaction.next() => match event {
@@ -212,9 +287,18 @@ impl Branch {
                     Some(ClientEvent::TransportError(error)) => return Attempt::Failed(error),
                     Some(ClientEvent::Timeout) | None => return Attempt::TimedOut,
                 },
+                late = self.silent.next(), if !self.silent.is_empty() => {
+                    // A late 503 says nothing of the address that is being tried now.
+                    if let Late::Answered(late, response, answered) = late && response.status() != 503 {
+                        self.silent.leave(hop.clone(), transaction);
+                        return Attempt::Late(late, response, answered);
+                    }
+                }
+                () = until(silent_at), if !proceeding && !cancelled => return Attempt::Silent(transaction),
                 () = self.cancel.cancelled(), if invite && !cancelled => {
                     cancelled = true;
                     transaction.cancel();
+                    self.silent.cancel();
                 }
                 () = sleep_until(timer_c), if invite && !cancelled => {
                     if !proceeding {
@@ -227,13 +311,24 @@ impl Branch {
         }
     }
 
-    /// Reports the final response, and every further 2xx to an INVITE (RFC 6026 §7.2).
-    async fn end(self, response: Response, mut transaction: ClientTransaction) {
+    /// Reports the final response, and every further 2xx to an INVITE (RFC 6026 §7.2), those of addresses that
+    /// were taken for silent included.
+    async fn end(mut self, response: Response, mut transaction: ClientTransaction) {
+        self.silent.cancel();
         if !has_way_back(&response) {
             return self.end_refused(&Refused::BadAnswer).await;
         }
-        let more = self.journey.is_invite() && response.status() < 300;
+        let is_invite = self.journey.is_invite();
+        let more = is_invite && response.status() < 300;
         self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+        while is_invite && !self.silent.is_empty() {
+            if let Late::Answered(_, response, _) = self.silent.next().await
+                && response.status() < 300
+                && has_way_back(&response)
+            {
+                self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+            }
+        }
         while more && let Some(event) = transaction.next().await {
             let ClientEvent::Response(response) = event else { return };
             if !has_way_back(&response) {
@@ -258,6 +353,13 @@ impl Branch {
     async fn tell(&self, event: Event) {
         // The context listens until all branches are through; if it is gone, so is the server.
         let _unheard = self.events.send((self.name, event)).await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -26,6 +26,7 @@ use crate::refuse::Refused;
 use crate::route::Way;
 use crate::search::{self, End, Search, Start};
 use crate::settings::ForkMode;
+use crate::silent::Silent;
 use crate::tailor::Order;
 use crate::target::{Groups, Target};
 use crate::upstream::{Answer, Upstream};
@@ -212,6 +213,7 @@ impl Fork {
             second_part: Arc::clone(&self.second_part),
             cancel: self.cancel.clone(),
             events: self.events.clone(),
+            silent: Silent::default(),
         };
         guarded(running.run().map(|()| Done::Over), vec![branch])
     }

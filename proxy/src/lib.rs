@@ -5,6 +5,7 @@
 //! is done to bodies.
 
 mod admit;
+mod avoid;
 mod branch;
 pub mod breadth;
 mod capability;
@@ -30,6 +31,7 @@ mod rooms;
 mod route;
 mod search;
 pub mod settings;
+mod silent;
 mod tailor;
 mod target;
 #[cfg(test)]

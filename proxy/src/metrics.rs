@@ -15,6 +15,7 @@ const LINKS: &str = "bespoke_links_total";
 const ADAPT_SECONDS: &str = "bespoke_adapt_seconds";
 const ADAPT_FALLBACKS: &str = "bespoke_adapt_fallbacks_total";
 const OPTIONS_QUERIES: &str = "bespoke_options_queries_total";
+const FAILOVERS: &str = "bespoke_failovers_total";
 const LEARNED: &str = "bespoke_learned_total";
 
 /// Tells the installed recorder what each metric means. Call once, after installing it.
@@ -30,6 +31,10 @@ pub fn describe() {
     describe_histogram!(ADAPT_SECONDS, Unit::Seconds, "Planning, storing and transforming one body");
     describe_counter!(ADAPT_FALLBACKS, "Bodies not transformed as planned, by cause: busy or deadline");
     describe_counter!(OPTIONS_QUERIES, "Terminals asked with OPTIONS what they can show, by result");
+    describe_counter!(
+        FAILOVERS,
+        "Requests sent on to the next address of their next hop, by cause: 503, silent or failed"
+    );
     describe_counter!(LEARNED, "Capabilities learned from a 413, 415 or 513");
 }
 
@@ -78,6 +83,10 @@ pub(crate) fn fallback(cause: &'static str) {
 
 pub(crate) fn options_query(result: &'static str) {
     counter!(OPTIONS_QUERIES, "result" => result).increment(1);
+}
+
+pub(crate) fn failover(cause: &'static str) {
+    counter!(FAILOVERS, "cause" => cause).increment(1);
 }
 
 pub(crate) fn learned() {

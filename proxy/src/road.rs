@@ -8,6 +8,7 @@ use transport::{Endpoint, Flow, Handler, ServerTransaction};
 
 use registrar::{Profiles, Registrar};
 
+use crate::avoid::Avoided;
 use crate::journey::Journey;
 use crate::links::Links;
 use crate::pool::Pool;
@@ -39,7 +40,8 @@ impl Proxy {
         let sockets = endpoint.local_addrs().into_iter().map(|(_, addr)| addr).collect();
         let policy = Policy::new(settings, profiles, sockets).into();
         let policy = arc_swap::ArcSwap::new(policy);
-        Proxy { rooms: Arc::new(Rooms { policy, key, endpoint, registrar, links, pool, permits }) }
+        let avoided = Avoided::default();
+        Proxy { rooms: Arc::new(Rooms { policy, key, endpoint, registrar, avoided, links, pool, permits }) }
     }
 
     /// Puts other rules in force for requests that come from now on. How many may be on their road stays.

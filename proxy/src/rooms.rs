@@ -8,6 +8,7 @@ use registrar::{Profiles, Registrar};
 use tokio::sync::Semaphore;
 use transport::Endpoint;
 
+use crate::avoid::Avoided;
 use crate::links::Links;
 use crate::ours::Ours;
 use crate::pool::Pool;
@@ -20,6 +21,8 @@ pub(crate) struct Rooms {
     pub(crate) key: RouteKey,
     pub(crate) endpoint: Endpoint,
     pub(crate) registrar: Arc<Registrar>,
+    /// Next hops that are passed over for a while.
+    pub(crate) avoided: Avoided,
     /// `None`: nothing is linked.
     pub(crate) links: Option<Arc<dyn Links>>,
     pub(crate) pool: Arc<Pool>,

@@ -19,6 +19,16 @@ use tokio::time::Instant;
 /// for 64*T1 = 32 s, and the last contact tried needs some of it to answer.
 const WINDOW: Duration = Duration::from_secs(24);
 
+/// How long one of so many addresses of a next hop may be silent before the next one is tried: as for the
+/// contacts of a user, and for every method, since servers answer at once, with a 100 if with nothing else.
+pub(crate) fn pace(pace: Duration, addresses: usize) -> Duration {
+    share(pace, u32::try_from(addresses).unwrap_or(u32::MAX))
+}
+
+fn share(pace: Duration, steps: u32) -> Duration {
+    pace.min(WINDOW / steps.max(1))
+}
+
 /// A branch of a search, numbered in the order of their starts.
 pub(crate) type Branch = usize;
 
@@ -94,7 +104,7 @@ impl<T> Search<T> {
             branches: Vec::new(),
             breadth: Breadth::new(breadth, contacts),
             // Nobody waits 64*T1 for an INVITE: its sender has had a 100.
-            pace: if invite { pace } else { pace.min(WINDOW / steps) },
+            pace: if invite { pace } else { share(pace, steps) },
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Settings {
     pub fork: ForkMode,
     /// `fork.next_after`: how long a contact may be silent before the next one is tried as well.
     pub next_after: Duration,
+    /// `proxy.avoid_failed`: how long a next hop that failed is tried after all others.
+    pub avoid_failed: Duration,
     /// The adapter's own settings; its `links` and `method` are set per message.
     pub adapter: adapter::Settings,
     /// `adapt.deadline`: how long one branch's body may take.
@@ -61,6 +63,7 @@ impl Settings {
             unknown: Unknown::default(),
             fork: ForkMode::default(),
             next_after: Duration::from_secs(4),
+            avoid_failed: Duration::from_secs(30),
             adapter: adapter::Settings::new(host),
             adapt_deadline: Duration::from_secs(4),
             query_deadline: Duration::from_secs(2),

@@ -159,6 +159,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
             config::ForkMode::PerBranch => proxy::settings::ForkMode::PerBranch,
         },
         next_after: config.fork.next_after.0,
+        avoid_failed: config.proxy.avoid_failed.0,
         adapter: adapter(config),
         adapt_deadline: config.adapt.deadline.0,
         in_progress: count(config.overload.requests),

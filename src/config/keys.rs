@@ -149,6 +149,10 @@ section! {
         /// Who may send to them: users who proved who they are and peers, peers only, or nobody.
         /// Without digest only a peer is ever one who proved it.
         relay: Relay = Relay::Authenticated,
+        /// An address of a next hop that refused, was silent for `fork.next_after` or said 503 is tried
+        /// after its other addresses for so long; 0s is never. A Retry-After in a 503 is kept to for up to
+        /// a minute.
+        avoid_failed: Period = Period::seconds(30),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod adapting;
 mod calling;
+mod failing_over;
 mod preferring;
 mod routing;
 mod searching;

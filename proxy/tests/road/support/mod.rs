@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use adapter::{Link, LinkShape};
 use proxy::links::{Deposit, Links, NotStored, Storing};
+use proxy::relay::Relay;
 use proxy::{Pool, Proxy, RouteKey, Settings};
 use registrar::{Profiles, Registrar};
 use store::Store;
 use tempfile::TempDir;
-use transport::{Config, Endpoint, Listen, Protocol};
+use transport::{Config, Endpoint, Listen, Protocol, Resolve};
 
 pub(crate) use ua::{Both, Listener, Tcp, Udp};
 
@@ -37,15 +38,25 @@ impl House {
 
     /// With other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> House {
-        House::open(change, true).await
+        House::open(change, true, Config::default()).await
     }
 
     /// With nowhere to store content.
     pub(crate) async fn without_links() -> House {
-        House::open(|_| {}, false).await
+        House::open(|_| {}, false, Config::default()).await
     }
 
-    async fn open(change: impl FnOnce(&mut Settings), linked: bool) -> House {
+    /// With names of its own, and peers on this machine who may send to any domain.
+    pub(crate) async fn with_names(resolver: Arc<dyn Resolve>, change: impl FnOnce(&mut Settings)) -> House {
+        let change = |settings: &mut Settings| {
+            settings.relay = Relay::Trusted;
+            settings.peers = vec!["127.0.0.0/8".parse().unwrap()];
+            change(settings);
+        };
+        House::open(change, true, Config { resolver, ..Config::default() }).await
+    }
+
+    async fn open(change: impl FnOnce(&mut Settings), linked: bool, config: Config) -> House {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), store::Options::default()).unwrap();
         let options =
@@ -53,7 +64,7 @@ impl House {
         let registrar = Arc::new(Registrar::open(&store, options));
         let listen = [Protocol::Udp, Protocol::Tcp]
             .map(|protocol| Listen { protocol, addr: "127.0.0.1:0".parse().unwrap() });
-        let bound = Endpoint::bind(Config { listen: listen.to_vec(), ..Config::default() }).await.unwrap();
+        let bound = Endpoint::bind(Config { listen: listen.to_vec(), ..config }).await.unwrap();
         let [(_, udp), (_, tcp)] = bound.local_addrs()[..] else { panic!("two sockets") };
         let mut settings = Settings::new(DOMAIN, "proxy.example.com");
         change(&mut settings);

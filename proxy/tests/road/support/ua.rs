@@ -101,6 +101,11 @@ impl Udp {
         Udp { socket, addr, server }
     }
 
+    /// The same one, sending to that server.
+    pub(crate) fn of(self, server: SocketAddr) -> Udp {
+        Udp { server, ..self }
+    }
+
     pub(crate) async fn send(&self, octets: impl AsRef<[u8]>) {
         self.socket.send_to(octets.as_ref(), self.server).await.unwrap();
     }

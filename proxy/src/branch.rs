@@ -11,6 +11,7 @@ use transport::{ClientEvent, ClientTransaction, TransportError};
 
 use crate::capability;
 use crate::context::Ending;
+use crate::forward;
 use crate::hop::{self, Hop};
 use crate::journey::Journey;
 use crate::metrics;
@@ -18,7 +19,7 @@ use crate::refuse::Refused;
 use crate::route::Way;
 use crate::search;
 use crate::silent::{Late, Silent};
-use crate::tailor::{self, Order};
+use crate::tailor::{self, Order, Stored};
 use crate::target::Target;
 use crate::upstream::Answer;
 
@@ -45,9 +46,9 @@ pub(crate) struct Branch {
     pub(crate) target: Target,
     /// The request with its new head and the body as received.
     pub(crate) draft: Outgoing,
-    /// Octets we added to the head, our Via included.
+    /// Octets we added to the head, our Via and Record-Route included.
     pub(crate) added: usize,
-    /// Octets of our Via.
+    /// Octets of our Via and our Record-Route.
     pub(crate) via: usize,
     /// What is to be made of the body; `None`: it passes untouched.
     pub(crate) order: Option<Order>,
@@ -56,6 +57,8 @@ pub(crate) struct Branch {
     /// What was made of the order, by the octets there were for the whole message: made once, sent as
     /// often as needed.
     pub(crate) made: Vec<(Option<u64>, Outgoing)>,
+    /// Content that was stored for it.
+    pub(crate) stored: Stored,
     pub(crate) second_part: Arc<str>,
     pub(crate) cancel: CancellationToken,
     pub(crate) events: mpsc::Sender<(search::Branch, Event)>,
@@ -244,11 +247,15 @@ impl Branch {
         }
         let mut outgoing = self.draft.clone();
         let Some(order) = &self.order else { return Ok(outgoing) };
-        let plan = match self.plan.take().filter(|_| message.is_none()) {
-            Some(plan) => plan,
-            None => order.plan(message).await,
+        let (order, plan) = match self.plan.take().filter(|_| message.is_none()) {
+            Some(plan) => (order.clone(), plan),
+            None => {
+                let order = order.renewed();
+                let plan = order.plan(message).await;
+                (order, plan)
+            }
         };
-        if let Some(adapted) = order.carry_out(&self.journey, plan, message).await? {
+        if let Some(adapted) = order.carry_out(&self.journey, plan, message, &mut self.stored).await? {
             tailor::apply(&mut outgoing, &adapted);
         }
         self.made.push((message, outgoing.clone()));
@@ -264,8 +271,10 @@ impl Branch {
     async fn send(&mut self, outgoing: &Outgoing, hop: &Hop, patience: Option<Duration>) -> Attempt {
         let endpoint = &self.journey.rooms.endpoint;
         metrics::branch(hop.destination.protocol().name());
+        let mut outgoing = outgoing.clone();
+        forward::record_route(&self.journey, &mut outgoing, &forward::onward(&self.target, &hop.destination));
         let mut transaction =
-            endpoint.request_marked(outgoing.clone(), hop.destination.clone(), Some(&self.second_part));
+            endpoint.request_marked(outgoing, hop.destination.clone(), Some(&self.second_part));
         self.tell(Event::Sent).await;
         let invite = self.journey.is_invite();
         let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;

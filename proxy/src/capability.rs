@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use cpi::Cpi;
 use registrar::{Binding, Query, QueryTicket, Sent};
-use sip::{Method, RequestBuilder, Response};
+use sip::{Method, Outgoing, RequestBuilder, Response};
 use tokio::time::timeout;
 use transport::ClientEvent;
 
 use crate::gate;
-use crate::hop;
+use crate::hop::{self, Hop};
 use crate::journey::Journey;
 use crate::metrics;
 use crate::route::Way;
@@ -51,7 +51,8 @@ pub(crate) fn learn(
     Some(learned)
 }
 
-/// One OPTIONS to the contact (rule L7).
+/// One OPTIONS to the contact (rule L7). That nobody answered is remembered; that it could not be sent is
+/// not: then nobody was asked, and the contact may come back.
 async fn ask(
     journey: &Journey,
     way: &Way,
@@ -60,17 +61,46 @@ async fn ask(
     ticket: QueryTicket,
 ) -> Option<Arc<Cpi>> {
     let limit = journey.policy.settings.query_deadline;
-    let answer = timeout(limit, query(journey, way, target, binding)).await.ok().flatten();
+    let answer = timeout(limit, query(journey, way, target, binding)).await;
+    let answer = match answer {
+        Ok(Asked::NotSent) => {
+            metrics::options_query("unreachable");
+            ticket.not_asked();
+            return None;
+        }
+        Ok(Asked::Answered(response)) => Some(response),
+        Ok(Asked::Silent) | Err(_) => None,
+    };
     metrics::options_query(if answer.is_some() { "answered" } else { "silent" });
     journey.note(|| "asked with OPTIONS".to_owned());
-    ticket.answer(answer.as_ref())
+    ticket.answer(answer.as_deref())
 }
 
-async fn query(journey: &Journey, way: &Way, target: &Target, binding: &Binding) -> Option<Response> {
-    let hop = hop::find(journey, way, target).await.ok()?.into_iter().next()?;
-    let endpoint = &journey.rooms.endpoint;
+/// What came of a query.
+enum Asked {
+    Answered(Box<Response>),
+    Silent,
+    NotSent,
+}
+
+/// Over the first way to the contact that takes it.
+async fn query(journey: &Journey, way: &Way, target: &Target, binding: &Binding) -> Asked {
+    let Ok(hops) = hop::find(journey, way, target).await else { return Asked::NotSent };
+    for hop in hops {
+        let Some(outgoing) = options(journey, target, binding, &hop) else { continue };
+        match journey.rooms.endpoint.request(outgoing, hop.destination).last().await {
+            Some(ClientEvent::Response(response)) => return Asked::Answered(Box::new(response)),
+            Some(ClientEvent::TransportError(_)) => {}
+            Some(ClientEvent::Timeout) | None => return Asked::Silent,
+        }
+    }
+    Asked::NotSent
+}
+
+fn options(journey: &Journey, target: &Target, binding: &Binding, hop: &Hop) -> Option<Outgoing> {
+    let protocol = hop.destination.protocol();
     let settings = &journey.policy.settings;
-    let ours = endpoint.sent_by(hop.destination.protocol())?;
+    let ours = journey.rooms.endpoint.sent_by(protocol)?;
     let number = |bytes: [u8; 8]| u64::from_be_bytes(bytes);
     let (mut tag, mut call) = ([0; 8], [0; 8]);
     getrandom::fill(&mut tag).ok()?;
@@ -80,15 +110,12 @@ async fn query(journey: &Journey, way: &Way, target: &Target, binding: &Binding)
         .to(format!("<{}>", binding.aor))
         .call_id(format!("{:x}@{}", number(call), settings.host))
         .cseq(1)
-        .header("Contact", format!("<sip:{ours};transport={}>", hop.destination.protocol().name()))
+        .header("Contact", format!("<sip:{ours};transport={}>", protocol.name()))
         .header("Accept", "application/sdp")
         .header("User-Agent", &settings.server)
         .build();
     for route in target.path.iter().rev() {
         outgoing.push_route_front(route);
     }
-    match endpoint.request(outgoing, hop.destination).last().await? {
-        ClientEvent::Response(response) => Some(response),
-        ClientEvent::Timeout | ClientEvent::TransportError(_) => None,
-    }
+    Some(outgoing)
 }

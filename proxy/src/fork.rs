@@ -1,5 +1,5 @@
-//! Forwarding to the contacts of a user and choosing among their answers (RFC 3261 §16.6, §16.7). `search`
-//! says which contact is tried when; what came back is weighed in `context`.
+//! Forwarding to the contacts of a user and choosing among their answers (RFC 3261 §16.6, §16.7): drives the
+//! `course` of a request with branches over real sockets.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -18,16 +18,18 @@ use transport::Protocol;
 use crate::branch::{Branch, Event};
 use crate::breadth;
 use crate::capability;
-use crate::context::{Context, Ending, Final, Step};
+use crate::context::{Best, Ending, Final, Step};
+use crate::course::Course;
 use crate::forward;
 use crate::journey::Journey;
 use crate::prefer;
+use crate::record::RouteKey;
 use crate::refuse::Refused;
 use crate::route::Way;
-use crate::search::{self, End, Search, Start};
+use crate::search::{self, Start};
 use crate::settings::ForkMode;
 use crate::silent::Silent;
-use crate::tailor::Order;
+use crate::tailor::{Order, Stored};
 use crate::target::{Groups, Target};
 use crate::upstream::{Answer, Upstream};
 
@@ -57,8 +59,7 @@ struct Fork {
     /// A 2xx does not cancel the others (RFC 3841 §9.1).
     no_cancel: bool,
     events: mpsc::Sender<(search::Branch, Event)>,
-    search: Search<Target>,
-    context: Context<Answer>,
+    course: Course<Target, Answer>,
     upstream: Upstream,
 }
 
@@ -83,14 +84,13 @@ pub(crate) async fn run(
         cancel: CancellationToken::new(),
         no_cancel: prefer::disposition(&journey.request).no_cancel,
         events,
-        search: Search::new(invite, groups, breadth, pace),
-        context: Context::new(invite),
+        course: Course::new(invite, groups, breadth, pace),
         upstream,
         journey,
     };
-    let (upstream, context) = fork.drive(incoming).await;
+    let (upstream, best) = fork.drive(incoming).await;
     // Here a MESSAGE that reached nobody can still be kept: `best` says so before the sender is told.
-    upstream.finish(context.best());
+    upstream.finish(best);
 }
 
 /// How many branches of this request may run at once.
@@ -104,27 +104,27 @@ impl Fork {
     async fn drive(
         mut self,
         mut incoming: mpsc::Receiver<(search::Branch, Event)>,
-    ) -> (Upstream, Context<Answer>) {
+    ) -> (Upstream, Option<Best<Answer>>) {
         let mut work = FuturesUnordered::new();
         loop {
-            if self.context.stopped() || self.upstream.is_cancelled() {
-                self.search.stop();
+            if self.upstream.is_cancelled() {
+                self.course.stop();
             }
-            let starts = self.search.start(Instant::now());
+            let starts = self.course.start(Instant::now());
             if !starts.is_empty() {
                 work.push(self.prepare(starts));
             }
             if work.is_empty() && incoming.is_empty() {
-                return (self.upstream, self.context);
+                return (self.upstream, self.course.best());
             }
-            let deadline = self.search.deadline();
+            let deadline = self.course.deadline();
             tokio::select! {
                 biased;
                 // Its sender is ours: it does not end.
                 Some((branch, event)) = incoming.recv() => self.take(branch, event),
                 Some(done) = work.next(), if !work.is_empty() => self.done(done, &mut work),
                 () = self.upstream.cancelled(), if !self.cancel.is_cancelled() => self.cancel.cancel(),
-                () = until(deadline) => self.search.on_timeout(Instant::now()),
+                () = until(deadline) => self.course.on_timeout(Instant::now()),
             }
         }
     }
@@ -133,7 +133,12 @@ impl Fork {
         match done {
             Done::Ready(ready) => {
                 for (branch, ready) in ready {
-                    work.push(self.launch(branch, ready));
+                    if self.course.is_stopped() || self.upstream.is_cancelled() {
+                        // While it was made ready another answered, or the caller gave up.
+                        self.settle(branch, Ending::TimedOut);
+                    } else {
+                        work.push(self.launch(branch, ready));
+                    }
                 }
             }
             // A branch that broke off must not end in silence.
@@ -149,10 +154,9 @@ impl Fork {
 
     fn take(&mut self, branch: search::Branch, event: Event) {
         match event {
-            Event::Sent => self.search.sent(branch, Instant::now()),
+            Event::Sent => self.course.sent(branch, Instant::now()),
             Event::Provisional(response) => {
-                self.search.heard(branch, response.status());
-                if self.context.forwards_provisional(response.status()) {
+                if self.course.heard(branch, response.status()) {
                     self.upstream.forward(&response, &[]);
                 }
             }
@@ -166,11 +170,7 @@ impl Fork {
             Ending::TimedOut => self.journey.note(|| "branch silent".to_owned()),
             Ending::Failed(_) => {}
         }
-        let end = if ending.gives_way() { End::GaveWay } else { End::Answered };
-        if self.search.ended(branch, end) {
-            return;
-        }
-        match self.context.settle(ending) {
+        match self.course.ended(branch, ending) {
             Step::Forward(answer) => {
                 self.upstream.answer(&answer);
                 if !self.no_cancel {
@@ -210,6 +210,7 @@ impl Fork {
             order: ready.order,
             plan: ready.plan,
             made: Vec::new(),
+            stored: Stored::default(),
             second_part: Arc::clone(&self.second_part),
             cancel: self.cancel.clone(),
             events: self.events.clone(),
@@ -259,7 +260,7 @@ impl Ready {
     async fn get(journey: &Journey, way: &Way, target: Target, share: u32) -> Ready {
         let cpi = capability::of(journey, way, &target).await;
         let draft = forward::draft(journey, way, &target, share);
-        let via = via_octets(journey);
+        let via = octets_to_come(journey);
         let received = journey.request.raw().head().len();
         let added = (draft.head_len() + via).saturating_sub(received);
         let order = Order::new(journey, way, &target, cpi, &draft, via);
@@ -279,10 +280,12 @@ impl Ready {
     }
 }
 
-/// Octets of the Via we will put on top, at most.
-fn via_octets(journey: &Journey) -> usize {
+/// Octets of what is put on top when a branch leaves, at most: our Via, and our Record-Route.
+fn octets_to_come(journey: &Journey) -> usize {
     const ALL_BUT_SENT_BY: usize = "Via: SIP/2.0/UDP ;branch=z9hG4bKffff-;rport\r\n".len() + 16 + 16 + 1 + 16;
     let endpoint = &journey.rooms.endpoint;
-    let longest = Protocol::ALL.into_iter().filter_map(|protocol| endpoint.sent_by(protocol));
-    ALL_BUT_SENT_BY + longest.map(|sent_by| sent_by.len()).max().unwrap_or(0)
+    let all = Protocol::ALL.into_iter().filter_map(|protocol| endpoint.sent_by(protocol));
+    let longest = all.map(|sent_by| sent_by.len()).max().unwrap_or(0);
+    let record = if forward::is_recorded(&journey.request) { RouteKey::record_octets(longest) } else { 0 };
+    ALL_BUT_SENT_BY + longest + record
 }

@@ -1,9 +1,10 @@
-//! The request of one branch (RFC 3261 §16.6 steps 1 to 6), all but its Via and its body.
+//! The request of one branch (RFC 3261 §16.6 steps 1 to 6), all but its Via, its Record-Route and its body.
 
-use sip::{HeaderId, Method, NameAddr, Outgoing, Request};
-use transport::Protocol;
+use sip::{HeaderId, Method, NameAddr, Outgoing, Request, Uri};
+use transport::Destination;
 
 use crate::journey::Journey;
+use crate::record::Side;
 use crate::route::Way;
 use crate::target::Target;
 
@@ -26,29 +27,59 @@ pub(crate) fn draft(journey: &Journey, way: &Way, target: &Target, breadth: u32)
     for route in target.path.iter().rev() {
         outgoing.push_route_front(route);
     }
-    record_route(journey, &mut outgoing);
     to_strict_router(&mut outgoing);
     outgoing
 }
 
-/// Only dialogs whose bodies we may adapt are kept on our road: those of SUBSCRIBE and NOTIFY (RFC 6665
-/// §4.3, CPI.md 6.7). MESSAGE makes no dialog (RFC 3428 §5), and an INVITE's is none of ours.
+/// Whether a request makes a dialog, or an association that ends like one, in which requests will come that
+/// must find their way through here: to phones that are reached over a connection they made, in the name of
+/// senders who may not relay, and with bodies we adapt (RFC 6665 §4.3, CPI.md 6.7). MESSAGE makes none
+/// (RFC 3428 §5).
 pub(crate) fn is_recorded(request: &Request) -> bool {
-    matches!(request.method(), Method::Subscribe | Method::Notify)
+    matches!(request.method(), Method::Invite | Method::Subscribe | Method::Notify | Method::Refer)
 }
 
-fn record_route(journey: &Journey, outgoing: &mut Outgoing) {
+/// Writes ourselves into the route of the dialog, once for each side; the one that faces onward on top.
+pub(crate) fn record_route(journey: &Journey, outgoing: &mut Outgoing, onward: &Side) {
     if !is_recorded(&journey.request) {
         return;
     }
-    let mark = journey.rooms.key.mark(journey.request.call_id());
-    let by = |protocol: Protocol| {
-        let host = journey.rooms.endpoint.sent_by(protocol)?;
-        Some(if protocol.is_reliable() { format!("{host};transport={}", protocol.name()) } else { host })
-    };
-    if let Some(host) = Protocol::ALL.into_iter().find_map(by) {
-        outgoing.push_record_route(format!("<sip:{mark}@{host};lr>"));
+    let call_id = journey.request.call_id();
+    for side in [&back(journey), onward] {
+        if let Some(host) = journey.rooms.endpoint.sent_by(side.protocol) {
+            outgoing.push_record_route(journey.rooms.key.record(call_id, side, &host));
+        }
     }
+}
+
+/// The side a request came from. A phone that is its own first hop and says another address than it has is
+/// behind a NAT, and one that says `ob` wants its flow used (RFC 5626 §4.3).
+fn back(journey: &Journey) -> Side {
+    let (request, flow) = (&journey.request, journey.flow);
+    let contact = request.values(HeaderId::Contact).next().and_then(|value| NameAddr::parse(value).ok());
+    let contact = contact.and_then(|address| address.uri().ok());
+    let is_first_hop = request.values(HeaderId::Via).nth(1).is_none();
+    let elsewhere =
+        |uri: &Uri| uri.host().and_then(|host| host.ip()).is_some_and(|ip| ip != flow.remote.ip());
+    let only_flow = is_first_hop && contact.is_some_and(|uri| uri.param(b"ob").is_some() || elsewhere(&uri));
+    Side {
+        protocol: flow.protocol,
+        remote: flow.remote,
+        flow: Some(flow.id),
+        only_flow: only_flow || !flow.protocol.is_dialled(),
+    }
+}
+
+/// The side a branch goes to.
+pub(crate) fn onward(target: &Target, destination: &Destination) -> Side {
+    let is_outbound = target.binding.as_deref().is_some_and(|binding| binding.reg_id().is_some());
+    let flow = match destination {
+        Destination::Flow(flow) => Some(flow.id),
+        Destination::Address { .. } | Destination::Named { .. } => None,
+    };
+    let protocol = destination.protocol();
+    let only_flow = flow.is_some() && (is_outbound || !protocol.is_dialled());
+    Side { protocol, remote: destination.remote(), flow, only_flow }
 }
 
 /// A next hop without `lr` is a strict router: it wants its own URI in the request line, and the target

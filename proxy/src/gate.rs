@@ -21,7 +21,7 @@ pub(crate) fn carrier(journey: &Journey, way: &Way, target: &Target) -> Option<C
     let (carrier, recipient) = match request.method() {
         Method::Message => (Carrier::Message, target.binding.as_ref()?.aor.parse::<Uri>().ok()?),
         // The watcher's own address is in To; its dialog was set up through here.
-        Method::Notify if way.in_dialog && is_presence(request) => {
+        Method::Notify if way.in_dialog() && is_presence(request) => {
             let watcher = request.to().uri().ok()?;
             (journey.place(&watcher) == Place::Domain).then_some((Carrier::Notify, watcher))?
         }

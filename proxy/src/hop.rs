@@ -1,10 +1,13 @@
 //! Where a branch is sent (RFC 3261 §16.6 step 7; RFC 3263 is `transport`'s), and over what (CPI.md 3.4 B2).
 
+use std::net::SocketAddr;
+
 use registrar::Binding;
 use sip::NameAddr;
 use transport::{Asker, Destination, Flow, LocateError, Protocol};
 
 use crate::journey::Journey;
+use crate::record::Side;
 use crate::refuse::Refused;
 use crate::route::Way;
 use crate::target::Target;
@@ -58,14 +61,18 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
         None => None,
     };
     let flow = target.binding.as_deref().filter(|_| next.is_none()).and_then(flow_of);
+    let flow = flow.or_else(|| target.side.as_ref().and_then(flow_of_side));
     let is_outbound = target.binding.as_deref().is_some_and(|binding| binding.reg_id().is_some());
-    if is_outbound && let Some(flow) = flow {
+    let only_flow = target.side.is_some_and(|side| side.only_flow);
+    if (is_outbound || only_flow)
+        && let Some(flow) = flow
+    {
         // RFC 5626 §5.3: a contact with a reg-id is reached over its flow alone.
         return Ok(vec![flow]);
     }
     let uri = next.as_ref().unwrap_or(&target.uri);
     let asker = if target.named_by.is_some() { Asker::Stranger } else { Asker::Operator };
-    let open = |addr| target.named_by.is_none_or(|source| transport::may_reach(source, addr));
+    let open = |addr| may_go(target, addr);
     let found = journey.rooms.endpoint.locate(uri, asker, open).await;
     let failed = found.as_ref().err().copied();
     let mut hops: Vec<Hop> = found
@@ -90,11 +97,27 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
 /// is no way.
 fn refused(error: LocateError, target: &Target) -> Refused {
     match error {
+        LocateError::Closed if target.bound => Refused::Forbidden("The dialog does not lead there"),
         LocateError::Closed => Refused::Forbidden("The address lies inside the operator's network"),
         LocateError::NoAnswer => Refused::NoAnswer,
         LocateError::NotFound if target.named_by.is_some() && target.binding.is_none() => Refused::NoDomain,
         LocateError::NotFound | LocateError::NoHost | LocateError::NoTransport => Refused::Unreachable,
     }
+}
+
+/// Whether an address that a URI led to may be sent to: none that lies further inside than who named the
+/// URI, and for a sender who may not relay none but the other side of his dialog. Where the dialog was set
+/// up to, it goes on.
+fn may_go(target: &Target, addr: SocketAddr) -> bool {
+    if target.side.is_some_and(|side| side.remote == addr) {
+        return true;
+    }
+    let elsewhere = target.bound && target.side.is_none_or(|side| side.remote.ip() != addr.ip());
+    !elsewhere && target.named_by.is_none_or(|source| transport::may_reach(source, addr))
+}
+
+fn flow_of_side(side: &Side) -> Option<Hop> {
+    Some(Hop { destination: Destination::Flow(side.flow()?), flow_only: true })
 }
 
 /// The flow a binding was registered on. Of an earlier run only the address is left, which is of use for

@@ -10,6 +10,7 @@ mod branch;
 pub mod breadth;
 mod capability;
 mod context;
+mod course;
 mod fork;
 mod forward;
 mod gate;
@@ -32,6 +33,8 @@ mod route;
 mod search;
 pub mod settings;
 mod silent;
+#[cfg(test)]
+mod simulated;
 mod tailor;
 mod target;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use sip::{NameAddr, Uri};
 
 use crate::ours::{Ours, Place};
-use crate::record::RouteKey;
+use crate::record::{RouteKey, Side};
 use crate::refuse::Refused;
 
 /// A request's way as it stands after preprocessing.
@@ -18,8 +18,16 @@ pub(crate) struct Way {
     pub(crate) routes: Vec<Vec<u8>>,
     /// Whether `routes` differ from what the request carries.
     pub(crate) rerouted: bool,
-    /// Whether the request came along a Record-Route of ours: it belongs to a dialog set up through here.
-    pub(crate) in_dialog: bool,
+    /// Where the request goes if it came along a Record-Route of ours: it belongs to a dialog that was set up
+    /// through here.
+    pub(crate) side: Option<Side>,
+}
+
+impl Way {
+    /// Whether the request belongs to a dialog that was set up through here.
+    pub(crate) const fn in_dialog(&self) -> bool {
+        self.side.is_some()
+    }
 }
 
 /// Reads the way of a request: its Request-URI and Route values. `local` is our end of its flow.
@@ -34,14 +42,18 @@ pub(crate) fn preprocess(
     key: &RouteKey,
     local: IpAddr,
 ) -> Result<Way, Refused> {
-    let mut way = Way { uri: uri.clone(), routes: Vec::new(), rerouted: false, in_dialog: false };
+    let mut way = Way {
+        uri: uri.clone(),
+        routes: Vec::new(),
+        rerouted: false,
+        side: recorded(uri, call_id, ours, key, local),
+    };
     let mut left = routes;
-    if is_recorded(uri, call_id, ours, key, local)
+    if way.in_dialog()
         && let Some((last, before)) = left.split_last()
     {
         // A strict router put our Record-Route into the Request-URI and its target last into Route.
         way.uri = address(last)?;
-        way.in_dialog = true;
         way.rerouted = true;
         left = before;
     }
@@ -51,7 +63,8 @@ pub(crate) fn preprocess(
         if ours.place(&route, local) == Place::Foreign {
             break;
         }
-        way.in_dialog |= is_recorded(&route, call_id, ours, key, local);
+        // Of the two we wrote the last one leads onward.
+        way.side = recorded(&route, call_id, ours, key, local).or(way.side);
         way.rerouted = true;
         left = after;
     }
@@ -65,9 +78,9 @@ fn address(route: &[u8]) -> Result<Uri, Refused> {
     read.ok_or(Refused::Forbidden("A Route value can't be read"))
 }
 
-fn is_recorded(uri: &Uri, call_id: &[u8], ours: &Ours, key: &RouteKey, local: IpAddr) -> bool {
-    let marked = uri.user().is_some_and(|user| key.is_mark(user, call_id));
-    marked && ours.place(uri, local) != Place::Foreign
+fn recorded(uri: &Uri, call_id: &[u8], ours: &Ours, key: &RouteKey, local: IpAddr) -> Option<Side> {
+    let side = key.read(uri.user()?, call_id)?;
+    (ours.place(uri, local) != Place::Foreign).then_some(side)
 }
 
 /// A maddr that means us says no more than that the request should come here; it goes, and the port and
@@ -93,6 +106,10 @@ fn without_own_maddr(uri: Uri, ours: &Ours, local: IpAddr) -> Uri {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use transport::Protocol;
+
     use super::*;
 
     const CALL: &[u8] = b"c@x";
@@ -103,6 +120,18 @@ mod tests {
         preprocess(&uri.parse().unwrap(), &routes, CALL, &ours, key, "192.0.2.1".parse().unwrap()).unwrap()
     }
 
+    fn side(port: u16) -> Side {
+        let remote = SocketAddr::new([192, 0, 2, 99].into(), port);
+        Side { protocol: Protocol::Udp, remote, flow: None, only_flow: false }
+    }
+
+    #[test]
+    fn of_the_two_routes_we_wrote_the_last_says_where_a_request_goes() {
+        let routes = [1, 2].map(|port| format!("<sip:{}@192.0.2.1;lr>", key().mark(CALL, &side(port))));
+        assert_eq!(way("sip:a@b", &[&routes[0], &routes[1]], &key()).side, Some(side(2)));
+        assert_eq!(way("sip:a@b", &[&routes[1], &routes[0], "<sip:next;lr>"], &key()).side, Some(side(1)));
+    }
+
     fn key() -> RouteKey {
         RouteKey::new([7; 32])
     }
@@ -111,7 +140,7 @@ mod tests {
     fn our_own_routes_are_taken_off_and_others_stay() {
         let way = way("sip:a@b", &["<sip:192.0.2.1;lr>", "<sip:example.com;lr>", "<sip:next;lr>"], &key());
         assert_eq!(way.routes, [b"<sip:next;lr>"]);
-        assert!(way.rerouted && !way.in_dialog);
+        assert!(way.rerouted && !way.in_dialog());
         assert_eq!(way.uri.as_bytes(), b"sip:a@b");
     }
 
@@ -123,21 +152,21 @@ mod tests {
 
     #[test]
     fn only_a_route_with_our_mark_says_that_the_dialog_came_through_here() {
-        let marked = format!("<sip:{}@192.0.2.1;lr>", key().mark(CALL));
-        assert!(way("sip:a@b", &[&marked], &key()).in_dialog);
-        let forged = format!("<sip:{}@192.0.2.1;lr>", key().mark(b"other"));
-        assert!(!way("sip:a@b", &[&forged], &key()).in_dialog);
-        let elsewhere = format!("<sip:{}@other.example;lr>", key().mark(CALL));
-        assert!(!way("sip:a@b", &[&elsewhere], &key()).in_dialog);
+        let marked = format!("<sip:{}@192.0.2.1;lr>", key().mark(CALL, &side(7)));
+        assert!(way("sip:a@b", &[&marked], &key()).in_dialog());
+        let forged = format!("<sip:{}@192.0.2.1;lr>", key().mark(b"other", &side(7)));
+        assert!(!way("sip:a@b", &[&forged], &key()).in_dialog());
+        let elsewhere = format!("<sip:{}@other.example;lr>", key().mark(CALL, &side(7)));
+        assert!(!way("sip:a@b", &[&elsewhere], &key()).in_dialog());
     }
 
     #[test]
     fn what_a_strict_router_wrote_is_put_right() {
-        let uri = format!("sip:{}@192.0.2.1", key().mark(CALL));
+        let uri = format!("sip:{}@192.0.2.1", key().mark(CALL, &side(7)));
         let way = way(&uri, &["<sip:next;lr>", "<sip:bob@phone>"], &key());
         assert_eq!(way.uri.as_bytes(), b"sip:bob@phone");
         assert_eq!(way.routes, [b"<sip:next;lr>"]);
-        assert!(way.in_dialog && way.rerouted);
+        assert!(way.in_dialog() && way.rerouted);
     }
 
     #[test]

@@ -85,6 +85,7 @@ enum Turn {
 struct Running {
     terminal: usize,
     breadth: u32,
+    sent: bool,
     rang: bool,
 }
 
@@ -134,7 +135,7 @@ impl<T> Search<T> {
             let Some(breadth) = self.breadth.take() else { return };
             let Some(target) = terminal.untried.pop_front() else { return };
             let branch = self.branches.len();
-            self.branches.push(Running { terminal: at, breadth, rang: false });
+            self.branches.push(Running { terminal: at, breadth, sent: false, rang: false });
             terminal.turn = Turn::Trying { branch, until: Some(now + self.pace) };
             starts.push(Start { branch, target, breadth });
         }
@@ -158,10 +159,12 @@ impl<T> Search<T> {
         }
     }
 
-    /// The request of a branch leaves: what its contact can be silent for begins now.
+    /// The request of a branch leaves: what its contact can be silent for begins now. Once: a contact with
+    /// many dead addresses has no more time than one with one.
     pub(crate) fn sent(&mut self, branch: Branch, now: Instant) {
         let pace = self.pace;
-        if let Some((terminal, _)) = self.find(branch)
+        if let Some((terminal, running)) = self.find(branch)
+            && !std::mem::replace(&mut running.sent, true)
             && let Turn::Trying { branch: current, until: Some(until) } = &mut terminal.turn
             && *current == branch
         {
@@ -213,15 +216,6 @@ impl<T> Search<T> {
         };
         self.breadth.give(breadth);
         replaced
-    }
-
-    /// Starts nothing any more.
-    pub(crate) fn stop(&mut self) {
-        self.ahead.clear();
-        for terminal in &mut self.terminals {
-            terminal.untried.clear();
-            terminal.turn = Turn::Passed;
-        }
     }
 
     fn find(&mut self, branch: Branch) -> Option<(&mut Terminal<T>, &mut Running)> {
@@ -399,7 +393,8 @@ mod tests {
         let mut search = message("a | b");
         search.start(now);
         search.sent(0, now + PACE / 2);
-        assert_eq!(search.deadline(), Some(now + PACE / 2 + PACE));
+        search.sent(0, now + PACE);
+        assert_eq!(search.deadline(), Some(now + PACE / 2 + PACE), "not again for its next address");
     }
 
     #[test]
@@ -430,15 +425,5 @@ mod tests {
         search.ended(2, End::GaveWay);
         let last = search.start(now + PACE);
         assert_eq!(last.iter().map(|start| start.breadth).sum::<u32>(), 2);
-    }
-
-    #[test]
-    fn a_stopped_search_starts_nothing() {
-        let now = Instant::now();
-        let mut search = message("a+b | c");
-        search.start(now);
-        search.stop();
-        assert!(!search.ended(0, End::GaveWay));
-        assert_eq!((started(&mut search, now).len(), search.deadline()), (0, None));
     }
 }

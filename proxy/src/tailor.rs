@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use adapter::{Adapted, Budget, Built, Entity, Job, JobError, JobOutcome, Linking, Plan, Refusal, Verdict};
+use adapter::{
+    Adapted, Budget, Built, Entity, Job, JobError, JobOutcome, Link, LinkRequest, Linking, Plan, Refusal,
+    Verdict,
+};
 use cpi::Cpi;
 use sip::{HeaderId, Outgoing};
 use tokio::time::{Instant, timeout_at};
@@ -34,6 +37,21 @@ pub(crate) struct Order {
     /// Octets of the branch's head without the fields of the entity.
     pub(crate) head: u64,
     recipient: String,
+    /// What all the work on the body may take, and when that is over.
+    patience: Duration,
+    deadline: Instant,
+}
+
+/// What was stored for a branch: no content is stored again because a plan is made anew.
+#[derive(Debug, Default)]
+pub(crate) struct Stored(Vec<(LinkRequest, Link)>);
+
+impl Stored {
+    fn find(&self, wanted: &LinkRequest) -> Option<Link> {
+        let same = |known: &LinkRequest| LinkRequest { id: wanted.id, ..known.clone() } == *wanted;
+        let (_, link) = self.0.iter().find(|(known, _)| same(known))?;
+        Some(Link { id: wanted.id, ..link.clone() })
+    }
 }
 
 impl Order {
@@ -65,7 +83,8 @@ impl Order {
         let fields: u64 = entity.fields.iter().map(adapter::Field::octets).sum();
         let head = u64::try_from(draft.head_len() + via).unwrap_or(u64::MAX).saturating_sub(fields);
         let recipient = target.binding.as_ref().map(|binding| binding.aor.to_string()).unwrap_or_default();
-        Some(Order { entity, cpi, settings, head, recipient })
+        let patience = policy.adapt_deadline;
+        Some(Order { entity, cpi, settings, head, recipient, patience, deadline: Instant::now() + patience })
     }
 
     /// The same for a terminal of which more is known now.
@@ -77,8 +96,13 @@ impl Order {
         Order {
             cpi: Some(cpi),
             settings: adapter::Settings { linking, ..self.settings.clone() },
-            ..self.clone()
+            ..self.renewed()
         }
+    }
+
+    /// The same with all the time there is: for another attempt.
+    pub(crate) fn renewed(&self) -> Order {
+        Order { deadline: Instant::now() + self.patience, ..self.clone() }
     }
 
     /// The same with links for all that can be linked (CPI.md I2).
@@ -104,9 +128,12 @@ impl Order {
         let budget = Budget { message, head: self.head };
         let order = self.clone();
         let plan = move || adapter::plan(&order.entity, order.cpi.as_deref(), &order.settings, budget);
-        // Planning that broke would break again: an empty entity's plan lets the body pass as it is.
-        aside(self.entity.body.len(), plan)
-            .await
+        // Planning that broke would break again, and so would what took all the time: an empty entity's plan
+        // lets the body pass as it is.
+        let planned = timeout_at(self.deadline, aside(self.entity.body.len(), plan)).await;
+        planned
+            .ok()
+            .flatten()
             .unwrap_or_else(|| adapter::plan(&Entity::default(), None, &self.settings, budget))
     }
 
@@ -119,10 +146,10 @@ impl Order {
         journey: &Journey,
         plan: Plan,
         message: Option<u64>,
+        stored: &mut Stored,
     ) -> Result<Option<Box<Adapted>>, Refused> {
         let started = Instant::now();
-        let deadline = started + journey.policy.settings.adapt_deadline;
-        let result = self.rounds(journey, plan, message, deadline).await;
+        let result = self.rounds(journey, plan, message, stored).await;
         match &result {
             Ok(None) => metrics::plan("unchanged"),
             Ok(Some(adapted)) => {
@@ -143,7 +170,7 @@ impl Order {
         journey: &Journey,
         mut plan: Plan,
         message: Option<u64>,
-        deadline: Instant,
+        stored: &mut Stored,
     ) -> Result<Option<Box<Adapted>>, Refused> {
         for _ in 0..ROUNDS {
             match plan.verdict() {
@@ -151,12 +178,13 @@ impl Order {
                 Verdict::Refuse(refusal) => return Err(unacceptable(refusal)),
                 Verdict::Adapt => {}
             }
-            let outcomes = run(journey, plan.jobs(), deadline).await;
+            let outcomes = run(journey, plan.jobs(), self.deadline).await;
             if outcomes.iter().any(|outcome| matches!(outcome.result, Err(JobError::Stopped))) {
                 plan = plan.fallback(outcomes);
                 continue;
             }
-            let Some(links) = self.store(journey, &plan).await else {
+            let storing = timeout_at(self.deadline, self.store(journey, &plan, stored)).await;
+            let Some(links) = storing.ok().flatten() else {
                 // Nothing can be stored now: what would have been linked must fit or be refused.
                 let settings =
                     adapter::Settings { links: None, linking: Linking::AsNeeded, ..self.settings.clone() };
@@ -179,7 +207,7 @@ impl Order {
     }
 
     /// Stores what the plan links; `None` if the store did not take all of it.
-    async fn store(&self, journey: &Journey, plan: &Plan) -> Option<Vec<adapter::Link>> {
+    async fn store(&self, journey: &Journey, plan: &Plan, stored: &mut Stored) -> Option<Vec<Link>> {
         let requests = plan.links();
         if requests.is_empty() {
             return Some(Vec::new());
@@ -188,14 +216,21 @@ impl Order {
         let sender = journey.request.from().uri().map(|uri| uri.aor()).unwrap_or_default();
         let mut links = Vec::with_capacity(requests.len());
         for request in requests {
+            if let Some(link) = stored.find(&request) {
+                links.push(link);
+                continue;
+            }
             let deposit = Deposit {
-                request,
+                request: request.clone(),
                 recipient: self.recipient.clone(),
                 sender: sender.clone(),
                 until: expiry(journey),
             };
             match store.store(deposit).await {
-                Ok(link) => links.push(link),
+                Ok(link) => {
+                    stored.0.push((request, link.clone()));
+                    links.push(link);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "content is not stored");
                     return None;

@@ -1,17 +1,16 @@
 //! Whom a request is for (RFC 3261 §16.5): the bindings of a user of ours, or the Request-URI itself where
 //! the sender may have it relayed.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use registrar::{Binding, Lookup};
 use sip::Uri;
 
-use crate::forward;
 use crate::journey::Journey;
 use crate::ours::Place;
 use crate::prefer::{self, Disposition, Order};
+use crate::record::Side;
 use crate::refuse::Refused;
 use crate::route::Way;
 
@@ -28,6 +27,10 @@ pub(crate) struct Target {
     pub(crate) named_by: Option<IpAddr>,
     /// The binding, if the target is a user of ours.
     pub(crate) binding: Option<Arc<Binding>>,
+    /// Where the dialog of the request goes on.
+    pub(crate) side: Option<Side>,
+    /// Whether it goes there and nowhere else: the sender may not relay.
+    pub(crate) bound: bool,
 }
 
 /// The target set of a request: groups of equal preference, of each terminal its contacts, the best of
@@ -41,37 +44,45 @@ pub(crate) type Groups = Vec<Vec<Vec<Target>>>;
 pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
     let place = journey.place(&way.uri);
     let has_own_maddr = way.uri.param(b"maddr").is_some();
-    if place == Place::Foreign || has_own_maddr || !way.routes.is_empty() {
-        may_relay(journey, way)?;
+    let leads_away = place == Place::Foreign || has_own_maddr;
+    let relayed =
+        if leads_away || !way.routes.is_empty() { may_relay(journey, way)? } else { Relayed::Anywhere };
+    if leads_away {
+        return Ok(vec![vec![vec![foreign(journey, way, relayed)]]]);
     }
-    match place {
-        Place::Foreign => Ok(vec![vec![vec![foreign(journey, way)]]]),
-        _ if has_own_maddr => Ok(vec![vec![vec![foreign(journey, way)]]]),
-        Place::Domain | Place::Server => of_user(journey, way),
+    of_user(journey, way, relayed)
+}
+
+/// Whether the request may be sent on elsewhere. A dialog that was set up through here goes on whoever sends
+/// in it, but only to its other side: both ends see our mark, and it must open no other way to them.
+fn may_relay(journey: &Journey, way: &Way) -> Result<Relayed, Refused> {
+    match journey.policy.settings.relay.permits(journey.standing()) {
+        Ok(()) => Ok(Relayed::Anywhere),
+        Err(_) if way.in_dialog() && journey.request.to_tag().is_some() => Ok(Relayed::ToItsSide),
+        Err(why) => Err(Refused::Forbidden(why)),
     }
 }
 
-/// A dialog that was set up through here goes on; all else is the sender's standing. The mark in our
-/// Record-Route is seen by both ends: it opens the way for no other kind of request than it was written for.
-fn may_relay(journey: &Journey, way: &Way) -> Result<(), Refused> {
-    let goes_on = forward::is_recorded(&journey.request) && journey.request.to_tag().is_some();
-    if way.in_dialog && goes_on {
-        return Ok(());
-    }
-    journey.policy.settings.relay.permits(journey.standing()).map_err(Refused::Forbidden)
+/// Where a request may be relayed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Relayed {
+    Anywhere,
+    ToItsSide,
 }
 
-fn foreign(journey: &Journey, way: &Way) -> Target {
+fn foreign(journey: &Journey, way: &Way, relayed: Relayed) -> Target {
     let host = way.uri.host_octets().unwrap_or_default();
     let routes = &journey.policy.settings.routes;
     let route = routes.iter().find(|route| route.domain.as_bytes().eq_ignore_ascii_case(host));
     // A Route the sender wrote goes before what is configured for the domain.
-    let route = route.filter(|_| way.routes.is_empty());
+    let route = route.filter(|_| way.routes.is_empty() && !way.in_dialog());
     Target {
         uri: way.uri.clone(),
         path: route.map(|route| loose(&route.next_hop)).into_iter().collect(),
         named_by: route.is_none().then(|| journey.flow.remote.ip()),
         binding: None,
+        side: way.side,
+        bound: relayed == Relayed::ToItsSide,
     }
 }
 
@@ -81,7 +92,7 @@ fn loose(next_hop: &str) -> Vec<u8> {
     format!("<{next_hop}{}>", if is_loose { "" } else { ";lr" }).into_bytes()
 }
 
-fn of_user(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
+fn of_user(journey: &Journey, way: &Way, relayed: Relayed) -> Result<Groups, Refused> {
     let aor = aor(journey, &way.uri).ok_or(Refused::UnknownUser)?;
     let bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
         Lookup::Bindings(bindings) => bindings,
@@ -89,7 +100,17 @@ fn of_user(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
         Lookup::Unknown => return Err(Refused::UnknownUser),
     };
     let chosen = prefer::choose(&journey.request, bindings)?;
-    Ok(as_asked(groups(chosen), prefer::disposition(&journey.request)))
+    let mut groups = groups(chosen);
+    if !way.routes.is_empty() {
+        // It goes by its Route first, and the user is looked up only for the name.
+        let bound = relayed == Relayed::ToItsSide;
+        groups
+            .iter_mut()
+            .flatten()
+            .flatten()
+            .for_each(|target| (target.side, target.bound) = (way.side, bound));
+    }
+    Ok(as_asked(groups, prefer::disposition(&journey.request)))
 }
 
 /// The groups as the caller wants them tried.
@@ -105,27 +126,22 @@ fn as_asked(mut groups: Groups, asked: Disposition) -> Groups {
     }
 }
 
-/// Bindings with what they are worth to the caller, the most preferred first, as groups of terminals. A
-/// terminal stands where its best contact
-/// does: its other contacts are tried in that one's place, never beside it (RFC 5626 §5.3), whether they
-/// are further flows (reg-id) or left from before it started anew.
-fn groups(bindings: Vec<(Arc<Binding>, u16)>) -> Groups {
-    /// A terminal's instance, what it is worth, and its contacts.
-    type Terminal = (Option<Vec<u8>>, (u16, u16), Vec<Target>);
-    let mut terminals: Vec<Terminal> = Vec::new();
-    for (binding, worth) in bindings {
-        let instance = binding.instance().map(Cow::into_owned);
-        let same = terminals.iter_mut().find(|(known, ..)| instance.is_some() && *known == instance);
-        let (rank, target) = ((binding.q, worth), of_binding(binding));
-        match same {
-            Some((.., contacts)) => contacts.push(target),
-            None => terminals.push((instance, rank, vec![target])),
-        }
-    }
-    let equal = terminals.chunk_by(|(_, one, _), (_, two, _)| one == two).map(<[_]>::len);
-    let sizes: Vec<usize> = equal.collect();
-    let mut terminals = terminals.into_iter().map(|(.., contacts)| contacts);
-    sizes.into_iter().map(|size| terminals.by_ref().take(size).collect()).collect()
+/// Bindings with what they are worth to the caller as groups of terminals. A terminal stands where its best
+/// contact does: its other contacts are tried in that one's place, never beside it (RFC 5626 §5.3).
+fn groups(chosen: Vec<(Arc<Binding>, u16)>) -> Groups {
+    let bindings = chosen.iter().map(|(binding, _)| Arc::clone(binding)).collect();
+    let rank = |terminal: &[Arc<Binding>]| {
+        let first = terminal.first()?;
+        chosen
+            .iter()
+            .find(|(binding, _)| Arc::ptr_eq(binding, first))
+            .map(|(binding, worth)| (binding.q, *worth))
+    };
+    let mut terminals = registrar::by_terminal(bindings);
+    terminals.sort_by_key(|terminal| std::cmp::Reverse(rank(terminal)));
+    let of_terminal = |terminal: &Vec<Arc<Binding>>| terminal.iter().cloned().map(of_binding).collect();
+    let equal = terminals.chunk_by(|one, two| rank(one) == rank(two));
+    equal.map(|group| group.iter().map(of_terminal).collect()).collect()
 }
 
 /// The address of record a Request-URI means: its user at our domain, whichever of our names or addresses
@@ -136,7 +152,9 @@ pub(crate) fn aor(journey: &Journey, uri: &Uri) -> Option<Uri> {
         Place::Server => journey.policy.settings.domains.first()?.as_bytes(),
         Place::Foreign => return None,
     };
-    Uri::parse(&[b"sip:", uri.user()?, b"@", domain].concat()).ok()
+    // Which device of the user is told by `gr`, and by nothing else (RFC 5627 §6.1).
+    let device = uri.params().find(|param| param.is(b"gr")).map(|param| [b";", param.raw].concat());
+    Uri::parse(&[b"sip:", uri.user()?, b"@", domain, &device.unwrap_or_default()].concat()).ok()
 }
 
 fn of_binding(binding: Arc<Binding>) -> Target {
@@ -145,6 +163,8 @@ fn of_binding(binding: Arc<Binding>) -> Target {
         path: binding.path.iter().map(|value| value.to_vec()).collect(),
         named_by: Some(binding.source.remote.ip()),
         binding: Some(binding),
+        side: None,
+        bound: false,
     }
 }
 

@@ -128,6 +128,13 @@ impl QueryTicket {
         self.table.settle(&self.key, &self.call_id, self.asked_at, cpi.clone());
         cpi
     }
+
+    /// The terminal could not be asked: the next who wants to know asks again. Whoever waits is told that
+    /// nothing is known.
+    pub fn not_asked(mut self) {
+        self.done = true;
+        self.table.give_up(&self.key);
+    }
 }
 
 impl Drop for QueryTicket {
@@ -258,6 +265,13 @@ impl Learned {
             // A refusal that came meanwhile taught something: better than no answer.
             taught @ Terminal::Known { .. } if cpi.is_none() => *terminal = taught,
             Terminal::Known { .. } => {}
+        }
+    }
+
+    fn give_up(&self, key: &Key) {
+        let is_open = |_: &Key, terminal: &Terminal| matches!(terminal, Terminal::Asking { .. });
+        if let Some((_, Terminal::Asking { answer, .. })) = self.terminals.remove_if(key, is_open) {
+            answer.send_replace(Answer::Settled(None));
         }
     }
 

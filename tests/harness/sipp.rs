@@ -14,14 +14,24 @@ pub(crate) struct Sipp {
 impl Sipp {
     /// Starts `scenario` with those arguments; `files` (name, octets) are put in its working folder.
     pub(crate) fn start(scenario: &str, args: &[&str], files: &[(&str, &[u8])]) -> Self {
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/scenarios").join(scenario);
+        Self::launch(scenario, &["-sf", &file.to_string_lossy()], args, files)
+    }
+
+    /// Starts a scenario that SIPp has within it, such as `uac` and `uas`.
+    pub(crate) fn built_in(scenario: &str, args: &[&str]) -> Self {
+        Self::launch(scenario, &["-sn", scenario], args, &[])
+    }
+
+    fn launch(scenario: &str, which: &[&str], args: &[&str], files: &[(&str, &[u8])]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, octets) in files {
             std::fs::write(dir.path().join(name), octets).unwrap();
         }
-        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/scenarios").join(scenario);
         let child = Command::new("sipp")
             .current_dir(dir.path())
-            .args(["-sf", &file.to_string_lossy(), "-i", "127.0.0.1", "-nostdin", "-trace_err", "-trace_msg"])
+            .args(which)
+            .args(["-i", "127.0.0.1", "-nostdin", "-trace_err", "-trace_msg"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -46,6 +56,9 @@ impl Drop for Sipp {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- sipp {}\n{}---", self.name, traces(self.dir.path()));
+        }
     }
 }
 

@@ -106,6 +106,24 @@ fn a_picture_for_a_phone_without_tcp_is_made_to_fit_a_datagram() {
     assert_eq!(sender.final_response().status(), 200);
 }
 
+#[test]
+fn a_contact_in_a_black_hole_keeps_no_message_from_the_other_two() {
+    let server = Server::with(&["fork.next_after=200ms"]);
+    let mut phones = [Phone::udp("john"), Phone::udp("john"), Phone::udp("john")];
+    for (phone, q) in phones.iter().zip(["0.9", "0.5", "0.1"]) {
+        let contact = format!("<{}>;q={q};expires=3600", phone.uri());
+        phone.register(&server, &[("Accept", "text/plain"), ("Contact", &contact)]);
+    }
+    let mut sender = Line::udp(server.sip);
+    let small = phone::message_to("john").body("text/plain", b"hello");
+    sender.send(&sender.with_via(&small).octets());
+    // The first takes datagrams and answers none.
+    let received = phones[1].take();
+    assert_eq!(received.body, b"hello");
+    assert_eq!(sender.final_response().status(), 200);
+    assert!(phones[0].has_more() && !phones[2].has_more());
+}
+
 fn two_phones(server: &Server) -> [Phone; 2] {
     let phones = [Phone::tcp("john"), Phone::tcp("john")];
     for (phone, number) in phones.iter().zip(["005", "006"]) {

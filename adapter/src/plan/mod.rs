@@ -255,7 +255,7 @@ pub enum Built {
 }
 
 /// Content to store.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkRequest {
     /// Goes back in the [`Link`].
     pub id: usize,

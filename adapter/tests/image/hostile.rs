@@ -58,3 +58,20 @@ proptest! {
         all(&[signatures[seed], &tail].concat());
     }
 }
+
+/// A progressive picture with its first scan so many times more.
+fn with_scans(more: usize) -> Vec<u8> {
+    let bytes = file("friends_prog_1200x1600.jpg");
+    let start = bytes.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
+    let marker = |w: &[u8]| w[0] == 0xff && !matches!(w[1], 0 | 0xd0..=0xd7);
+    let end = start + 2 + bytes[start + 2..].windows(2).position(marker).unwrap();
+    [&bytes[..end], &bytes[start..end].repeat(more), &bytes[end..]].concat()
+}
+
+#[test]
+fn a_jpeg_of_more_than_64_scans_is_not_walked_through() {
+    let spec = Spec::new(Kind::Jpeg, 16, 12);
+    let made = |more| transform(&with_scans(more), &spec, &Guards::default(), &|| false);
+    assert!(made(5).is_ok());
+    assert!(made(100).is_err());
+}

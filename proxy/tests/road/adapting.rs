@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    House, Listener, Tcp, Udp, cpi_of, example, message, pixels, register, request, text, with_body,
+    House, Listener, Tcp, Udp, cpi_of, example, message, pixels, register, register_over, request, text,
+    with_body,
 };
 use proxy::settings::{ForkMode, Unknown};
 
@@ -340,4 +341,67 @@ async fn an_unknown_terminal_gets_links_where_the_operator_wants_it() {
     let got = phone.take("200 OK", "").await;
     assert_ne!(got.body, sunset());
     assert_eq!(house.shelf.deposits.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn content_is_stored_once_however_often_its_message_is_put_together() {
+    let house = House::new().await;
+    // A phone without TCP that takes no pictures: the picture is linked in the message as it would go over
+    // TCP, and again in the one that fits a datagram.
+    let phone = house.registered("john", "Accept: text/plain, multipart/mixed\r\n").await;
+    let alice = house.phone().await;
+    let long = "x".repeat(1500);
+    let mut body =
+        format!("--b\r\nContent-Type: text/plain\r\n\r\n{long}\r\n--b\r\nContent-Type: image/gif\r\n\r\n");
+    body = format!("{body}{}\r\n--b--\r\n", "GIF");
+    let fields = "Content-Type: multipart/mixed; boundary=b\r\n";
+    alice
+        .send(with_body("MESSAGE", "sip:john@example.com", "UDP", alice.addr, fields, body.as_bytes()))
+        .await;
+    let got = phone.take("200 OK", "").await;
+    assert!(got.octets <= 1300, "{got:#?}");
+    assert_eq!(alice.recv_final().await.status(), 200);
+    let deposits = house.shelf.deposits.lock().unwrap();
+    let mut stored: Vec<_> = deposits.iter().map(|deposit| deposit.request.content.clone()).collect();
+    stored.sort();
+    let all = stored.len();
+    stored.dedup();
+    assert!(all > 0 && stored.len() == all, "{all} deposits of {} contents", stored.len());
+}
+
+#[tokio::test]
+async fn a_phone_that_was_not_reached_is_asked_when_it_is_there_again() {
+    let house = House::with(|settings| settings.unknown = Unknown::Options).await;
+    let gone = Listener::new().await;
+    let addr = gone.addr;
+    drop(gone);
+    let contact = format!("<sip:john@{addr};transport=tcp>");
+    let mut away = Tcp::connect(house.tcp).await;
+    assert_eq!(away.ask(register_over("TCP", away.addr(), "john", &contact, "")).await.status(), 200);
+    drop(away);
+    let alice = house.phone().await;
+    assert_eq!(alice.ask(message(SUNSET, alice.addr)).await.status(), 500, "nobody could be asked");
+    let back = Listener::at(addr).await;
+    alice.send(message(SUNSET, alice.addr)).await;
+    let mut phone = back.accept().await;
+    let query = phone.take("200 OK", "Accept: image/gif;media-pix-x=max+160;media-pix-y=max+120\r\n").await;
+    assert_eq!(query.method(), "OPTIONS");
+    assert_eq!(pixels(&phone.take("200 OK", "").await.body), (160, 120));
+    assert_eq!(alice.recv_final().await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_phone_is_asked_over_the_connection_it_made_when_its_contact_takes_none() {
+    let house = House::with(|settings| settings.unknown = Unknown::Options).await;
+    let gone = Listener::new().await;
+    let contact = format!("<sip:john@{};transport=tcp>", gone.addr);
+    drop(gone);
+    let mut phone = Tcp::connect(house.tcp).await;
+    assert_eq!(phone.ask(register_over("TCP", phone.addr(), "john", &contact, "")).await.status(), 200);
+    let alice = house.phone().await;
+    alice.send(message(SUNSET, alice.addr)).await;
+    let query = phone.take("200 OK", "Accept: image/gif;media-pix-x=max+160;media-pix-y=max+120\r\n").await;
+    assert_eq!(query.method(), "OPTIONS");
+    assert_eq!(pixels(&phone.take("200 OK", "").await.body), (160, 120));
+    assert_eq!(alice.recv_final().await.status(), 200);
 }

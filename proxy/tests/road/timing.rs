@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{House, request, text};
+use crate::support::{House, message, request, text};
 use proxy::settings::Unknown;
 use tokio::time::Instant;
 
@@ -79,4 +79,24 @@ async fn an_invite_that_rings_for_ever_is_cancelled_by_timer_c() {
     phone.send(cancel.answer("200 OK", "")).await;
     phone.send(ringing.answer("487 Request Terminated", "")).await;
     assert_eq!(alice.recv_final().await.status(), 487);
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_holds_a_message_up_for_its_deadline_and_no_longer() {
+    let house = House::new().await;
+    house.shelf.stuck.store(true, std::sync::atomic::Ordering::Relaxed);
+    let phone = house.registered("john", "Accept: text/plain\r\n").await;
+    let alice = house.phone().await;
+    tokio::time::pause();
+    let start = Instant::now();
+    alice.send(message("020-fig1-message-original.msg", alice.addr)).await;
+    let answer = loop {
+        tokio::select! {
+            answer = alice.recv() => if answer.status() != 100 { break answer },
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    };
+    assert_eq!(answer.status(), 415, "nothing but a link would have done");
+    assert!((4..6).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(phone.pending().is_none());
 }

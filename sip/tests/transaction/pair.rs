@@ -22,6 +22,11 @@ struct World {
     server: Table<End, ()>,
     /// Milliseconds on the way, and how many of a hundred are lost.
     network: (std::ops::Range<u64>, u64),
+    /// Of a hundred messages, those that arrive twice.
+    doubled: u64,
+    /// Of a hundred steps, those before which both ends stand still for up to 1.5 seconds. With the latency
+    /// that stays below T4, the longest a copy may live (RFC 3261 §17.1.2.2).
+    jumps: u64,
     dice: u64,
     under_way: BTreeMap<(Instant, usize), (End, Encoded)>,
     sent: usize,
@@ -44,6 +49,8 @@ impl World {
             client: Table::new(settings),
             server: Table::new(settings),
             network: (latency_ms, lost),
+            doubled: 0,
+            jumps: 0,
             dice: 0x9e37_79b9_7f4a_7c15,
             under_way: BTreeMap::new(),
             sent: 0,
@@ -84,12 +91,16 @@ impl World {
 
     fn send(&mut self, to: End, octets: Encoded) {
         let (latency, lost) = self.network.clone();
-        self.sent += 1;
-        if self.roll() % 100 < lost {
-            return;
+        let copies = if self.doubled > 0 && self.roll() % 100 < self.doubled { 2 } else { 1 };
+        for _ in 0..copies {
+            self.sent += 1;
+            if self.roll() % 100 < lost {
+                continue;
+            }
+            let delay = latency.start + self.roll() % (latency.end - latency.start);
+            let arrives = self.now + Duration::from_millis(delay);
+            self.under_way.insert((arrives, self.sent), (to, octets.clone()));
         }
-        let delay = latency.start + self.roll() % (latency.end - latency.start);
-        self.under_way.insert((self.now + Duration::from_millis(delay), self.sent), (to, octets));
     }
 
     fn settle(&mut self) {
@@ -98,7 +109,8 @@ impl World {
                 Event::Send { octets, peer, .. } => self.send(peer, octets),
                 Event::Response { id, response } => self.note(id, &response),
                 Event::Expired { .. } => self.timeouts += 1,
-                Event::Ended { .. } => {}
+                // A copy that came after its transaction had ended is stray, and no user hears of it.
+                Event::Ended { .. } | Event::Stray { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -145,6 +157,10 @@ impl World {
         ];
         let Some(next) = next.into_iter().flatten().min() else { return false };
         self.now = self.now.max(next);
+        if self.jumps > 0 && self.roll() % 100 < self.jumps {
+            let jump = self.roll() % 1500;
+            self.now += Duration::from_millis(jump);
+        }
         self.client.on_timeout(self.now);
         self.server.on_timeout(self.now);
         self.settle();
@@ -207,6 +223,29 @@ fn a_thousand_messages_through_thirty_percent_loss_are_each_seen_once() {
     assert!(world.outcomes.values().all(|statuses| statuses == &[200]));
     assert_eq!(world.outcomes.len() + world.timeouts, 1000);
     assert!(world.client.is_empty() && world.server.is_empty(), "every transaction ends");
+}
+
+#[test]
+fn repeated_reordered_and_late_datagrams_reach_no_user_twice() {
+    for seed in 1..=30 {
+        for (method, status) in [(Method::Message, 200), (Method::Invite, 486)] {
+            let mut world = World::new(1..900, 20, (status, Duration::from_millis(100)));
+            world.dice = world.dice.wrapping_mul(seed) | 1;
+            (world.doubled, world.jumps) = (40, 3);
+            for number in 0..40 {
+                world.request(method, number);
+            }
+            world.run();
+            world.requests.sort();
+            let seen = world.requests.len();
+            world.requests.dedup();
+            assert_eq!(world.requests.len(), seen, "seed {seed}: a repetition reached the user");
+            let finals = |statuses: &Vec<u16>| statuses.iter().filter(|status| **status >= 200).count();
+            assert!(world.outcomes.values().all(|statuses| finals(statuses) <= 1), "seed {seed}");
+            assert!(world.outcomes.values().flatten().all(|s| *s == 100 || *s == status), "seed {seed}");
+            assert!(world.client.is_empty() && world.server.is_empty(), "every transaction ends");
+        }
+    }
 }
 
 #[test]

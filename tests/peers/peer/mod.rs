@@ -1,5 +1,6 @@
 //! One file per peer.
 
+mod calls;
 mod disk;
 mod durability;
 mod sipp;

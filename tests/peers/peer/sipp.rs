@@ -75,6 +75,42 @@ fn a_photo_for_a_sipp_phone_without_tcp_arrives_as_a_link() {
     phone.succeed();
 }
 
+/// Text that no datagram may carry goes to the phone over TCP although its contact says nothing of it.
+#[test]
+fn long_text_finds_the_tcp_of_a_phone_that_registered_over_udp() {
+    let server = Server::start();
+    let port = free_port().port().to_string();
+    let limits = ["-p", &port, "-m", "1", "-timeout", "20s", "-timeout_error"];
+    let _udp = Sipp::start("phone_text.xml", &[&limits[..], &["-t", "u1"]].concat(), &[]);
+    let tcp = Sipp::start("phone_long.xml", &[&limits[..], &["-t", "t1"]].concat(), &[]);
+    register_john(&server, &port);
+    send_long(&server, "send_long.xml");
+    tcp.succeed();
+}
+
+#[test]
+fn long_text_for_a_sipp_phone_without_tcp_is_a_link_and_without_a_store_513() {
+    for (settings, scenario) in
+        [(&[][..], "send_long.xml"), (&["content.store=off"][..], "send_long_refused.xml")]
+    {
+        let server = Server::with(settings);
+        let port = free_port().port().to_string();
+        let _phone = Sipp::start("phone_text.xml", &["-p", &port, "-t", "u1"], &[]);
+        register_john(&server, &port);
+        send_long(&server, scenario);
+    }
+}
+
+fn register_john(server: &Server, port: &str) {
+    let users = format!("SEQUENTIAL\njohn;{port};\n");
+    let args = ["-t", "u1", "-inf", "john.csv", "-key", "accept", "text/plain"];
+    run(server.sip, "register_udp.xml", &args, &[("john.csv", users.as_bytes())]);
+}
+
+fn send_long(server: &Server, scenario: &str) {
+    run(server.sip, scenario, &["-t", "t1", "-inf", "to.csv"], &[("to.csv", b"SEQUENTIAL\njohn;\n")]);
+}
+
 #[test]
 fn a_thousand_sipp_registrations_and_messages_pass_without_a_failed_call() {
     let server = Server::start();

@@ -3,7 +3,7 @@
 pub(crate) mod ua;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -109,6 +109,8 @@ impl House {
 #[derive(Default)]
 pub(crate) struct Shelf {
     pub(crate) deposits: Mutex<Vec<Deposit>>,
+    /// Nothing it is given is ever stored.
+    pub(crate) stuck: AtomicBool,
 }
 
 impl Links for Shelf {
@@ -118,6 +120,9 @@ impl Links for Shelf {
 
     fn store(&self, deposit: Deposit) -> Storing<'_> {
         Box::pin(async move {
+            if self.stuck.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             let mut deposits = self.deposits.lock().map_err(|_| NotStored::Full)?;
             let url = format!("https://content.example.com/c/token{}", deposits.len());
             let expires = SystemTime::now() + Duration::from_secs(7 * 24 * 3600);

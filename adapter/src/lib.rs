@@ -11,6 +11,7 @@
 mod entity;
 pub mod image;
 mod job;
+mod jpeg;
 pub mod mime;
 mod plan;
 mod rebuild;

@@ -9,12 +9,24 @@ use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options:
 use super::raster::{Layout, Raster};
 use super::shrink::Shrink;
 use super::{ImageError, Kind, Probe};
+use crate::jpeg::{self, Plane};
 
 /// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
 const MAX_SCANS: usize = 64;
 
 /// Memory a PNG decoder may use beside the pixels.
 const PNG_OVERHEAD: u64 = 8 << 20;
+
+/// How much larger than wanted a picture has to be decoded for the filter to show it as well as from its full size,
+/// in quarters.
+const MARGIN: u64 = 7;
+
+/// What a decoder gives: at least the wanted size, or as large as the picture is.
+pub(super) enum Decoded {
+    Raster(Raster),
+    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr.
+    Planes(Vec<Plane>),
+}
 
 /// How the pixels will be used.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +39,27 @@ pub(super) struct Want {
 }
 
 /// The picture, or the first one of several, as it lies in the file: the orientation is not applied yet.
-pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
+pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Decoded, ImageError> {
+    if let Some(planes) = planes(bytes, probe, want) {
+        return Ok(Decoded::Planes(planes));
+    }
+    whole(bytes, probe, want).map(Decoded::Raster)
+}
+
+/// A baseline JPEG at the smallest fraction of its size that is enough. What is not read so, broken files too, goes
+/// to the decoder that takes all.
+fn planes(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
+    let (width, height) = lying(probe);
+    let eighths =
+        |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
+    let eighths = eighths(width, want.at_least.0).max(eighths(height, want.at_least.1)).max(1);
+    let eighths = u8::try_from(eighths).ok().filter(|&eighths| eighths < 8 && probe.kind == Kind::Jpeg)?;
+    let head = jpeg::Head::read(bytes).ok()?;
+    admitted(head.width.into(), head.height.into(), probe)?;
+    jpeg::decode(&head, eighths).ok()
+}
+
+fn whole(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
     let raster = match probe.kind {
         Kind::Jpeg => jpeg(bytes, probe, want),
         Kind::Png => png(bytes, probe, want),
@@ -56,10 +88,8 @@ pub(super) fn lying(probe: &Probe) -> (u32, u32) {
     if probe.orientation >= 5 { (probe.height, probe.width) } else { (probe.width, probe.height) }
 }
 
-/// Decodes at full size: zune-jpeg knows no other. A decoder that scales in the DCT would look at
-/// `want.at_least` here.
+/// At full size: zune-jpeg knows no other.
 fn jpeg(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
-    let _ = want.at_least;
     let options = DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(usize::from(u16::MAX))

@@ -1,6 +1,6 @@
 //! From pixels to a file, at one setting. Nothing but what shows the picture is written.
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
 use super::decode::Frame;
 use super::huffman;
@@ -65,15 +65,53 @@ fn jpeg(raster: &Raster, quality: u8, tight: bool) -> Option<Written> {
         Layout::L8 => ColorType::Luma,
         Layout::Ycbcr8 => ColorType::Ycbcr,
         Layout::Rgb8 => ColorType::Rgb,
+        Layout::Ycbcr420 => ColorType::Ycbcr,
         Layout::La8 | Layout::Rgba8 => return None,
     };
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, quality.clamp(1, 100));
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-    encoder.encode(&raster.pixels, width, height, colours).ok()?;
+    if raster.layout == Layout::Ycbcr420 {
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Nearest);
+        encoder.encode_image(Planes(&raster)).ok()?;
+    } else {
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+        encoder.encode(&raster.pixels, width, height, colours).ok()?;
+    }
     let tightened = if tight { huffman::tighten(&bytes) } else { None };
     Some(Written { bytes: tightened.unwrap_or(bytes), palette: None })
+}
+
+/// Gives the encoder planes as they are. It takes whole rows of each and keeps every second chroma sample of every
+/// second row, so each is given twice.
+struct Planes<'a>(&'a Raster);
+
+impl ImageBuffer for Planes<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.0.width as u16
+    }
+
+    fn height(&self) -> u16 {
+        self.0.height as u16
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let whole = self.0.width as usize;
+        for (at, ((width, _, samples), buffer)) in self.0.planes().zip(buffers).enumerate() {
+            let is_luma = at == 0;
+            let (width, row) = (width as usize, usize::from(if is_luma { y } else { y / 2 }));
+            let row = samples.get(row * width..(row + 1) * width).unwrap_or_default();
+            if is_luma {
+                buffer.extend_from_slice(row);
+            } else {
+                buffer.extend(row.iter().flat_map(|&sample| [sample; 2]).take(whole));
+            }
+        }
+    }
 }
 
 /// Every colour; as a palette when there are at most 256 of them, which loses nothing.
@@ -86,7 +124,7 @@ fn png(raster: &Raster) -> Option<Written> {
         Layout::La8 => png::ColorType::GrayscaleAlpha,
         Layout::Rgb8 => png::ColorType::Rgb,
         Layout::Rgba8 => png::ColorType::Rgba,
-        Layout::Ycbcr8 => return None,
+        Layout::Ycbcr8 | Layout::Ycbcr420 => return None,
     };
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, raster.width, raster.height);

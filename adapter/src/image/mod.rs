@@ -14,6 +14,7 @@ mod encode;
 mod huffman;
 mod palette;
 mod pictures;
+mod planes;
 mod predict;
 mod probe;
 mod raster;

@@ -2,10 +2,12 @@
 
 use fast_image_resize::Resizer;
 
-use super::decode::{self, Film, Frame, Want};
+use super::decode::{self, Decoded, Film, Frame, Want};
 use super::encode::Pictures;
+use super::planes;
 use super::raster::Raster;
 use super::{Guards, ImageError, Kind, Probe, Spec, Work};
+use crate::jpeg::Plane;
 
 /// Pixels of all frames of an animation together, beside those of one picture ([`Guards::pixels`]).
 const ANIMATION_PIXELS: u64 = 4;
@@ -25,10 +27,14 @@ pub(super) fn read(
     if !animated {
         let want = Want { at_least: make.lying_size(), ycbcr: spec.kind == Kind::Jpeg };
         make.proceed()?;
-        let raster = decode::still(bytes, probe, want)?;
-        // Rows of a PNG are decoded also where only their average is kept.
-        make.work.decoded += if probe.kind == Kind::Png { probe.pixels() } else { raster.count() };
-        let raster = make.finish(raster)?;
+        let raster = match decode::still(bytes, probe, want)? {
+            Decoded::Raster(raster) => {
+                // Rows of a PNG are decoded also where only their average is kept.
+                make.work.decoded += if probe.kind == Kind::Png { probe.pixels() } else { raster.count() };
+                make.finish(raster)?
+            }
+            Decoded::Planes(planes) => make.finish_planes(&planes, want.ycbcr)?,
+        };
         return Ok(Pictures { frames: vec![Frame { raster, delay: 0 }], repeat: gif::Repeat::Infinite });
     }
     let frames = u64::from(probe.frames);
@@ -81,6 +87,17 @@ impl Maker<'_> {
             let scaled = raster.scaled(&mut self.resizer, width, height);
             scaled.ok_or(ImageError::Unsupported { kind: self.probe.kind, what: "a picture of this size" })?
         };
+        Ok(scaled.upright(self.probe.orientation))
+    }
+
+    /// The same for a JPEG that was decoded at a fraction of its size.
+    fn finish_planes(&mut self, decoded: &[Plane], ycbcr: bool) -> Result<Raster, ImageError> {
+        self.work.decoded += planes::count(decoded);
+        self.proceed()?;
+        let size = self.lying_size();
+        let scaled = planes::scaled(&mut self.resizer, decoded, size, ycbcr);
+        let scaled =
+            scaled.ok_or(ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" })?;
         Ok(scaled.upright(self.probe.orientation))
     }
 }

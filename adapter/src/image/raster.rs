@@ -14,12 +14,15 @@ pub(super) enum Layout {
     Rgba8,
     /// As JPEG stores it (JFIF); only when the target is JPEG too, to spare two colour conversions.
     Ycbcr8,
+    /// The same in planes: all of Y, then Cb and Cr with half as many samples either way (rounded up).
+    Ycbcr420,
 }
 
 impl Layout {
+    /// Samples of a pixel that lie beside each other.
     pub(super) const fn channels(self) -> usize {
         match self {
-            Layout::L8 => 1,
+            Layout::L8 | Layout::Ycbcr420 => 1,
             Layout::La8 => 2,
             Layout::Rgb8 | Layout::Ycbcr8 => 3,
             Layout::Rgba8 => 4,
@@ -28,7 +31,7 @@ impl Layout {
 
     const fn pixel_type(self) -> fir::PixelType {
         match self {
-            Layout::L8 => fir::PixelType::U8,
+            Layout::L8 | Layout::Ycbcr420 => fir::PixelType::U8,
             Layout::La8 => fir::PixelType::U8x2,
             Layout::Rgb8 | Layout::Ycbcr8 => fir::PixelType::U8x3,
             Layout::Rgba8 => fir::PixelType::U8x4,
@@ -48,8 +51,21 @@ pub(super) struct Raster {
 impl Raster {
     /// `None` if there are not as many octets as the size asks for.
     pub(super) fn new(width: u32, height: u32, layout: Layout, pixels: Vec<u8>) -> Option<Raster> {
-        let expected = (width as usize).checked_mul(height as usize)?.checked_mul(layout.channels())?;
+        let planes = sizes(layout, width, height);
+        let octets =
+            |(w, h): (u32, u32)| (w as usize).checked_mul(h as usize)?.checked_mul(layout.channels());
+        let expected = planes.map(octets).try_fold(0usize, |sum, plane| sum.checked_add(plane?))?;
         (pixels.len() == expected && expected > 0).then_some(Raster { width, height, layout, pixels })
+    }
+
+    /// The pixels of each plane with its size; of a layout that has no planes, all of them.
+    pub(super) fn planes(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
+        let n = self.layout.channels();
+        sizes(self.layout, self.width, self.height).scan(&self.pixels[..], move |rest, (width, height)| {
+            let (plane, behind) = rest.split_at_checked(width as usize * height as usize * n)?;
+            *rest = behind;
+            Some((width, height, plane))
+        })
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -59,37 +75,29 @@ impl Raster {
     /// This picture at `width` x `height`, by Lanczos over premultiplied alpha.
     pub(super) fn scaled(&self, resizer: &mut fir::Resizer, width: u32, height: u32) -> Option<Raster> {
         let kind = self.layout.pixel_type();
-        let source = fir::images::ImageRef::new(self.width, self.height, &self.pixels, kind).ok()?;
-        let mut target = fir::images::Image::new(width, height, kind);
-        resizer.resize(&source, &mut target, &fir::ResizeOptions::new()).ok()?;
-        Raster::new(width, height, self.layout, target.into_vec())
+        let mut pixels = Vec::new();
+        for ((from_w, from_h, plane), (w, h)) in self.planes().zip(sizes(self.layout, width, height)) {
+            let source = fir::images::ImageRef::new(from_w, from_h, plane, kind).ok()?;
+            let mut target = fir::images::Image::new(w, h, kind);
+            resizer.resize(&source, &mut target, &fir::ResizeOptions::new()).ok()?;
+            let plane = target.into_vec();
+            pixels = if pixels.is_empty() { plane } else { [pixels, plane].concat() };
+        }
+        Raster::new(width, height, self.layout, pixels)
     }
 
     /// This picture turned as its EXIF orientation (1 to 8) says.
     pub(super) fn upright(self, orientation: u8) -> Raster {
-        let n = self.layout.channels();
-        let (w, h) = (self.width as usize, self.height as usize);
         if !(2..=8).contains(&orientation) {
             return self;
         }
-        let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
+        let (width, height) =
+            if orientation >= 5 { (self.height, self.width) } else { (self.width, self.height) };
         let mut pixels = Vec::with_capacity(self.pixels.len());
-        for y in 0..height {
-            for x in 0..width {
-                let (from_x, from_y) = match orientation {
-                    2 => (w - 1 - x, y),
-                    3 => (w - 1 - x, h - 1 - y),
-                    4 => (x, h - 1 - y),
-                    5 => (y, x),
-                    6 => (y, h - 1 - x),
-                    7 => (w - 1 - y, h - 1 - x),
-                    _ => (w - 1 - y, x),
-                };
-                let at = (from_y * w + from_x) * n;
-                pixels.extend_from_slice(self.pixels.get(at..at + n).unwrap_or_default());
-            }
+        for (w, h, plane) in self.planes() {
+            turn(plane, self.layout.channels(), (w as usize, h as usize), orientation, &mut pixels);
         }
-        Raster { width: width as u32, height: height as u32, layout: self.layout, pixels }
+        Raster { width, height, layout: self.layout, pixels }
     }
 
     /// The same without alpha: what is transparent shows white.
@@ -99,7 +107,9 @@ impl Raster {
             ((sum + 127) / 255) as u8
         };
         let (layout, pixels) = match self.layout {
-            Layout::L8 | Layout::Rgb8 | Layout::Ycbcr8 => return std::borrow::Cow::Borrowed(self),
+            Layout::L8 | Layout::Rgb8 | Layout::Ycbcr8 | Layout::Ycbcr420 => {
+                return std::borrow::Cow::Borrowed(self);
+            }
             Layout::La8 => {
                 let pairs = self.pixels.as_chunks::<2>().0.iter();
                 (Layout::L8, pairs.map(|&[l, a]| over(l, a)).collect())
@@ -112,7 +122,7 @@ impl Raster {
         std::borrow::Cow::Owned(Raster { width: self.width, height: self.height, layout, pixels })
     }
 
-    /// The pixels as red, green, blue and alpha.
+    /// The pixels as red, green, blue and alpha. Planes are for JPEG alone: of them this gives the gray.
     pub(super) fn rgba(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
         let layout = self.layout;
         self.pixels.chunks_exact(layout.channels()).map(move |pixel| match (layout, pixel) {
@@ -126,8 +136,35 @@ impl Raster {
     }
 }
 
+/// The size of each plane of a picture.
+fn sizes(layout: Layout, width: u32, height: u32) -> impl Iterator<Item = (u32, u32)> {
+    let half = (width.div_ceil(2), height.div_ceil(2));
+    let chroma = if layout == Layout::Ycbcr420 { 2 } else { 0 };
+    std::iter::once((width, height)).chain(std::iter::repeat_n(half, chroma))
+}
+
+/// Appends the plane, turned, to `pixels`.
+fn turn(plane: &[u8], n: usize, (w, h): (usize, usize), orientation: u8, pixels: &mut Vec<u8>) {
+    let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
+    for y in 0..height {
+        for x in 0..width {
+            let (from_x, from_y) = match orientation {
+                2 => (w - 1 - x, y),
+                3 => (w - 1 - x, h - 1 - y),
+                4 => (x, h - 1 - y),
+                5 => (y, x),
+                6 => (y, h - 1 - x),
+                7 => (w - 1 - y, h - 1 - x),
+                _ => (w - 1 - y, x),
+            };
+            let at = (from_y * w + from_x) * n;
+            pixels.extend_from_slice(plane.get(at..at + n).unwrap_or_default());
+        }
+    }
+}
+
 /// JFIF 1.02, in 16-bit fixed point.
-fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 4] {
+pub(super) fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 4] {
     let (y, cb, cr) = (i32::from(y) << 16, i32::from(cb) - 128, i32::from(cr) - 128);
     let clamp = |sample: i32| ((sample + (1 << 15)) >> 16).clamp(0, 255) as u8;
     [clamp(y + 91_881 * cr), clamp(y - 22_554 * cb - 46_802 * cr), clamp(y + 116_130 * cb), 255]
@@ -162,6 +199,15 @@ mod tests {
                 "orientation {orientation}"
             );
         }
+    }
+
+    #[test]
+    fn planes_turn_each_for_itself() {
+        let raster = Raster::new(3, 2, Layout::Ycbcr420, b"abcdefABCD".to_vec()).unwrap();
+        let turned = raster.upright(6);
+        assert_eq!((turned.width, turned.height), (2, 3));
+        assert_eq!(turned.pixels, b"daebfcABCD", "one row of two becomes two rows of one");
+        assert!(Raster::new(3, 2, Layout::Ycbcr420, vec![0; 9]).is_none());
     }
 
     #[test]

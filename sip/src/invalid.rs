@@ -59,6 +59,9 @@ pub enum Kind {
     /// More octets than [`crate::Limits::buffered`] on one stream.
     #[error("too many octets wait on the stream")]
     TooMuchBuffered,
+    /// There is no memory for it: all connections together hold what they may.
+    #[error("all connections together hold too many octets")]
+    NoRoom,
     /// The start line can't be read.
     #[error("the start line can't be read")]
     BadStartLine,
@@ -162,6 +165,7 @@ impl Kind {
             Kind::MissingContentLength => fixed(400, "Missing Content-Length"),
             Kind::BodyTruncated => fixed(400, "Body Shorter Than Content-Length"),
             Kind::BodyTooLong | Kind::TooMuchBuffered => fixed(413, "Request Entity Too Large"),
+            Kind::NoRoom => fixed(503, "No Room For The Message"),
             Kind::BadStartLine | Kind::BadStatus => fixed(400, "Bad Request Line"),
             Kind::BadVersion => fixed(505, "Version Not Supported"),
             Kind::BadUri => fixed(400, "Bad Request-URI"),
@@ -194,6 +198,7 @@ impl Kind {
                 | Kind::BodyTruncated
                 | Kind::BodyTooLong
                 | Kind::TooMuchBuffered
+                | Kind::NoRoom
         )
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sip::transaction::shard_of;
-use sip::{Framed, HeaderId, Invalid, Message, RawMessage, ResponseBuilder, Verdict, Via};
+use sip::{Encoded, Framed, HeaderId, Invalid, Message, Method, RawMessage, ResponseBuilder, Verdict, Via};
 
 use crate::datagram::DatagramSocket;
 use crate::peer::Peer;
 use crate::shard::{Arrival, Arrivals};
 use crate::stream::{Connection, Outbound};
+use crate::stun;
 use crate::wiring::Wiring;
 
 /// What becomes of a connection after a message.
@@ -24,6 +25,9 @@ pub(crate) enum Next {
 
 /// A datagram came.
 pub(crate) fn datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, octets: Bytes, source: SocketAddr) {
+    if stun::is_stun(&octets) {
+        return keepalive(wiring, socket, &octets, source);
+    }
     let limits = &wiring.config.messages;
     let framed = match sip::frame::datagram(octets, limits) {
         Ok(framed) => framed,
@@ -42,12 +46,27 @@ pub(crate) fn datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, octets: By
     }
 }
 
+/// STUN on the SIP port (RFC 5626 §4.4.2).
+fn keepalive(wiring: &Wiring, socket: &Arc<DatagramSocket>, octets: &[u8], source: SocketAddr) {
+    let Some(answer) = stun::answer(octets, source) else {
+        return wiring.metrics.invalid_dropped.add_one();
+    };
+    wiring.metrics.keepalives.add_one();
+    let answer = Encoded { head: answer.into(), body: Bytes::new() };
+    if socket.send(&answer, source, &mut Vec::new()).is_err() {
+        wiring.metrics.send_errors.add_one();
+    }
+}
+
 /// A message came over a connection. Waits while the shard's queue is full: the other end then waits too.
 pub(crate) async fn message(wiring: &Wiring, connection: &Arc<Connection>, mut raw: RawMessage) -> Next {
     raw.set_source(connection.remote());
     match sip::validate(raw, &wiring.config.messages) {
         Ok(message) => {
             let peer = |via: &Via<'_>| Peer::of_connection(connection, Some(via));
+            if matches!(&message, Message::Request(request) if request.method() != Method::Ack) {
+                connection.owe();
+            }
             if let Some((queue, arrival)) = sort(wiring, message, peer, true) {
                 queue.wait(arrival).await;
             }
@@ -112,7 +131,8 @@ pub(crate) fn invalid_on_stream(wiring: &Wiring, connection: &Connection, invali
             let octets =
                 ResponseBuilder::to_request(invalid, status, &reason).received(connection.remote()).encode();
             wiring.metrics.invalid_answered.add_one();
-            let sent = connection.send(Outbound { octets, blame: None, last: close });
+            connection.owe();
+            let sent = connection.send(Outbound { last: close, ..Outbound::new(octets, None) });
             match (sent, close) {
                 (Ok(()), false) => Next::GoOn,
                 (Ok(()), true) => Next::CloseAfterAnswer,
@@ -129,5 +149,18 @@ pub(crate) fn invalid_on_stream(wiring: &Wiring, connection: &Connection, invali
             wiring.metrics.invalid_closed.add_one();
             Next::Close
         }
+    }
+}
+
+/// The message a stream ended in. It is answered where it can be; other answers may follow.
+pub(crate) fn invalid_at_end(wiring: &Wiring, connection: &Connection, invalid: &Invalid) {
+    let Verdict::Answer { status, reason, .. } = invalid.verdict() else {
+        return wiring.metrics.invalid_dropped.add_one();
+    };
+    let answer = ResponseBuilder::to_request(invalid, status, &reason).received(connection.remote());
+    connection.owe();
+    match connection.send(Outbound::new(answer.encode(), None)) {
+        Ok(()) => wiring.metrics.invalid_answered.add_one(),
+        Err(_) => wiring.metrics.send_errors.add_one(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sip::transaction::Timers;
 
-use crate::{Protocol, Resolve, SystemResolver};
+use crate::{Protocol, Resolve, SystemResolver, TlsFiles};
 
 /// One socket to open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub struct Listen {
 pub struct Config {
     /// The sockets to open.
     pub listen: Vec<Listen>,
+    /// WebSocket listeners that somebody else serves, who hands their connections to `Endpoint::adopt`.
+    pub adopted: Vec<Listen>,
+    /// Certificates.
+    pub tls: TlsFiles,
+    /// Origins whose pages may open a WebSocket, as a browser writes them; none: all.
+    pub origins: Vec<String>,
     /// The host we write in Via and where responses come back to when a connection is gone. `None`: the
     /// address of the socket.
     pub sent_by: Option<String>,
@@ -41,13 +47,19 @@ pub struct Config {
     pub connections: usize,
     /// Connections from one address.
     pub connections_per_source: usize,
+    /// Octets that all connections together hold, of messages half arrived and of those that wait to be written;
+    /// beyond, a message is answered 503 and its connection closed, or not queued.
+    pub buffered_octets: usize,
+    /// A WebSocket that was silent for so long is pinged; one that answers no ping is closed.
+    pub ping: Duration,
     /// A connection on which nothing came or went for so long is closed.
     pub idle: Duration,
-    /// The time from the first octet of a head to its last.
+    /// The time from the first octet of a head to its last; and the time of a TLS and a WebSocket handshake that
+    /// somebody else began.
     pub head_deadline: Duration,
     /// The time from the first octet of a message to the last of its body.
     pub message_deadline: Duration,
-    /// The time a TCP handshake may take.
+    /// The time a TCP handshake of ours may take, with TLS on top.
     pub connect_timeout: Duration,
     /// The time the other end may take to read on while something is written to it; the whole of what is written
     /// in one go, one message or several small ones, has [`Self::message_deadline`] as what is read has.
@@ -70,6 +82,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            adopted: Vec::new(),
+            tls: TlsFiles::default(),
+            origins: Vec::new(),
             sent_by: None,
             shards: 0,
             messages: sip::Limits::default(),
@@ -79,6 +94,8 @@ impl Default for Config {
             shard_queue: 4096,
             connections: 20_000,
             connections_per_source: 1000,
+            buffered_octets: 256 << 20,
+            ping: Duration::from_secs(30),
             idle: Duration::from_secs(15 * 60),
             head_deadline: Duration::from_secs(10),
             message_deadline: Duration::from_secs(60),

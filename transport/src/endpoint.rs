@@ -3,10 +3,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use sip::{Encoded, Outgoing};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,12 +15,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::complaint::Complaints;
 use crate::datagram::{self, DatagramSocket};
-
 use crate::metrics::Metrics;
 use crate::resolve::{Asker, Desk, LocateError, Locator};
 use crate::shard::{self, Inbox, NewRequest, Order, Shard};
-use crate::wiring::{SentBy, ShardQueues, Wiring};
-use crate::{BindError, ClientEvent, ClientTransaction, Config, Destination, Handler, Protocol, stream};
+use crate::stream::{self, Duplex, Listener};
+use crate::tls::Tls;
+use crate::wiring::{SentBy, ShardQueues, Told, Wiring};
+use crate::{
+    BindError, ClientEvent, ClientTransaction, Config, Destination, Flow, Handler, Listen, Protocol,
+    TlsError, TlsFiles, TransportError,
+};
 
 /// How often a draining endpoint looks whether its transactions are through.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -39,7 +44,7 @@ pub struct Bound {
     endpoint: Endpoint,
     inboxes: Vec<Inbox>,
     datagrams: Vec<(Arc<DatagramSocket>, datagram::Waiting)>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
 }
 
 impl Endpoint {
@@ -47,18 +52,23 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`BindError`] names the address; the sockets opened before it are closed again.
-    #[expect(
-        clippy::unused_async,
-        reason = "sockets must be opened on a runtime, and later ones (TLS) read files"
-    )]
+    #[expect(clippy::unused_async, reason = "sockets must be opened on a runtime")]
     pub async fn bind(config: Config) -> Result<Bound, BindError> {
+        let tls = config.tls.load()?;
+        warn_of_age(&tls);
         let mut sockets = Sockets::default();
         for listen in &config.listen {
+            if listen.protocol.is_secure() && !tls.has_certificate() {
+                return Err(BindError::NoCertificate { protocol: listen.protocol, addr: listen.addr });
+            }
             sockets.open(listen.protocol, listen.addr, &config).map_err(|source| BindError::Listen {
                 protocol: listen.protocol,
                 addr: listen.addr,
                 source,
             })?;
+        }
+        for Listen { protocol, addr } in &config.adopted {
+            sockets.sent_by.push(SentBy::new(*protocol, *addr, config.sent_by.as_deref()));
         }
         if sockets.sent_by.is_empty() {
             return Err(BindError::NoListeners);
@@ -73,7 +83,9 @@ impl Endpoint {
         let metrics = Arc::new(Metrics::register());
         let locator = locator(&config, &sockets, &metrics);
         let wiring = Wiring {
-            connections: stream::Connections::new(unguessable()),
+            connections: stream::Connections::new(unguessable(), &config),
+            tls: RwLock::new(Arc::new(tls)),
+            handler: Told::default(),
             metrics,
             complaints: Complaints::new(),
             locator,
@@ -183,9 +195,75 @@ impl Endpoint {
         self.wiring.connections.len()
     }
 
+    /// Octets that all connections together hold: half of messages, and messages that wait to be written.
+    pub fn buffered(&self) -> usize {
+        self.wiring.connections.budget().held()
+    }
+
     /// Whether the connection of a flow is still open; a flow over UDP always is.
-    pub fn is_open(&self, flow: &crate::Flow) -> bool {
+    pub fn is_open(&self, flow: &Flow) -> bool {
         flow.protocol == Protocol::Udp || self.wiring.connections.of_flow(flow).is_some()
+    }
+
+    /// The domains that the other end of a flow proved to speak for with its certificate, in lower case
+    /// (RFC 5922 §7.1); none without TLS, without a certificate, or when the connection is gone.
+    pub fn identities(&self, flow: &Flow) -> Vec<String> {
+        let found = self.wiring.connections.of_flow(flow);
+        found.map(|connection| connection.identities().to_vec()).unwrap_or_default()
+    }
+
+    /// Takes over a WebSocket whose handshake somebody else made (see [`crate::judge_upgrade`]): from now on it
+    /// is a connection like those of our own listeners.
+    ///
+    /// # Errors
+    /// [`TransportError::Limit`]: there are as many connections as may be; the stream was dropped.
+    pub fn adopt<S>(
+        &self,
+        stream: S,
+        protocol: Protocol,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<Flow, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream: Box<dyn Duplex> = Box::new(stream);
+        self.wiring.connections.adopt(&self.wiring, protocol, stream, (local, remote))
+    }
+
+    /// The TLS handshake with one who connected to a listener of somebody else, in the time of a head.
+    ///
+    /// # Errors
+    /// There is no certificate, or the handshake came to nothing.
+    pub async fn secure<S>(
+        &self,
+        stream: S,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let tls = self.wiring.tls();
+        let shaken = timeout(self.wiring.config.head_deadline, tls.accept(stream)).await;
+        let shaken = shaken.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()));
+        shaken.inspect_err(|_| self.wiring.metrics.handshakes_failed.add_one())
+    }
+
+    /// Reads certificates again, and uses them in handshakes from now on; connections go on with what they began
+    /// with.
+    ///
+    /// # Errors
+    /// A file is no good, or our certificate is not good today; then nothing changed.
+    pub fn reload_tls(&self, files: &TlsFiles) -> Result<(), TlsError> {
+        let tls = files.load()?;
+        let before = self.wiring.tls();
+        if !tls.is_good(SystemTime::now()) {
+            return Err(files.not_today());
+        }
+        if before.has_certificate() && !tls.has_certificate() {
+            return Err(files.missing());
+        }
+        *self.wiring.tls.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tls);
+        Ok(())
     }
 
     /// Ends gracefully: no new connections, 503 to new requests, until all transactions have their final
@@ -235,6 +313,8 @@ impl Bound {
     /// Starts the tasks on the current runtime.
     pub fn serve(self, handler: Arc<dyn Handler>) -> Endpoint {
         let wiring = &self.endpoint.wiring;
+        // An endpoint is served once.
+        let _first = wiring.handler.0.set(Arc::clone(&handler));
         for (inbox, queues) in self.inboxes.into_iter().zip(&wiring.shards) {
             let shard = Shard::new(Arc::clone(wiring), Arc::clone(&handler), queues.orders.clone());
             wiring.tasks.spawn(shard.run(inbox));
@@ -254,7 +334,7 @@ impl Bound {
 #[derive(Default)]
 struct Sockets {
     datagrams: Vec<(Arc<DatagramSocket>, datagram::Waiting)>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     sent_by: Vec<SentBy>,
 }
 
@@ -268,13 +348,12 @@ impl Sockets {
                 self.datagrams.push((socket, waiting));
                 local
             }
-            Protocol::Tcp => {
-                let listener = stream::bind(addr)?;
+            Protocol::Tcp | Protocol::Tls | Protocol::Ws | Protocol::Wss => {
+                let listener = Listener::bind(protocol, addr)?;
                 let local = listener.local_addr()?;
                 self.listeners.push(listener);
                 local
             }
-            Protocol::Tls | Protocol::Ws | Protocol::Wss => return Err(io::ErrorKind::Unsupported.into()),
         };
         self.sent_by.push(SentBy::new(protocol, local, config.sent_by.as_deref()));
         Ok(())
@@ -297,4 +376,11 @@ fn method_of(outgoing: &Outgoing) -> Vec<u8> {
 /// A number nobody outside knows: the system's random keys, hashed.
 fn unguessable() -> u64 {
     RandomState::new().hash_one(0u8)
+}
+
+/// At start an old certificate is better than no server.
+fn warn_of_age(tls: &Tls) {
+    if !tls.is_good(SystemTime::now()) {
+        tracing::warn!("the certificate is not good today: those who connect with TLS will refuse it");
+    }
 }

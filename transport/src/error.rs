@@ -11,6 +11,17 @@ pub enum BindError {
     /// Nothing to listen on.
     #[error("no listen address is given")]
     NoListeners,
+    /// The certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] crate::TlsError),
+    /// TLS is to be served without a certificate.
+    #[error("{}:{addr}: needs a certificate and its key", protocol.name())]
+    NoCertificate {
+        /// What was to be opened.
+        protocol: Protocol,
+        /// Where.
+        addr: SocketAddr,
+    },
     /// The address can't be had.
     #[error("{}:{addr}: {source}", protocol.name())]
     Listen {
@@ -54,6 +65,15 @@ pub enum TransportError {
     /// As many connections or transactions as the config allows.
     #[error("the limit of connections or transactions is reached")]
     Limit,
+    /// A WebSocket client is reached over the connection it opened and no other (RFC 7118).
+    #[error("nobody opens a connection to a WebSocket client")]
+    FlowOnly,
+    /// The TLS handshake came to nothing.
+    #[error("the TLS handshake failed")]
+    Handshake,
+    /// The other end could not prove that it is who was to be reached (RFC 5922).
+    #[error("the certificate of the other end is not trusted for this name")]
+    Untrusted,
     /// What else the system said.
     #[error("input or output failed: {0}")]
     Io(io::ErrorKind),

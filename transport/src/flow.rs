@@ -66,6 +66,11 @@ impl Protocol {
         }
     }
 
+    /// Whether each message comes in a WebSocket message of its own.
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
     /// Whether we can open a way to an address with it. To a WebSocket client there is none but the connection
     /// it opened (RFC 7118 §5.3).
     pub const fn is_dialled(self) -> bool {

@@ -11,6 +11,13 @@ pub trait Handler: Send + Sync + 'static {
     /// of it.
     fn request(&self, request: Request, transaction: ServerTransaction);
 
+    /// Whether a new request is to be taken at all. One that is not is answered 503 with Retry-After, without a
+    /// transaction: nothing is kept of it, so that refusing costs less than anything else that could be done.
+    fn admits(&self, request: &Request, flow: Flow) -> bool {
+        let _nobody_asks = (request, flow);
+        true
+    }
+
     /// An ACK for a 2xx, which has no transaction (RFC 3261 §17) and gets no answer.
     fn ack(&self, request: Request, flow: Flow) {
         drop((request, flow));

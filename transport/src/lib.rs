@@ -12,11 +12,8 @@
 //! The way out is the shard's: [`ServerTransaction::respond`] and [`Endpoint::request`] are orders in its
 //! second queue. Time is tokio's clock everywhere, so that tests can pause it.
 //!
-//! Names become addresses in `resolve` (RFC 3263).
-//!
-//! Not here yet, and where it will go: TLS and WebSocket are variants of [`Protocol`] with a framing of their
-//! own beside `stream`; STUN keep-alives (RFC 5626 §3.5.2)
-//! are told from SIP by their first octet in `arrival`.
+//! Names become addresses in `resolve` (RFC 3263). TLS and WebSocket stand below and inside `stream`: `tls` has
+//! the certificates and the rules of RFC 5922, `stream::websocket` the frames.
 
 mod arrival;
 mod client;
@@ -35,6 +32,8 @@ mod resolve;
 mod server;
 mod shard;
 mod stream;
+mod stun;
+mod tls;
 mod wiring;
 
 pub use client::{ClientEvent, ClientTransaction};
@@ -50,3 +49,5 @@ pub use resolve::{
     SystemResolver,
 };
 pub use server::ServerTransaction;
+pub use stream::{UpgradeRefused, judge_upgrade};
+pub use tls::{TlsError, TlsFiles};

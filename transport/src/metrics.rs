@@ -78,6 +78,8 @@ counters! {
     icmp_errors = "bespoke_sip_icmp_errors_total", "ICMP errors for datagrams we sent.";
     connections_opened = "bespoke_sip_connections_opened_total", "Connections opened, both ways.";
     connections_refused = "bespoke_sip_connections_refused_total", "Connections closed at once or not opened: a limit was reached.";
+    handshakes_failed = "bespoke_sip_handshakes_failed_total", "TLS and WebSocket handshakes that came to nothing, both ways.";
+    buffers_full = "bespoke_sip_buffers_full_total", "Messages given up because all connections together held too many octets.";
     connections_idle = "bespoke_sip_connections_idle_total", "Connections closed because nothing happened.";
     lookups = "bespoke_dns_lookups_total", "Questions the resolver was asked; what it kept it answers too.";
     lookups_failed = "bespoke_dns_lookup_failures_total", "Questions without an answer: no server spoke in time, or it failed.";

@@ -7,7 +7,7 @@ use sip::Via;
 
 use crate::datagram::DatagramSocket;
 use crate::inside::may_reach;
-use crate::stream::Connection;
+use crate::stream::{Connection, Goal};
 use crate::{Flow, Protocol};
 
 /// Where the messages of one transaction go. Cheap to clone.
@@ -16,9 +16,9 @@ pub(crate) enum Peer {
     /// From this socket. `source` is where the request came from, which is not always where its response goes.
     Datagram { socket: Arc<DatagramSocket>, source: SocketAddr, to: SocketAddr },
     /// Over this connection; when it is gone, over one to `otherwise`.
-    Connection { connection: Arc<Connection>, otherwise: Option<SocketAddr> },
-    /// Over any connection to this address.
-    Stream { to: SocketAddr },
+    Connection { connection: Arc<Connection>, otherwise: Option<Goal> },
+    /// Over any connection to this goal.
+    Stream { to: Goal },
 }
 
 impl Peer {
@@ -34,8 +34,11 @@ impl Peer {
 
     /// The way back for a request that came over a connection.
     pub(crate) fn of_connection(connection: &Arc<Connection>, via: Option<&Via<'_>>) -> Self {
-        let port = via.and_then(Via::port).unwrap_or(Protocol::Tcp.default_port());
-        let otherwise = Some(SocketAddr::new(connection.remote().ip(), port));
+        let protocol = connection.protocol();
+        let port = via.and_then(Via::port).unwrap_or(protocol.default_port());
+        let name = || via.map(Via::host).filter(|host| host.ip().is_none()).map(|host| host.to_string());
+        let host = (protocol == Protocol::Tls).then(name).flatten();
+        let otherwise = Goal::back(protocol, SocketAddr::new(connection.remote().ip(), port), host);
         Peer::Connection { connection: Arc::clone(connection), otherwise }
     }
 
@@ -45,7 +48,8 @@ impl Peer {
             Peer::Datagram { socket, source, .. } => socket.flow(*source),
             Peer::Connection { connection, .. } => connection.flow(),
             Peer::Stream { to } => {
-                Flow { protocol: Protocol::Tcp, local: unspecified(to.ip()), remote: *to, id: 0 }
+                let local = unspecified(to.addr().ip());
+                Flow { protocol: to.protocol(), local, remote: to.addr(), id: 0 }
             }
         }
     }

@@ -1,6 +1,5 @@
 //! A shard: one task with its own table of transactions, driven by two bounded queues and the clock.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sip::transaction::{Event, Id, Sending, Settings, Table};
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Events;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
-use crate::stream::{Blame, Connection, Known, Outbound};
+use crate::stream::{Blame, Connection, Goal, Known, Outbound};
 use crate::wiring::Wiring;
 use crate::{ClientEvent, Destination, Flow, Handler, Protocol, ServerTransaction, TransportError, datagram};
 
@@ -56,6 +55,12 @@ pub(crate) enum Order {
     Failed {
         id: Id,
         error: TransportError,
+    },
+    /// A response that its connection did not take.
+    Redirect {
+        id: Id,
+        octets: Encoded,
+        to: Box<Goal>,
     },
     Unreachable {
         method: Vec<u8>,
@@ -212,8 +217,10 @@ impl Shard {
     fn arrive(&mut self, now: Clock, arrival: Arrival) {
         match arrival {
             Arrival::Request { request, peer, reliable } => {
-                self.flow = Some(peer.flow());
-                self.table.on_request(now, request, peer, reliable);
+                let flow = peer.flow();
+                self.flow = Some(flow);
+                let admits = |request: &Request| self.handler.admits(request, flow);
+                self.table.on_request_if(now, request, peer, reliable, admits);
             }
             Arrival::Response { response, flow } => {
                 self.flow = Some(flow);
@@ -240,6 +247,11 @@ impl Shard {
                 }
             }
             Order::Failed { id, error } => self.failures.push((id, error)),
+            Order::Redirect { id, octets, to } => {
+                let blame = Blame { orders: self.orders.clone(), id, otherwise: None };
+                let sent = self.connect(&to, Outbound::new(octets, Some(blame)));
+                self.failures.extend(sent.err().map(|error| (id, error)));
+            }
             Order::Unreachable { method, branch, error } => {
                 let found = self.table.client(&branch, &method);
                 self.failures.extend(found.map(|id| (id, error)));
@@ -285,19 +297,12 @@ impl Shard {
         if destination.protocol() == Protocol::Udp {
             return self.wiring.datagram_peer(destination);
         }
-        match destination {
-            Destination::Flow(flow) => {
-                let found = self.connections.of_flow(&self.wiring, flow);
-                let connection = found.ok_or(TransportError::FlowClosed)?;
-                Ok(Peer::Connection { connection, otherwise: None })
-            }
-            Destination::Address { .. } | Destination::Named { .. }
-                if destination.protocol() == Protocol::Tcp =>
-            {
-                Ok(Peer::Stream { to: destination.remote() })
-            }
-            Destination::Address { .. } | Destination::Named { .. } => Err(TransportError::NoSocket),
-        }
+        let Destination::Flow(flow) = destination else {
+            return Ok(Peer::Stream { to: Goal::of(destination)? });
+        };
+        let found = self.connections.of_flow(&self.wiring, flow);
+        let connection = found.ok_or(TransportError::FlowClosed)?;
+        Ok(Peer::Connection { connection, otherwise: None })
     }
 
     /// Does what the table wants until it wants nothing.
@@ -387,19 +392,23 @@ impl Shard {
     }
 
     fn send(&mut self, id: Option<Id>, octets: Encoded, peer: &Peer) -> Result<(), TransportError> {
-        let blame = id.map(|id| Blame { orders: self.orders.clone(), id });
+        let blame = |otherwise: Option<&Goal>| {
+            id.map(|id| Blame { orders: self.orders.clone(), id, otherwise: otherwise.cloned() })
+        };
         let sent = match peer {
             Peer::Datagram { socket, to, .. } => socket.send(&octets, *to, &mut self.scratch),
             Peer::Connection { connection, otherwise } => {
-                let outbound = Outbound { octets, blame, last: false };
+                let outbound = Outbound::new(octets, blame(otherwise.as_ref()));
                 match (connection.send(outbound), otherwise) {
                     (Ok(()), _) => Ok(()),
                     // RFC 3261 §18.2.2: the connection of the request is gone.
-                    (Err((outbound, TransportError::FlowClosed)), Some(to)) => self.connect(*to, outbound),
+                    (Err((outbound, TransportError::FlowClosed)), Some(to)) => {
+                        self.connect(to, outbound.going_nowhere_else())
+                    }
                     (Err((_, error)), _) => Err(error),
                 }
             }
-            Peer::Stream { to } => self.connect(*to, Outbound { octets, blame, last: false }),
+            Peer::Stream { to } => self.connect(to, Outbound::new(octets, blame(None))),
         };
         match sent {
             Ok(()) => self.wiring.metrics.messages_out.add_one(),
@@ -409,17 +418,17 @@ impl Shard {
         sent
     }
 
-    fn connect(&mut self, to: SocketAddr, outbound: Outbound) -> Result<(), TransportError> {
+    fn connect(&mut self, to: &Goal, outbound: Outbound) -> Result<(), TransportError> {
         match self.towards(to)?.send(outbound) {
             // It closed in this very moment, and is not found a second time.
             Err((outbound, TransportError::FlowClosed)) => {
-                self.towards(to)?.send(outbound).map_err(|(_, error)| error)
+                self.towards(to)?.send(*outbound).map_err(|(_, error)| error)
             }
             sent => sent.map_err(|(_, error)| error),
         }
     }
 
-    fn towards(&mut self, to: SocketAddr) -> Result<Arc<Connection>, TransportError> {
+    fn towards(&mut self, to: &Goal) -> Result<Arc<Connection>, TransportError> {
         self.connections.towards(&self.wiring, to)
     }
 }

@@ -1,9 +1,10 @@
 //! What the tasks of one endpoint share: the queues to the shards, the sockets, the limits.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use sip::transaction;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +17,9 @@ use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::resolve::Locator;
 use crate::shard::{Arrivals, Order, Orders};
-use crate::stream::Connections;
-use crate::{Config, Destination, Protocol, TransportError};
+use crate::stream::{Connection, Connections};
+use crate::tls::Tls;
+use crate::{Config, Destination, Handler, Protocol, TransportError};
 
 #[derive(Debug)]
 pub(crate) struct Wiring {
@@ -28,6 +30,9 @@ pub(crate) struct Wiring {
     pub(crate) shards: Box<[ShardQueues]>,
     pub(crate) datagrams: Vec<Arc<DatagramSocket>>,
     pub(crate) connections: Connections,
+    /// Replaced as a whole when the files are read again; connections keep what they began with.
+    pub(crate) tls: RwLock<Arc<Tls>>,
+    pub(crate) handler: Told,
     /// Host and port we write in Via, per listener.
     pub(crate) sent_by: Vec<SentBy>,
     pub(crate) tasks: TaskTracker,
@@ -39,6 +44,16 @@ pub(crate) struct Wiring {
     pub(crate) hasher: RandomState,
     pub(crate) numbers: AtomicU64,
     pub(crate) turn: AtomicUsize,
+}
+
+/// Who hears of connections that closed; nobody before the endpoint serves.
+#[derive(Default)]
+pub(crate) struct Told(pub(crate) OnceLock<Arc<dyn Handler>>);
+
+impl fmt::Debug for Told {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(if self.0.get().is_some() { "Told(a handler)" } else { "Told(nobody)" })
+    }
 }
 
 /// The two queues of a shard.
@@ -138,6 +153,22 @@ impl Wiring {
         let socket = socket.or_else(|| of(&|socket| socket.local().is_ipv4() == to.is_ipv4()));
         let socket = Arc::clone(socket.ok_or(TransportError::NoSocket)?);
         Ok(Peer::Datagram { socket, source: to, to })
+    }
+
+    /// What TLS is done with from now on.
+    pub(crate) fn tls(&self) -> Arc<Tls> {
+        Arc::clone(&self.tls.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The other end of a connection sends nothing more: the handler hears of it, once. When all of them end
+    /// with the endpoint that is no news.
+    pub(crate) fn closed(&self, connection: &Connection) {
+        if connection.is_news()
+            && !self.stop.is_cancelled()
+            && let Some(handler) = self.handler.0.get()
+        {
+            handler.closed(connection.flow());
+        }
     }
 
     /// ICMP said that a datagram did not arrive.

@@ -90,6 +90,21 @@ impl StreamFramer {
         }
     }
 
+    /// The stream ended: what is wrong with the message it ended in, if it did.
+    pub fn end(&mut self) -> Option<FrameError> {
+        let kind = match &self.state {
+            State::Head { .. } => Kind::Unterminated,
+            State::Body { .. } => Kind::BodyTruncated,
+            State::Between { .. } | State::Lost => return None,
+        };
+        Some(self.lose(kind, self.buf.len()))
+    }
+
+    /// Gives up the message in hand, for a reason its sender is not to blame for; nothing more is read.
+    pub fn give_up(&mut self, kind: Kind) -> FrameError {
+        self.lose(kind, self.buf.len())
+    }
+
     /// Whether a message has begun and is not yet whole: what a deadline is for.
     pub const fn is_midway(&self) -> bool {
         matches!(self.state, State::Head { .. } | State::Body { .. })
@@ -216,8 +231,12 @@ impl StreamFramer {
     }
 
     fn lose(&mut self, kind: Kind, offset: usize) -> FrameError {
-        self.state = State::Lost;
-        let octets = std::mem::take(&mut self.buf).freeze();
+        let lost = std::mem::replace(&mut self.state, State::Lost);
+        let mut octets = std::mem::take(&mut self.buf).freeze();
+        // Of a head that was read well the body below it is no line.
+        if let State::Body { head, .. } = &lost {
+            octets.truncate(head.len);
+        }
         refused(&octets, kind, offset, Carrier::Stream, &self.limits)
     }
 }

@@ -68,6 +68,19 @@ impl<P: Clone, U> Table<P, U> {
 
     /// A request came from `peer`, to which its responses go.
     pub fn on_request(&mut self, now: Instant, request: Request, peer: P, reliable: bool) {
+        self.on_request_if(now, request, peer, reliable, |_| true);
+    }
+
+    /// As [`Self::on_request`], for a user who takes a new request only if `admits` says so; another one is
+    /// answered 503 and costs no transaction. A CANCEL and what belongs to a transaction is not asked about.
+    pub fn on_request_if(
+        &mut self,
+        now: Instant,
+        request: Request,
+        peer: P,
+        reliable: bool,
+        admits: impl FnOnce(&Request) -> bool,
+    ) {
         let method = request.method();
         if method.as_bytes() == b"ACK" {
             return self.on_ack(now, request);
@@ -80,7 +93,7 @@ impl<P: Clone, U> Table<P, U> {
         if self.entries.len() >= self.settings.transactions {
             return self.on_request_when_full(&request, peer);
         }
-        if self.draining && !is_cancel {
+        if !is_cancel && (self.draining || !admits(&request)) {
             return self.refuse(&request, peer);
         }
         let turn = Turn::new(now, &self.settings.timers, &mut self.actions);

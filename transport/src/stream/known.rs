@@ -2,10 +2,9 @@
 //! the shard sees for the first time.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Connection;
+use super::{Connection, Goal};
 use crate::wiring::Wiring;
 use crate::{Flow, TransportError};
 
@@ -14,29 +13,29 @@ const SWEEP_AT: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    by_remote: HashMap<SocketAddr, Arc<Connection>>,
+    by_goal: HashMap<Goal, Arc<Connection>>,
     by_flow: HashMap<u64, Arc<Connection>>,
 }
 
 impl Known {
-    /// A connection to that address: one that is open or opening, else a new one.
+    /// A connection to that goal: one that is open or opening, else a new one.
     pub(crate) fn towards(
         &mut self,
         wiring: &Arc<Wiring>,
-        to: SocketAddr,
+        to: &Goal,
     ) -> Result<Arc<Connection>, TransportError> {
-        if let Some(known) = self.by_remote.get(&to).filter(|known| !known.is_closed()) {
+        if let Some(known) = self.by_goal.get(to).filter(|known| known.takes_requests()) {
             return Ok(Arc::clone(known));
         }
         let found = wiring.connections.towards(wiring, to)?;
-        sweep(&mut self.by_remote);
-        self.by_remote.insert(to, Arc::clone(&found));
+        sweep(&mut self.by_goal);
+        self.by_goal.insert(to.clone(), Arc::clone(&found));
         Ok(found)
     }
 
     /// The connection of a flow, if it is still this one.
     pub(crate) fn of_flow(&mut self, wiring: &Wiring, flow: &Flow) -> Option<Arc<Connection>> {
-        let is_it = |known: &&Arc<Connection>| known.remote() == flow.remote && !known.is_closed();
+        let is_it = |known: &&Arc<Connection>| known.remote() == flow.remote && known.takes_requests();
         if let Some(known) = self.by_flow.get(&flow.id).filter(is_it) {
             return Some(Arc::clone(known));
         }
@@ -50,6 +49,6 @@ impl Known {
 /// Sweeps when the map would have to grow: it never holds much more than the connections that are open.
 fn sweep<K: Eq + std::hash::Hash>(known: &mut HashMap<K, Arc<Connection>>) {
     if known.len() >= SWEEP_AT && known.len() == known.capacity() {
-        known.retain(|_, connection| !connection.is_closed());
+        known.retain(|_, connection| connection.takes_requests());
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use sip::{Request, ResponseBuilder};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use transport::{Config, Endpoint, Flow, Handler, Listen, Protocol, ServerTransaction};
@@ -23,6 +23,7 @@ pub(crate) struct Recorder {
     pub(crate) requests: Mutex<Vec<Request>>,
     pub(crate) acks: Mutex<Vec<Request>>,
     pub(crate) strays: Mutex<Vec<u16>>,
+    pub(crate) closed: Mutex<Vec<Flow>>,
     handed: mpsc::UnboundedSender<(Request, ServerTransaction)>,
 }
 
@@ -43,6 +44,10 @@ impl Handler for Recorder {
 
     fn stray_response(&self, response: sip::Response, _: Flow) {
         self.strays.lock().unwrap().push(response.status());
+    }
+
+    fn closed(&self, flow: Flow) {
+        self.closed.lock().unwrap().push(flow);
     }
 }
 
@@ -73,6 +78,7 @@ impl Server {
             requests: Mutex::default(),
             acks: Mutex::default(),
             strays: Mutex::default(),
+            closed: Mutex::default(),
             handed: sender,
         });
         let bound = Endpoint::bind(config).await.unwrap();
@@ -86,6 +92,11 @@ impl Server {
     /// The next request that was handed over.
     pub(crate) async fn next(&mut self) -> (Request, ServerTransaction) {
         self.handed.recv().await.unwrap()
+    }
+
+    /// Where it listens for that protocol.
+    pub(crate) fn at(&self, protocol: Protocol) -> SocketAddr {
+        self.endpoint.local_addrs().into_iter().find(|(found, _)| *found == protocol).unwrap().1
     }
 
     pub(crate) fn seen(&self) -> usize {
@@ -152,18 +163,19 @@ pub(crate) async fn eventually(what: impl Fn() -> bool) {
 }
 
 /// A connection of a peer.
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
+        self.stream.flush().await.unwrap();
     }
 
     /// The next head, and its body as Content-Length has it.

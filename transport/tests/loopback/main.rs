@@ -3,10 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
+mod certificates;
 mod clock;
 mod datagrams;
 mod drain;
+mod ends;
 mod harness;
 mod limits;
 mod requests;
+mod secure;
 mod streams;
+mod stun;
+mod websocket;

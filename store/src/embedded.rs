@@ -14,8 +14,8 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use tokio::sync::oneshot;
 
-use crate::{OpenError, Options, SPACE_NAME_LIMIT, SwapError, Version};
-use commit::{Committer, Job};
+use crate::{FetchError, OpenError, Options, Record, SPACE_NAME_LIMIT, SwapError, Version};
+use commit::{Committer, Fetch, Job, Swap};
 use engine::Engine;
 
 #[derive(Debug)]
@@ -35,8 +35,8 @@ impl Embedded {
         let mut last = 0;
         engine.load(dir, |name, key, version, value| {
             last = last.max(version);
-            let index = Arc::clone(&*spaces.entry(name.into()).or_insert_with(|| Index::new(name)));
-            index.put(key.into(), Some(Committed { version, value: value.into() }));
+            let index = Arc::clone(&*spaces.entry(name.into()).or_insert_with(|| Index::new(name, &options)));
+            index.put(key.into(), Some((version, value)));
         })?;
 
         let (queue, jobs) = sync_channel(options.queue);
@@ -53,7 +53,7 @@ impl Embedded {
         if let Some(index) = self.spaces.get(name) {
             return Arc::clone(&index);
         }
-        Arc::clone(&*self.spaces.entry(name.into()).or_insert_with(|| Index::new(name)))
+        Arc::clone(&*self.spaces.entry(name.into()).or_insert_with(|| Index::new(name, &self.options)))
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -69,17 +69,32 @@ impl Embedded {
     ) -> Result<Version, SwapError> {
         self.check_limits(index, key, new.as_deref())?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { index: Arc::clone(index), key: key.into(), expected, new, reply };
+        let swap = Swap { index: Arc::clone(index), key: key.into(), expected, new, reply };
         let queue = self.queue.as_ref().ok_or(SwapError::Unavailable)?;
-        queue.try_send(job).map_err(|refused| match refused {
+        queue.try_send(Job::Swap(swap)).map_err(|refused| match refused {
             TrySendError::Full(_) => SwapError::Busy,
             TrySendError::Disconnected(_) => SwapError::Unavailable,
         })?;
         answer.await.unwrap_or(Err(SwapError::Unavailable))
     }
 
+    pub(crate) async fn fetch(&self, index: &Arc<Index>, key: &[u8]) -> Result<Option<Record>, FetchError> {
+        if index.front.is_none() {
+            let record = |version, value: &[u8]| Record { version, value: Bytes::copy_from_slice(value) };
+            return Ok(index.read(key, record));
+        }
+        let (reply, answer) = oneshot::channel();
+        let fetch = Fetch { index: Arc::clone(index), key: key.into(), reply };
+        let queue = self.queue.as_ref().ok_or(FetchError::Unavailable)?;
+        queue.try_send(Job::Fetch(fetch)).map_err(|refused| match refused {
+            TrySendError::Full(_) => FetchError::Busy,
+            TrySendError::Disconnected(_) => FetchError::Unavailable,
+        })?;
+        answer.await.unwrap_or(Err(FetchError::Unavailable))
+    }
+
     fn check_limits(&self, index: &Index, key: &[u8], new: Option<&[u8]>) -> Result<(), SwapError> {
-        let Options { key_limit, value_limit, .. } = self.options;
+        let (key_limit, value_limit) = (self.options.key_limit, index.value_limit);
         if index.name.is_empty() || index.name.len() > SPACE_NAME_LIMIT || index.name.contains('\0') {
             return Err(SwapError::KeyTooLong { octets: index.name.len(), limit: SPACE_NAME_LIMIT });
         }
@@ -109,6 +124,9 @@ impl Drop for Embedded {
 pub(crate) struct Index {
     name: Box<str>,
     records: DashMap<Box<[u8]>, Committed>,
+    /// Octets of a value that are held; `None`: all.
+    front: Option<usize>,
+    value_limit: usize,
 }
 
 struct Committed {
@@ -124,8 +142,11 @@ impl fmt::Debug for Index {
 }
 
 impl Index {
-    fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), records: DashMap::new() })
+    fn new(name: &str, options: &Options) -> Arc<Self> {
+        let on_disk = options.on_disk.iter().find(|each| each.space == name);
+        let value_limit = on_disk.map_or(options.value_limit, |each| each.value_limit);
+        let front = on_disk.map(|each| each.front);
+        Arc::new(Self { name: name.into(), records: DashMap::new(), front, value_limit })
     }
 
     pub(crate) fn read<R>(&self, key: &[u8], look: impl FnOnce(Version, &[u8]) -> R) -> Option<R> {
@@ -143,9 +164,12 @@ impl Index {
         self.records.len()
     }
 
-    fn put(&self, key: Box<[u8]>, record: Option<Committed>) {
+    fn put(&self, key: Box<[u8]>, record: Option<(Version, &[u8])>) {
         match record {
-            Some(record) => drop(self.records.insert(key, record)),
+            Some((version, value)) => {
+                let held = value.get(..self.front.unwrap_or(usize::MAX)).unwrap_or(value);
+                self.records.insert(key, Committed { version, value: held.into() });
+            }
             None => drop(self.records.remove(&key)),
         }
     }

@@ -67,3 +67,14 @@ pub enum SwapError {
         limit: usize,
     },
 }
+
+/// Why a record could not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// More writes and reads wait than the queue holds.
+    #[error("too much waits for the disk")]
+    Busy,
+    /// The disk failed, or is being opened again after it did.
+    #[error("the disk can't be read")]
+    Unavailable,
+}

@@ -16,6 +16,9 @@
 //!   process dies before the store could write again, its record may be found after the restart, as with any
 //!   answer that got lost on its way.
 //! - With a full disk the store goes on reading, refuses to write, and opens itself again when there is room.
+//! - Of a space named in [`Options::on_disk`] the index holds only the front of each value; [`Space::fetch`]
+//!   reads the whole from the disk. There a swap of a record that was already there and failed may have taken
+//!   effect when the store takes writes again: the value it replaced is nowhere else.
 
 mod embedded;
 mod error;
@@ -27,7 +30,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use embedded::{Embedded, Index};
-pub use error::{OpenError, SwapError};
+pub use error::{FetchError, OpenError, SwapError};
 
 /// Names one state of one key. Larger is later; versions of different keys share one sequence.
 pub type Version = u64;
@@ -111,6 +114,17 @@ impl Space {
         }
     }
 
+    /// The committed record at `key` with its whole value, from the disk if the index holds only its front.
+    ///
+    /// # Errors
+    /// [`FetchError::Busy`] if the queue to the disk is full; [`FetchError::Unavailable`] if the disk can't be
+    /// read now.
+    pub async fn fetch(&self, key: &[u8]) -> Result<Option<Record>, FetchError> {
+        match &self.form {
+            SpaceForm::Embedded { index, store } => store.fetch(index, key).await,
+        }
+    }
+
     /// Calls `visit` with each committed record, in no order. A record that is written or removed meanwhile may
     /// or may not be among them. The same care as for [`Space::read`].
     pub fn scan(&self, visit: impl FnMut(&[u8], Version, &[u8])) {
@@ -170,6 +184,19 @@ pub struct Options {
     pub value_limit: usize,
     /// Octets of recent writes that the engine keeps in memory beside the index before it writes a table.
     pub write_buffer: u64,
+    /// Spaces whose values are too large to be held in memory.
+    pub on_disk: Vec<OnDisk>,
+}
+
+/// A space of which only the front of each value is held in memory.
+#[derive(Clone, Debug)]
+pub struct OnDisk {
+    /// Its name.
+    pub space: &'static str,
+    /// Octets of a value that [`Space::get`], [`Space::read`] and [`Space::scan`] give.
+    pub front: usize,
+    /// Octets of a value, at most, in place of [`Options::value_limit`].
+    pub value_limit: usize,
 }
 
 impl Default for Options {
@@ -182,6 +209,7 @@ impl Default for Options {
             key_limit: 1024,
             value_limit: 1024 * 1024,
             write_buffer: 16 * 1024 * 1024,
+            on_disk: Vec::new(),
         }
     }
 }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::Index;
 use super::engine::{Engine, Write, encode, open_refusal, wait_until_closed};
-use super::{Committed, Index};
-use crate::{Options, SwapError, Version};
+use crate::{FetchError, Options, Record, SwapError, Version};
 
 /// A group that no one joined for this long is written at once: under load the queue fills during the sync of
 /// the group before, so only a lone writer would wait, for nobody.
@@ -25,8 +25,22 @@ const SLOWEST_REOPEN: u32 = 8;
 /// Written to see whether writing works. Its space is the empty name, which loading passes over.
 const PROBE_KEY: &[u8] = b"\0probe";
 
+/// What waits for the thread.
+pub(super) enum Job {
+    Swap(Swap),
+    Fetch(Fetch),
+}
+
+/// A look at a value that is on the disk only. It waits its turn among the swaps, so that what it finds is
+/// what the index has.
+pub(super) struct Fetch {
+    pub(super) index: Arc<Index>,
+    pub(super) key: Box<[u8]>,
+    pub(super) reply: oneshot::Sender<Result<Option<Record>, FetchError>>,
+}
+
 /// A swap that waits.
-pub(super) struct Job {
+pub(super) struct Swap {
     pub(super) index: Arc<Index>,
     pub(super) key: Box<[u8]>,
     pub(super) expected: Option<Version>,
@@ -69,9 +83,28 @@ impl Committer {
 
     /// Works until all handles of the store are dropped and the queue is empty.
     pub(super) fn run(mut self, queue: &Receiver<Job>) {
-        while let Some(group) = self.gather(queue) {
-            self.commit(group);
+        while let Some(jobs) = self.gather(queue) {
+            let (mut group, mut fetches) = (Vec::with_capacity(jobs.len()), Vec::new());
+            for job in jobs {
+                match job {
+                    Job::Swap(swap) => group.push(swap),
+                    Job::Fetch(fetch) => fetches.push(fetch),
+                }
+            }
+            if !group.is_empty() {
+                self.commit(group);
+            }
+            for Fetch { index, key, reply } in fetches {
+                let _ = reply.send(self.fetch(&index, &key));
+            }
         }
+    }
+
+    fn fetch(&mut self, index: &Index, key: &[u8]) -> Result<Option<Record>, FetchError> {
+        self.ensure_open().map_err(|_| FetchError::Unavailable)?;
+        let State::Open(engine) = &self.state else { return Err(FetchError::Unavailable) };
+        let found = engine.read(&index.engine_key(key)).map_err(|_| FetchError::Unavailable)?;
+        Ok(found.map(|(version, value)| Record { version, value }))
     }
 
     fn gather(&self, queue: &Receiver<Job>) -> Option<Vec<Job>> {
@@ -87,7 +120,7 @@ impl Committer {
         Some(group)
     }
 
-    fn commit(&mut self, group: Vec<Job>) {
+    fn commit(&mut self, group: Vec<Swap>) {
         if let Err(refused) = self.ensure_open() {
             return refuse(group, refused);
         }
@@ -108,9 +141,9 @@ impl Committer {
             }
         }
         for (job, verdict) in group.into_iter().zip(verdicts) {
-            let Job { index, key, new, reply, .. } = job;
+            let Swap { index, key, new, reply, .. } = job;
             if let Ok(version) = verdict {
-                index.put(key, new.map(|value| Committed { version, value: value.as_ref().into() }));
+                index.put(key, new.as_deref().map(|value| (version, value)));
             }
             // Whoever does not wait any more does not need the answer.
             let _ = reply.send(verdict);
@@ -118,7 +151,7 @@ impl Committer {
     }
 
     /// The outcome of each job if the group gets written.
-    fn decide(&mut self, group: &[Job]) -> Vec<Result<Version, SwapError>> {
+    fn decide(&mut self, group: &[Swap]) -> Vec<Result<Version, SwapError>> {
         let mut staged: HashMap<(&str, &[u8]), Option<Version>> = HashMap::with_capacity(group.len());
         let mut verdicts = Vec::with_capacity(group.len());
         for job in group {
@@ -163,11 +196,20 @@ impl Committer {
         let engine =
             Engine::open(&self.dir, self.options.write_buffer).map_err(|error| open_refusal(&error))?;
         let mut repair = vec![Write { key: PROBE_KEY.into(), value: Some(encode(self.last, b"")) }];
-        repair.extend(self.doubtful.iter().map(|(engine_key, Doubtful { index, key })| Write {
-            key: engine_key.clone(),
-            value: index.read(key, encode),
-        }));
+        let mut adopted = Vec::new();
+        for (engine_key, Doubtful { index, key }) in &self.doubtful {
+            match index.read(key, encode) {
+                // Its whole value is in the engine or nowhere: what is there counts.
+                Some(_) if index.front.is_some() => {
+                    adopted.push((index, key, engine.read(engine_key)?));
+                }
+                value => repair.push(Write { key: engine_key.clone(), value }),
+            }
+        }
         engine.write(repair)?;
+        for (index, key, found) in adopted {
+            index.put(key.clone(), found.as_ref().map(|(version, value)| (*version, &value[..])));
+        }
         Ok(engine)
     }
 
@@ -186,7 +228,7 @@ impl Committer {
     }
 }
 
-fn writes(group: &[Job], verdicts: &[Result<Version, SwapError>]) -> Vec<Write> {
+fn writes(group: &[Swap], verdicts: &[Result<Version, SwapError>]) -> Vec<Write> {
     let decided = group.iter().zip(verdicts);
     decided
         .filter_map(|(job, verdict)| {
@@ -197,7 +239,7 @@ fn writes(group: &[Job], verdicts: &[Result<Version, SwapError>]) -> Vec<Write> 
         .collect()
 }
 
-fn refuse(group: Vec<Job>, refusal: SwapError) {
+fn refuse(group: Vec<Swap>, refusal: SwapError) {
     for job in group {
         let _ = job.reply.send(Err(refusal));
     }

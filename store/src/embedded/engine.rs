@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::{OpenError, SwapError, Version};
@@ -72,6 +73,18 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// The version and value at a key.
+    pub(super) fn read(&self, key: &[u8]) -> Result<Option<(Version, Bytes)>, SwapError> {
+        let found = catch_unwind(AssertUnwindSafe(|| self.records.get(key)));
+        let value = match found {
+            Ok(Ok(Some(value))) => value,
+            Ok(Ok(None)) => return Ok(None),
+            Ok(Err(_)) | Err(_) => return Err(SwapError::Unavailable),
+        };
+        let (version, value) = value.split_first_chunk::<8>().ok_or(SwapError::Unavailable)?;
+        Ok(Some((Version::from_be_bytes(*version), Bytes::copy_from_slice(value))))
     }
 
     /// Writes all of `group` or nothing, and syncs it.

@@ -59,7 +59,7 @@ pub struct Binding {
 
 impl Binding {
     /// `None` if what is stored is no URI, which is never written.
-    pub(crate) fn of(stored: Stored, aor: Arc<str>, cpi: Option<Arc<Cpi>>, boot: u64) -> Option<Self> {
+    pub(crate) fn of(stored: Stored, aor: Arc<str>, cpi: Option<Arc<Cpi>>, boot: u32) -> Option<Self> {
         let q = stored.q();
         let flow = stored.source.flow.filter(|_| stored.boot == boot);
         Some(Self {

@@ -191,8 +191,17 @@ pub(crate) struct Learned {
 }
 
 enum Terminal {
-    Asking { answer: watch::Sender<Answer>, until: u64 },
-    Known { cpi: Option<Arc<Cpi>>, call_id: Bytes, until: u64 },
+    Asking {
+        answer: watch::Sender<Answer>,
+        until: u64,
+    },
+    /// `taught`: by the refusal of a message, while the CSeq of the binding's REGISTER is this one.
+    Known {
+        cpi: Option<Arc<Cpi>>,
+        call_id: Bytes,
+        until: u64,
+        taught: Option<u32>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -204,7 +213,22 @@ enum Answer {
 impl Learned {
     pub(crate) fn cpi(&self, binding: &Binding, now: u64) -> Option<Arc<Cpi>> {
         match &*self.terminals.get(&key(binding))? {
-            Terminal::Known { cpi, call_id, until } if *call_id == binding.call_id && now < *until => {
+            Terminal::Known { cpi, call_id, until, .. } if *call_id == binding.call_id && now < *until => {
+                cpi.clone()
+            }
+            _ => None,
+        }
+    }
+
+    /// What the terminal's refusal of a message taught since its last REGISTER (rule L8).
+    pub(crate) fn taught(&self, binding: &Binding, now: u64) -> Option<Arc<Cpi>> {
+        if self.terminals.is_empty() {
+            return None;
+        }
+        match &*self.terminals.get(&key(binding))? {
+            Terminal::Known { cpi, call_id, until, taught: Some(cseq) }
+                if *call_id == binding.call_id && *cseq == binding.cseq && now < *until =>
+            {
                 cpi.clone()
             }
             _ => None,
@@ -245,7 +269,9 @@ impl Learned {
                 Terminal::Asking { answer, until } if now < *until => {
                     Query::Wait(QueryWait(answer.subscribe()))
                 }
-                Terminal::Known { cpi, call_id, until } if *call_id == binding.call_id && now < *until => {
+                Terminal::Known { cpi, call_id, until, .. }
+                    if *call_id == binding.call_id && now < *until =>
+                {
                     Query::Known(cpi.clone())
                 }
                 _ => {
@@ -259,7 +285,8 @@ impl Learned {
     fn settle(&self, key: &Key, call_id: &Bytes, asked_at: u64, cpi: Option<Arc<Cpi>>) {
         // The binding may have ended meanwhile: then nobody wants to know.
         let Some(mut terminal) = self.terminals.get_mut(key) else { return };
-        let known = Terminal::Known { cpi: cpi.clone(), call_id: call_id.clone(), until: asked_at + LONGEST };
+        let (call_id, until) = (call_id.clone(), asked_at + LONGEST);
+        let known = Terminal::Known { cpi: cpi.clone(), call_id, until, taught: None };
         match std::mem::replace(&mut *terminal, known) {
             Terminal::Asking { answer, .. } => drop(answer.send_replace(Answer::Settled(cpi))),
             // A refusal that came meanwhile taught something: better than no answer.
@@ -283,6 +310,7 @@ impl Learned {
             cpi: Some(Arc::clone(&cpi)),
             call_id: binding.call_id.clone(),
             until: now + LONGEST,
+            taught: Some(binding.cseq),
         };
         if let Some(Terminal::Asking { answer, .. }) = self.terminals.insert(key(binding), known) {
             answer.send_replace(Answer::Settled(Some(cpi)));

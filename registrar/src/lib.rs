@@ -8,14 +8,17 @@
 
 mod binding;
 mod codec;
+mod commit;
 mod contact;
 pub mod digest;
 mod failures;
+mod feed;
 mod gruu;
 mod guard;
 mod instance;
 mod interned;
 mod learned;
+mod listing;
 mod lookup;
 mod options;
 mod outcome;
@@ -27,35 +30,34 @@ mod users;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use cpi::Cpi;
 use sip::{Request, Uri};
-use store::{Space, Store, SwapError, Version};
+use store::{Space, Store, Version};
 
 pub use binding::{Binding, Source};
 pub use cpi::profile::Profiles;
+pub use feed::{Change, ContactChange, ContactEvent, Lagged, Snapshot, Subscription};
 pub use gruu::GruuKey;
 pub use guard::{Asked, Auth, Cause, Verdict};
 pub use learned::{Query, QueryTicket, QueryWait, Sent};
+pub use listing::{EndError, Ending, Page};
 pub use lookup::{Lookup, by_terminal};
 pub use options::Options;
 pub use outcome::RegisterOutcome;
 pub use sweep::Swept;
 pub use users::{PASSWORD_LIMIT, User, UserError, UserName, Users};
 
+use feed::Feed;
 use guard::Guard;
-use interned::{CpiTable, Pinned};
+use interned::CpiTable;
 use learned::Learned;
 use outcome::{Refusal, accepted};
-use record::{Record, Stored};
-use request::{Contacts, Registration, Supports};
-use rules::Slot;
-
-/// How often a REGISTER is decided anew because another for the same AOR was faster.
-const ATTEMPTS: usize = 32;
+use record::Record;
+use request::{Registration, Supports};
 
 /// The registrar of our domains.
 pub struct Registrar {
@@ -65,8 +67,11 @@ pub struct Registrar {
     guard: Guard,
     settings: RwLock<Arc<Settings>>,
     gruu_key: GruuKey,
+    feed: Feed,
+    /// When the last sweep was; Unix seconds.
+    swept_at: AtomicU64,
     /// Tells flows of this run from those of earlier ones, whose ids mean nothing any more.
-    boot: u64,
+    boot: u32,
 }
 
 /// Options with what is looked up in them.
@@ -85,6 +90,8 @@ impl Registrar {
             guard: Guard::open(store, SystemTime::now()),
             settings: RwLock::new(Settings::new(options)),
             gruu_key: GruuKey::fresh(),
+            feed: Feed::default(),
+            swept_at: AtomicU64::new(0),
             boot: boot_id(),
         }
     }
@@ -117,7 +124,7 @@ impl Registrar {
         if let Err(refusal) = registration.check_targets(&self.gruu_key) {
             return refusal.outcome();
         }
-        match self.change(&registration, &settings.options, now_seconds).await {
+        match self.commit(&registration, &settings.options, now_seconds).await {
             Ok(bindings) => accepted(&bindings, &registration, &self.gruu_key, now, now_seconds),
             Err(refusal) => refusal.outcome(),
         }
@@ -160,6 +167,11 @@ impl Registrar {
     /// else those of its device profile. `None`: nothing is known. (A SUBSCRIBE dialog's come before all of
     /// these, and are known to whoever has the dialog.)
     pub fn cpi_for(&self, binding: &Binding, profiles: &Profiles, now: SystemTime) -> Option<Arc<Cpi>> {
+        // What a terminal refused counts against what it said before: it is the same voice, and later (rule
+        // L4 ranks who spoke). Its next REGISTER is later still.
+        if let Some(taught) = self.learned.taught(binding, unix_seconds(now)) {
+            return Some(taught);
+        }
         let own = binding.cpi.clone();
         let learned = self.learned.cpi(binding, unix_seconds(now));
         let profile = binding.user_agent().and_then(|agent| profiles.find(agent).cloned());
@@ -195,98 +207,6 @@ impl Registrar {
         });
         Some((found.version, record))
     }
-
-    /// Steps 6 and 7 of CPI.md 6.1, and the commit. Returns the bindings there are then.
-    async fn change(
-        &self,
-        registration: &Registration,
-        options: &Options,
-        now: u64,
-    ) -> Result<Vec<Stored>, Refusal> {
-        for _ in 0..ATTEMPTS {
-            let (version, record) = self.load(&registration.aor).unzip();
-            let record = record.unwrap_or_default();
-            let (ended, devices) = (record.ended_at(), record.devices());
-            let (mut live, _expired) = record.part(now);
-            live.iter_mut().for_each(|binding| binding.set_back(now));
-            if matches!(registration.contacts, Contacts::None) {
-                return Ok(live);
-            }
-            let had: Vec<_> =
-                live.iter().map(|stored| (stored.uri.clone(), stored.call_id.clone())).collect();
-            let slots = rules::decide(live, registration, options, now)?;
-            if slots.is_empty() && had.is_empty() {
-                return Ok(Vec::new());
-            }
-            if version.is_none() && self.records.len() >= options.users {
-                return Err(Refusal::RegistrarFull);
-            }
-            let (bindings, _pinned) = self.equip(slots, registration, options).await?;
-            let ended = if had.is_empty() { ended.unwrap_or(now) } else { now };
-            let record = Record::new(bindings, ended, devices);
-            match self.records.swap(registration.aor.as_bytes(), version, Some(record.encode())).await {
-                Ok(_) => {
-                    self.forget_learned(&registration.aor, &had, &record);
-                    return Ok(record.bindings);
-                }
-                Err(SwapError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(Refusal::Busy)
-    }
-
-    /// Gives each binding that the request adds or refreshes its CPI (rules L1, L2, L5). The pins keep a CPI
-    /// from being cleared away before the record that names it is written.
-    async fn equip(
-        &self,
-        slots: Vec<Slot>,
-        registration: &Registration,
-        options: &Options,
-    ) -> Result<(Vec<Stored>, Vec<Pinned>), Refusal> {
-        let (mut bindings, mut pinned, mut octets) = (Vec::with_capacity(slots.len()), Vec::new(), 0);
-        for Slot { mut binding, fresh } in slots {
-            if let Some(fresh) = fresh {
-                let kept = fresh.kept_headers.and_then(|id| self.cpis.find(id));
-                let headers =
-                    cpi::merge::refresh(kept.as_deref(), registration.headers.clone(), kept.is_some());
-                let effective = cpi::merge::binding(&headers, &fresh.contact);
-                // Most terminals say what they can show once, in the headers.
-                let is_same = headers == effective;
-                let headers = self.pin(headers, options).await?;
-                let effective = match &headers {
-                    Some(pinned) if is_same => Some(pinned.again()),
-                    _ => self.pin(effective, options).await?,
-                };
-                binding.boot = self.boot;
-                binding.headers = headers.as_ref().map(Pinned::id);
-                binding.effective = effective.as_ref().map(Pinned::id);
-                pinned.extend(headers.into_iter().chain(effective));
-            }
-            octets += binding.effective.map_or(0, |id| self.cpis.octets(id));
-            bindings.push(binding);
-        }
-        if octets > options.cpi_octets {
-            return Err(Refusal::CapabilitiesTooLarge);
-        }
-        Ok((bindings, pinned))
-    }
-
-    async fn pin(&self, cpi: Cpi, options: &Options) -> Result<Option<Pinned>, Refusal> {
-        let says_nothing = cpi.is_unknown() && cpi.features.is_empty() && cpi.user_agent.is_none();
-        if says_nothing {
-            return Ok(None);
-        }
-        self.cpis.pin(cpi, options).await.map(Some)
-    }
-
-    /// What was learned of a terminal ends with its binding, or with its Call-ID (rule L7).
-    fn forget_learned(&self, aor: &str, had: &[(Bytes, Bytes)], record: &Record) {
-        let has: Vec<_> = record.bindings.iter().map(|now| (now.uri.clone(), now.call_id.clone())).collect();
-        let gone = had.iter().filter(|each| !has.contains(each));
-        let new = has.iter().filter(|each| !had.contains(each));
-        gone.chain(new).for_each(|(uri, _)| self.learned.forget(aor, uri));
-    }
 }
 
 /// Sizes only: who is registered is not for logs.
@@ -307,14 +227,13 @@ impl Settings {
 }
 
 /// Random: a store that takes no write could not count.
-fn boot_id() -> u64 {
-    let mut octets = [0; 8];
+fn boot_id() -> u32 {
+    let mut octets = [0; 4];
     if getrandom::fill(&mut octets).is_ok() {
-        return u64::from_be_bytes(octets);
+        return u32::from_be_bytes(octets);
     }
     // Without randomness the clock tells two runs apart well enough.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs() << 32 | u64::from(since.subsec_nanos())
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos()
 }
 
 fn unix_seconds(now: SystemTime) -> u64 {

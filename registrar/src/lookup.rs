@@ -72,11 +72,7 @@ impl Registrar {
         live.retain(|stored| device.as_ref().is_none_or(|(_, device)| is_of(stored, device)));
         live.sort_by_key(|stored| std::cmp::Reverse((stored.q(), stored.refreshed_at)));
         let aor: Arc<str> = aor.into();
-        let bindings = live.into_iter().filter_map(|stored| {
-            let cpi = stored.effective.and_then(|id| self.cpis.find(id));
-            Binding::of(stored, Arc::clone(&aor), cpi, self.boot).map(Arc::new)
-        });
-        let bindings: Vec<_> = bindings.collect();
+        let bindings: Vec<_> = live.into_iter().filter_map(|stored| self.binding(stored, &aor)).collect();
         match bindings.is_empty() {
             false => Lookup::Bindings(bindings),
             true if is_known => Lookup::Known,

@@ -41,7 +41,7 @@ pub(crate) struct Stored {
     pub(crate) path: Vec<Bytes>,
     pub(crate) source: Source,
     /// Of the run that wrote it.
-    pub(crate) boot: u64,
+    pub(crate) boot: u32,
     /// The reg-id, where outbound processing was applied (RFC 5626 §6).
     pub(crate) reg_id: Option<u32>,
     /// What its temporary GRUUs are told by, if any were given out.
@@ -161,6 +161,11 @@ impl Stored {
         self.expires_at.saturating_sub(self.refreshed_at)
     }
 
+    /// Leaves it these seconds at most.
+    pub(crate) fn shorten(&mut self, now: u64, seconds: u32) {
+        self.expires_at = self.expires_at.min(now.saturating_add(seconds.into()));
+    }
+
     /// Counts anew from `now` what was granted later than that: the clock was set back, and the binding would
     /// outlive its time by as much.
     pub(crate) fn set_back(&mut self, now: u64) {
@@ -220,7 +225,7 @@ impl Stored {
             self.path.iter().for_each(|value| out.octets(value));
         }
         if let Some(flow) = self.source.flow {
-            out.fixed(&flow.to_be_bytes());
+            out.number(flow);
             out.fixed(&self.boot.to_be_bytes());
         }
         if let Some(reg_id) = self.reg_id {
@@ -245,7 +250,7 @@ impl Stored {
         let (local, remote) = (input.address()?, input.address()?);
         let q = input.if_set(flags & flag::Q, |input| input.number()?.try_into().ok())?;
         let path = input.if_set(flags & flag::PATH, decode_path)?.unwrap_or_default();
-        let flow = input.if_set(flags & flag::FLOW, |input| Some((input.fixed()?, input.fixed()?)))?;
+        let flow = input.if_set(flags & flag::FLOW, |input| Some((input.number()?, input.fixed()?)))?;
         let reg_id = input.if_set(flags & flag::REG_ID, Reader::small)?;
         let gruu = input.if_set(flags & flag::GRUU, Reader::fixed)?.map(u32::from_be_bytes);
         let headers = input.if_set(flags & flag::HEADERS, Reader::fixed)?;
@@ -260,8 +265,8 @@ impl Stored {
             expires_at,
             refreshed_at: expires_at.saturating_sub(lifetime),
             path,
-            source: Source { transport, local, remote, flow: flow.map(|(id, _)| u64::from_be_bytes(id)) },
-            boot: flow.map_or(0, |(_, boot)| u64::from_be_bytes(boot)),
+            source: Source { transport, local, remote, flow: flow.map(|(id, _)| id) },
+            boot: flow.map_or(0, |(_, boot)| u32::from_be_bytes(boot)),
             reg_id,
             gruu,
             headers,
@@ -299,7 +304,7 @@ mod tests {
                 remote: "[2001:db8::7]:40000".parse().unwrap(),
                 flow: Some(9),
             },
-            boot: 0x0102_0304_0506_0708,
+            boot: 0x0102_0304,
             reg_id: Some(1),
             gruu: Some(0x0a0b_0c0d),
             headers: Some([1; 16]),

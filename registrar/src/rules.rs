@@ -6,6 +6,7 @@ use cpi::ContactCpi;
 use sip::Uri;
 
 use crate::contact::NewContact;
+use crate::feed::ContactEvent;
 use crate::gruu::{self, Generation};
 use crate::interned::CpiId;
 use crate::options::Options;
@@ -15,6 +16,15 @@ use crate::request::{Contacts, Registration};
 
 /// An expiry of an hour and more is never too brief (RFC 3261 §10.3 step 7).
 const NEVER_TOO_BRIEF: u32 = 3600;
+
+/// What a request does to the bindings of its AOR.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    /// The bindings after it, in the order they were added.
+    pub(crate) slots: Vec<Slot>,
+    /// Those it took away.
+    pub(crate) removed: Vec<Stored>,
+}
 
 /// A binding after the request.
 #[derive(Debug)]
@@ -31,22 +41,38 @@ pub(crate) struct Fresh {
     /// The header CPI to go on with, if this request's headers say nothing: the stored one, if the Call-ID is
     /// the same (rule L5).
     pub(crate) kept_headers: Option<CpiId>,
+    /// Whether there was a binding before.
+    refreshes: bool,
 }
 
-/// The bindings after `registration`, in the order they were added; `live` are those before.
+impl Slot {
+    /// What happened to it.
+    pub(crate) fn event(&self) -> Option<ContactEvent> {
+        let fresh = self.fresh.as_ref()?;
+        Some(if fresh.refreshes { ContactEvent::Refreshed } else { ContactEvent::Created })
+    }
+
+    /// Whether there was a binding before the request.
+    fn was_there(&self) -> bool {
+        self.fresh.as_ref().is_none_or(|fresh| fresh.refreshes)
+    }
+}
+
+/// What `registration` does; `live` are the bindings before.
 pub(crate) fn decide(
     live: Vec<Stored>,
     registration: &Registration,
     options: &Options,
     now: u64,
-) -> Result<Vec<Slot>, Refusal> {
+) -> Result<Decision, Refusal> {
     let before = live.len();
     let mut table = Table::of(live);
     match &registration.contacts {
         Contacts::None => {}
         Contacts::Wildcard => {
             table.check_order(registration)?;
-            table.slots.clear();
+            table.removed =
+                std::mem::take(&mut table.slots).into_iter().map(|(_, slot)| slot.binding).collect();
         }
         Contacts::List(contacts) => {
             for contact in contacts {
@@ -57,11 +83,13 @@ pub(crate) fn decide(
     if table.slots.len() > options.contacts.max(before) {
         return Err(Refusal::TooManyContacts);
     }
-    Ok(table.slots.into_iter().map(|(_, slot)| slot).collect())
+    let slots = table.slots.into_iter().map(|(_, slot)| slot).collect();
+    Ok(Decision { slots, removed: table.removed })
 }
 
 struct Table {
     slots: Vec<(Uri, Slot)>,
+    removed: Vec<Stored>,
 }
 
 impl Table {
@@ -70,7 +98,7 @@ impl Table {
             let uri = Uri::shared(binding.uri.clone()).ok()?;
             Some((uri, Slot { binding, fresh: None }))
         };
-        Self { slots: live.into_iter().filter_map(slot).collect() }
+        Self { slots: live.into_iter().filter_map(slot).collect(), removed: Vec::new() }
     }
 
     fn check_order(&self, registration: &Registration) -> Result<(), Refusal> {
@@ -100,7 +128,8 @@ impl Table {
         }
         if lifetime == 0 {
             if let Some(at) = place {
-                self.slots.remove(at);
+                let (_, slot) = self.slots.remove(at);
+                self.removed.extend(slot.was_there().then_some(slot.binding));
             }
             return Ok(());
         }
@@ -109,7 +138,8 @@ impl Table {
         let kept_headers = old.and_then(|slot| kept_headers(slot, registration));
         let gruu = self.gruus_of(contact, reg_id, registration, now);
         let binding = Stored { reg_id, gruu, ..stored(contact, registration, now, lifetime) };
-        let fresh = Some(Fresh { contact: contact.cpi.clone(), kept_headers });
+        let refreshes = place.and_then(|at| self.slots.get(at)).is_some_and(|(_, slot)| slot.was_there());
+        let fresh = Some(Fresh { contact: contact.cpi.clone(), kept_headers, refreshes });
         let new = (contact.uri.clone(), Slot { binding, fresh });
         match place.and_then(|at| self.slots.get_mut(at)) {
             Some(slot) => *slot = new,

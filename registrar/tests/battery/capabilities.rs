@@ -170,6 +170,23 @@ async fn the_binding_comes_before_what_was_learned_and_that_before_the_profile()
 }
 
 #[tokio::test]
+async fn what_a_terminal_refused_counts_against_what_it_registered_until_its_next_register() {
+    let house = House::new();
+    let (profiles, said) = (Profiles::default(), &[PHONE, "Accept: text/plain, image/gif"]);
+    house.send(&register("a", 1, said), 0).await;
+    let binding = house.only_binding(0);
+    let refusal = response(&example("034-message-415"));
+    house.registrar().learn(&binding, &profiles, &refusal, SENT, now(0)).unwrap();
+    let known = |binding: &Binding, at| house.registrar().cpi_for(binding, &profiles, now(at)).unwrap();
+    assert_eq!(ranges(&Some(known(&binding, 1))), ["text/plain", "image/jpeg"]);
+    assert_eq!(known(&binding, 3600).source, Source::Binding, "an hour at most");
+    // The refresh says nothing of capabilities: those of the first REGISTER count again.
+    house.send(&register("a", 2, &[PHONE]), 10).await;
+    let refreshed = house.only_binding(10);
+    assert_eq!(ranges(&Some(known(&refreshed, 10))), ["text/plain", "image/gif"]);
+}
+
+#[tokio::test]
 async fn a_415_teaches_its_accept() {
     let house = House::new();
     house.send(&register("a", 1, &[PHONE]), 0).await;

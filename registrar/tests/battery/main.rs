@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests and their helpers")]
 
 mod capabilities;
+mod clock;
 mod concurrency;
+mod feed;
 mod gruu;
+mod hostile;
 mod memory;
 mod model;
 mod outbound;

@@ -3,6 +3,7 @@
 //! What must be there before the first message is built first: store, registrar, content, sockets. Then the
 //! tasks start, and only then is the server ready.
 
+mod certificates;
 mod links;
 pub(crate) mod log;
 mod measure;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use proxy::{Pool, Proxy, RouteKey};
+use proxy::{Offline, Pool, Proxy, RouteKey};
 use registrar::{GruuKey, Registrar};
 use store::Store;
 use tokio::runtime::Runtime;
@@ -26,8 +27,8 @@ use transport::{Endpoint, Protocol};
 
 use crate::admin::{self, Admin, Health};
 use crate::config::{self, Config};
-use web::Web;
 pub(crate) use web::problem;
+use web::{Door, Web};
 
 /// How often what has expired is cleared away.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -40,9 +41,11 @@ pub(crate) struct Running {
     endpoint: Endpoint,
     proxy: Arc<Proxy>,
     registrar: Arc<Registrar>,
+    offline: Arc<Offline>,
     health: Health,
     http: SocketAddr,
     admin: SocketAddr,
+    certificates: certificates::Watch,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -60,13 +63,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let registrar = Registrar::open(&store, settings::registrar(&config)).with_gruu_key(gruu_key);
     let registrar = Arc::new(registrar);
     let key = RouteKey::new(kept_key(&store, b"route-key").await?);
+    let offline = Arc::new(Offline::open(&store));
     let pool =
         Pool::new(settings::workers(&config), settings::bodies(&config)).map_err(StartError::Threads)?;
     let pool = Arc::new(pool);
     let public = bind("http.listen", config.http.listen).await?;
     let operators = bind("admin.listen", config.admin.listen).await?;
     let contents = links::open(&config, public.address()).await?;
-    let bound = Endpoint::bind(settings::transport(&config)).await?;
+    let bound = Endpoint::bind(settings::transport(&config, public.address())).await?;
     let proxy = Arc::new(Proxy::new(
         settings::proxy(&config),
         settings::profiles(&config),
@@ -75,6 +79,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         Arc::clone(&registrar),
         contents.links(),
         pool,
+        Arc::clone(&offline),
     ));
     let handler: Arc<Proxy> = Arc::clone(&proxy);
     let endpoint = bound.serve(handler);
@@ -82,13 +87,30 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let health = Health::new(store);
     let (http, admin) = (public.address(), operators.address());
+    let public = public.with_door(door(&config, &endpoint));
+    let certificates = certificates::Watch::begin(endpoint.clone(), config::tls_files(&config.tls));
     public.serve(contents.router(&config).merge(admin::health(health.clone())), stop.clone(), &tasks);
-    let mut running = Running { config, endpoint, proxy, registrar, health, http, admin, stop, tasks };
+    let mut running = Running {
+        config,
+        endpoint,
+        proxy,
+        registrar,
+        offline,
+        health,
+        http,
+        admin,
+        certificates,
+        stop,
+        tasks,
+    };
     let page = Admin {
         metrics,
         health: running.health.clone(),
         token: token(&running.config)?,
         facts: Arc::new(running.facts()),
+        offline: Arc::clone(&running.offline),
+        open: !running.config.log.redact,
+        registrar: Arc::clone(&running.registrar),
     };
     operators.serve(admin::router(page), running.stop.clone(), &running.tasks);
     running.sweep(contents);
@@ -109,7 +131,8 @@ impl Running {
         for (protocol, address) in self.endpoint.local_addrs() {
             lines.push(format!("listening on {}:{address}", protocol.name()));
         }
-        lines.push(format!("listening on http://{} (links)", self.http));
+        let scheme = settings::http_scheme(&self.config);
+        lines.push(format!("listening on {scheme}://{} (links)", self.http));
         lines.push(format!("listening on http://{} (operators)", self.admin));
         lines.push(format!("state in {}", self.config.data_dir.display()));
         lines.push(format!("open http://{}/ in a browser", self.admin));
@@ -121,6 +144,7 @@ impl Running {
     /// Takes over what can change while the server runs, and says what can't.
     pub(crate) fn reload(&mut self, new: Config, log: &log::LogControl) {
         let changed = config::differences(&self.config, &new);
+        self.reload_certificates(&new);
         if changed.is_empty() {
             tracing::info!("config read again, nothing changed");
             return;
@@ -135,6 +159,18 @@ impl Running {
             tracing::warn!(keys = %later.join(" "), "these keys are in force after a restart only");
         }
         self.config = new;
+    }
+
+    /// The files may have changed where their names did not.
+    fn reload_certificates(&mut self, new: &Config) {
+        if new.tls == config::Tls::default() && self.config.tls == new.tls {
+            return;
+        }
+        let files = config::tls_files(&new.tls);
+        certificates::reload(&self.endpoint, &files);
+        if self.config.tls != new.tls {
+            self.certificates = certificates::Watch::begin(self.endpoint.clone(), files);
+        }
     }
 
     /// Ends in order: no new traffic, what was begun is finished, then the store is closed.
@@ -175,6 +211,7 @@ impl Running {
     /// Clears away what has expired, now and then, until the server ends.
     fn sweep(&mut self, contents: links::Contents) {
         let (registrar, stop) = (Arc::clone(&self.registrar), self.stop.clone());
+        let offline = Arc::clone(&self.offline);
         self.tasks.spawn(async move {
             let mut due = tokio::time::interval(SWEEP_EVERY);
             loop {
@@ -184,9 +221,10 @@ impl Running {
                 }
                 let swept = registrar.sweep(SystemTime::now()).await;
                 let links = contents.sweep().await;
+                let messages = offline.sweep(SystemTime::now()).await;
                 measure::state(registrar.len(), registrar.distinct_cpis());
-                if swept != registrar::Swept::default() || links > 0 {
-                    tracing::debug!(?swept, links, "cleared away what had expired");
+                if swept != registrar::Swept::default() || links > 0 || messages > 0 {
+                    tracing::debug!(?swept, links, messages, "cleared away what had expired");
                 }
             }
         });
@@ -197,7 +235,8 @@ fn open_store(config: &Config) -> Result<Store, StartError> {
     let make =
         |path: PathBuf| std::fs::create_dir_all(&path).map_err(|source| StartError::DataDir { path, source });
     make(config.data_dir.clone())?;
-    Ok(Store::open(settings::store_folder(config), store::Options::default())?)
+    let options = store::Options { on_disk: vec![Offline::on_disk()], ..store::Options::default() };
+    Ok(Store::open(settings::store_folder(config), options)?)
 }
 
 /// A key of ours: the same over restarts, so that dialogs go on and what was given out under it holds.
@@ -211,6 +250,12 @@ async fn kept_key(store: &Store, name: &[u8]) -> Result<[u8; 32], StartError> {
     let expected = space.get(name).map(|record| record.version);
     space.swap(name, expected, Some(Bytes::copy_from_slice(&fresh))).await?;
     Ok(fresh)
+}
+
+/// The way from the public HTTP listener to SIP, where an entry of `sip.listen` shares it.
+fn door(config: &Config, endpoint: &Endpoint) -> Option<Door> {
+    let protocol = settings::shared(config)?;
+    Some(Door { endpoint: endpoint.clone(), protocol, origins: config.sip.origins.to_vec().into() })
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<Web, StartError> {

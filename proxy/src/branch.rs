@@ -288,7 +288,7 @@ impl Branch {
                         if response.status() > 100 {
                             timer_c = Instant::now() + self.journey.policy.settings.timer_c;
                         }
-                        if invite && has_way_back(&response) {
+                        if invite && self.has_way_back(&response) {
                             self.tell(Event::Provisional(response)).await;
                         }
                     }
@@ -324,7 +324,7 @@ impl Branch {
     /// were taken for silent included.
     async fn end(mut self, response: Response, mut transaction: ClientTransaction) {
         self.silent.cancel();
-        if !has_way_back(&response) {
+        if !self.has_way_back(&response) {
             return self.end_refused(&Refused::BadAnswer).await;
         }
         let is_invite = self.journey.is_invite();
@@ -333,18 +333,23 @@ impl Branch {
         while is_invite && !self.silent.is_empty() {
             if let Late::Answered(_, response, _) = self.silent.next().await
                 && response.status() < 300
-                && has_way_back(&response)
+                && self.has_way_back(&response)
             {
                 self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
             }
         }
         while more && let Some(event) = transaction.next().await {
             let ClientEvent::Response(response) = event else { return };
-            if !has_way_back(&response) {
+            if !self.has_way_back(&response) {
                 continue;
             }
             self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
         }
+    }
+
+    /// Whether a response has a Via below ours, or ends here anyway.
+    fn has_way_back(&self, response: &Response) -> bool {
+        self.journey.from_store || response.values(HeaderId::Via).nth(1).is_some()
     }
 
     async fn end_refused(&self, refused: &Refused) {
@@ -370,9 +375,4 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// Whether a response has a Via below ours.
-fn has_way_back(response: &Response) -> bool {
-    response.values(HeaderId::Via).nth(1).is_some()
 }

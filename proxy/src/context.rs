@@ -113,6 +113,11 @@ impl<F: Final> Context<F> {
         }
     }
 
+    /// Whether nobody was reached so far who could have taken the request.
+    pub(crate) fn unreached(&self) -> bool {
+        !self.stopped && self.kept.iter().all(|answer| matches!(answer.status(), 408 | 430 | 480 | 503 | 504))
+    }
+
     /// Whether no further branch may be started: a 2xx or a 6xx has come.
     pub(crate) const fn stopped(&self) -> bool {
         self.stopped

@@ -74,6 +74,11 @@ impl<T, F: Final> Course<T, F> {
         self.stopped || self.context.stopped()
     }
 
+    /// Whether nothing that came says that somebody was reached.
+    pub(crate) fn unreached(&self) -> bool {
+        self.context.unreached()
+    }
+
     /// The best answer, when every branch has ended; `None` when a 2xx has gone upstream already.
     pub(crate) fn best(self) -> Option<Best<F>> {
         self.context.best()

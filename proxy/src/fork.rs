@@ -4,12 +4,13 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapter::{Plan, Verdict};
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use sip::{HeaderId, Outgoing};
+use sip::{HeaderId, Method, Outgoing};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use crate::context::{Best, Ending, Final, Step};
 use crate::course::Course;
 use crate::forward;
 use crate::journey::Journey;
+use crate::offline;
 use crate::prefer;
 use crate::record::RouteKey;
 use crate::refuse::Refused;
@@ -35,6 +37,10 @@ use crate::upstream::{Answer, Upstream};
 
 /// Events that may wait for the response context.
 const EVENTS: usize = 32;
+
+/// How long a message may go without an answer before it is kept: its sender waits 64*T1 = 32 s, and over
+/// UDP asks every 4 s, so that an answer which is lost is still asked for.
+const KEEP_AFTER: Duration = Duration::from_secs(24);
 
 /// What runs for a request beside others: all of it in the request's own task.
 type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -61,6 +67,10 @@ struct Fork {
     events: mpsc::Sender<(search::Branch, Event)>,
     course: Course<Target, Answer>,
     upstream: Upstream,
+    /// When a message nobody has taken is kept, so that its sender hears of it before he gives up.
+    keep_at: Option<Instant>,
+    /// Where it is kept, while its branches run on.
+    kept: Option<offline::Place>,
 }
 
 /// Forwards the request and sends the best answer upstream. Groups come the most preferred first.
@@ -86,11 +96,18 @@ pub(crate) async fn run(
         events,
         course: Course::new(invite, groups, breadth, pace),
         upstream,
+        keep_at: may_keep(&journey).then(|| Instant::now() + KEEP_AFTER),
+        kept: None,
         journey,
     };
-    let (upstream, best) = fork.drive(incoming).await;
-    // Here a MESSAGE that reached nobody can still be kept: `best` says so before the sender is told.
-    upstream.finish(best);
+    fork.drive(incoming).await.finish().await;
+}
+
+/// Whether it may be a message to keep; what `offline` says of it takes longer and is asked when it matters.
+fn may_keep(journey: &Journey) -> bool {
+    journey.request.method() == Method::Message
+        && !journey.from_store
+        && journey.policy.settings.offline.store
 }
 
 /// How many branches of this request may run at once.
@@ -101,10 +118,7 @@ pub(crate) fn breadth(journey: &Journey) -> u32 {
 
 impl Fork {
     /// Until no branch runs and none is left to start.
-    async fn drive(
-        mut self,
-        mut incoming: mpsc::Receiver<(search::Branch, Event)>,
-    ) -> (Upstream, Option<Best<Answer>>) {
+    async fn drive(mut self, mut incoming: mpsc::Receiver<(search::Branch, Event)>) -> Fork {
         let mut work = FuturesUnordered::new();
         loop {
             if self.upstream.is_cancelled() {
@@ -115,18 +129,53 @@ impl Fork {
                 work.push(self.prepare(starts));
             }
             if work.is_empty() && incoming.is_empty() {
-                return (self.upstream, self.course.best());
+                return self;
             }
-            let deadline = self.course.deadline();
+            let deadline = self.course.deadline().into_iter().chain(self.keep_at).min();
             tokio::select! {
                 biased;
                 // Its sender is ours: it does not end.
                 Some((branch, event)) = incoming.recv() => self.take(branch, event),
                 Some(done) = work.next(), if !work.is_empty() => self.done(done, &mut work),
                 () = self.upstream.cancelled(), if !self.cancel.is_cancelled() => self.cancel.cancel(),
-                () = until(deadline) => self.course.on_timeout(Instant::now()),
+                () = until(deadline) => {
+                    let now = Instant::now();
+                    self.course.on_timeout(now);
+                    if self.keep_at.is_some_and(|at| at <= now) {
+                        self.keep_at = None;
+                        self.keep().await;
+                    }
+                }
             }
         }
+    }
+
+    /// Nobody has taken the message for long: keeps it and tells the sender so, while the branches run on.
+    async fn keep(&mut self) {
+        if self.upstream.is_told() || !self.course.unreached() {
+            return;
+        }
+        if let Some((Some(place), reply)) = offline::keep(&self.journey, &self.way).await {
+            self.upstream.reply(&reply);
+            self.kept = Some(place);
+        }
+    }
+
+    /// All branches have ended.
+    async fn finish(mut self) {
+        if let Some(place) = self.kept {
+            // The sender knows that it is kept. What a terminal said after all decides whether it stays.
+            return offline::answered(&self.journey, &place, outcome(&self.course.best())).await;
+        }
+        let best = self.course.best();
+        if may_keep(&self.journey)
+            && best.as_ref().is_some_and(offline::unreached)
+            && !self.upstream.is_cancelled()
+            && let Some((_, reply)) = offline::keep(&self.journey, &self.way).await
+        {
+            return self.upstream.reply(&reply);
+        }
+        self.upstream.finish(best);
     }
 
     fn done(&mut self, done: Done, work: &mut FuturesUnordered<Work>) {
@@ -217,6 +266,18 @@ impl Fork {
             silent: Silent::default(),
         };
         guarded(running.run().map(|()| Done::Over), vec![branch])
+    }
+}
+
+/// How a message ended that was kept meanwhile.
+fn outcome(best: &Option<Best<Answer>>) -> offline::Outcome {
+    match best {
+        // A 2xx has come.
+        None => offline::Outcome::Answered(200),
+        Some(Best::Answer { best: Answer::Received(response), .. }) => {
+            offline::Outcome::Answered(response.status())
+        }
+        Some(_) => offline::Outcome::Silence,
     }
 }
 

@@ -15,6 +15,10 @@ const MAX_FORWARDS: u32 = 70;
 pub(crate) fn draft(journey: &Journey, way: &Way, target: &Target, breadth: u32) -> Outgoing {
     let request = &journey.request;
     let mut outgoing = Outgoing::from(request);
+    if journey.from_store {
+        // The mark of the store; its answers end here.
+        outgoing.pop_via();
+    }
     outgoing.set_request_uri(target.uri.as_bytes());
     outgoing.set_max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     outgoing.set(HeaderId::MaxBreadth, breadth.to_string());

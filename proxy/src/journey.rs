@@ -26,12 +26,25 @@ pub(crate) struct Journey {
     pub(crate) arrived: SystemTime,
     started: Instant,
     notes: Mutex<Vec<String>>,
+    /// It was kept for a user who was not there, and is delivered now; `flow` is what it came on then.
+    pub(crate) from_store: bool,
 }
 
 impl Journey {
     /// The request has come.
     pub(crate) fn begin(rooms: Arc<Rooms>, request: Request, flow: Flow) -> Journey {
         metrics::request(method_label(&request));
+        Journey::new(rooms, request, flow, false)
+    }
+
+    /// A message that was kept is delivered.
+    pub(crate) fn from_store(rooms: Arc<Rooms>, request: Request, flow: Flow) -> Journey {
+        let journey = Journey::new(rooms, request, flow, true);
+        journey.note(|| "it was kept".to_owned());
+        journey
+    }
+
+    fn new(rooms: Arc<Rooms>, request: Request, flow: Flow, from_store: bool) -> Journey {
         let policy = rooms.policy.load_full();
         Journey {
             rooms,
@@ -41,7 +54,13 @@ impl Journey {
             arrived: SystemTime::now(),
             started: Instant::now(),
             notes: Mutex::new(Vec::new()),
+            from_store,
         }
+    }
+
+    /// How long ago it came.
+    pub(crate) fn age(&self) -> std::time::Duration {
+        self.started.elapsed()
     }
 
     /// Where a URI of this request points.
@@ -51,9 +70,7 @@ impl Journey {
 
     /// What is known of the sender.
     pub(crate) fn standing(&self) -> Standing {
-        let address = self.flow.remote.ip();
-        let is_peer = self.policy.settings.peers.iter().any(|network| network.contains(address));
-        if is_peer { Standing::Peer } else { Standing::Stranger }
+        if self.policy.is_peer(self.flow.remote.ip()) { Standing::Peer } else { Standing::Stranger }
     }
 
     /// Whether it is an INVITE.
@@ -78,7 +95,9 @@ impl Journey {
     /// `None` for silence.
     pub(crate) fn end(&self, status: Option<u16>) {
         let took = self.started.elapsed();
-        metrics::finished(status, took);
+        if !self.from_store {
+            metrics::finished(status, took);
+        }
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         tracing::info!(
             from = %self.redacted(self.request.from().uri_octets()),

@@ -20,9 +20,11 @@ pub mod links;
 mod local;
 mod loops;
 pub mod metrics;
+pub mod offline;
 mod ours;
 pub mod pool;
 mod prefer;
+mod rates;
 mod record;
 pub mod redact;
 mod refuse;
@@ -35,12 +37,14 @@ pub mod settings;
 mod silent;
 #[cfg(test)]
 mod simulated;
+mod source;
 mod tailor;
 mod target;
 #[cfg(test)]
 mod testing;
 mod upstream;
 
+pub use offline::Offline;
 pub use pool::Pool;
 pub use record::RouteKey;
 pub use road::Proxy;

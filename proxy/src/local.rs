@@ -6,9 +6,11 @@ use registrar::Source;
 use sip::{HeaderId, Method, Request};
 
 use crate::journey::Journey;
+use crate::offline;
 use crate::ours::Place;
 use crate::refuse::Reply;
 use crate::route::Way;
+use crate::target;
 
 /// The methods this server takes, for its users or for itself.
 pub(crate) const ALLOW: &str =
@@ -74,6 +76,17 @@ async fn register(journey: &Journey) -> Reply {
         reply.headers.push((Cow::Borrowed(id.name()), value.to_vec()));
     }
     reply
+}
+
+/// What follows an answer of ours: a user who has a contact now gets what waits for him.
+pub(crate) fn follow_up(journey: &Journey, reply: &Reply) {
+    let has_contact = reply.headers.iter().any(|(name, _)| name == HeaderId::Contact.name());
+    if journey.request.method() != Method::Register || reply.status != 200 || !has_contact {
+        return;
+    }
+    if let Some(aor) = journey.request.to().uri().ok().and_then(|to| target::aor(journey, &to)) {
+        offline::registered(&journey.rooms, &aor.aor());
+    }
 }
 
 #[cfg(test)]

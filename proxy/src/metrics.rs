@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::offline::Tally;
+
 const REQUESTS: &str = "bespoke_requests_total";
 const RESPONSES: &str = "bespoke_responses_total";
 const BRANCHES: &str = "bespoke_branches_total";
@@ -17,6 +19,13 @@ const ADAPT_FALLBACKS: &str = "bespoke_adapt_fallbacks_total";
 const OPTIONS_QUERIES: &str = "bespoke_options_queries_total";
 const FAILOVERS: &str = "bespoke_failovers_total";
 const LEARNED: &str = "bespoke_learned_total";
+const OVERLOAD: &str = "bespoke_overload_refused_total";
+const KEPT: &str = "bespoke_offline_stored_total";
+const NOT_KEPT: &str = "bespoke_offline_refused_total";
+const ATTEMPTS: &str = "bespoke_offline_attempts_total";
+const GONE: &str = "bespoke_offline_removed_total";
+const WAITING: &str = "bespoke_offline_waiting";
+const WAITING_OCTETS: &str = "bespoke_offline_waiting_octets";
 
 /// Tells the installed recorder what each metric means. Call once, after installing it.
 pub fn describe() {
@@ -36,6 +45,13 @@ pub fn describe() {
         "Requests sent on to the next address of their next hop, by cause: 503, silent or failed"
     );
     describe_counter!(LEARNED, "Capabilities learned from a 413, 415 or 513");
+    describe_counter!(OVERLOAD, "Requests answered 503 at once: too many under way, too late, over a rate");
+    describe_counter!(KEPT, "Messages kept for users who could not be reached, answered 202");
+    describe_counter!(NOT_KEPT, "Messages that could not be kept, by the quota that was full, or `store`");
+    describe_counter!(ATTEMPTS, "Attempts to deliver a kept message, by result");
+    describe_counter!(GONE, "Kept messages that wait no longer, by reason: delivered, expired and others");
+    describe_gauge!(WAITING, "Kept messages that wait");
+    describe_gauge!(WAITING_OCTETS, Unit::Bytes, "Their octets");
 }
 
 pub(crate) fn request(method: &'static str) {
@@ -91,4 +107,30 @@ pub(crate) fn failover(cause: &'static str) {
 
 pub(crate) fn learned() {
     counter!(LEARNED).increment(1);
+}
+
+pub(crate) fn overload(cause: &'static str) {
+    counter!(OVERLOAD, "cause" => cause).increment(1);
+}
+
+pub(crate) fn kept() {
+    counter!(KEPT).increment(1);
+}
+
+pub(crate) fn not_kept(reason: &'static str) {
+    counter!(NOT_KEPT, "reason" => reason).increment(1);
+}
+
+pub(crate) fn attempt(result: &'static str) {
+    counter!(ATTEMPTS, "result" => result).increment(1);
+}
+
+pub(crate) fn gone(reason: &'static str) {
+    counter!(GONE, "reason" => reason).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
+pub(crate) fn waiting(all: Tally) {
+    gauge!(WAITING).set(all.messages as f64);
+    gauge!(WAITING_OCTETS).set(all.octets as f64);
 }

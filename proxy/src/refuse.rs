@@ -32,6 +32,9 @@ pub(crate) enum Refused {
     /// A user without a usable contact.
     #[error("no contact is registered")]
     Unavailable,
+    /// A user who is not there, and the message can't be kept for him.
+    #[error("not kept: {0}")]
+    NotKept(&'static str),
     /// Expires has passed (RFC 3428 §8); CPI.md leaves the policy to us: it is not delivered, and the
     /// sender is told, since a 202 would promise otherwise.
     #[error("message expired")]
@@ -113,6 +116,10 @@ impl Refused {
             Refused::Forbidden(why) => Reply::new(403, "Forbidden").with("Warning", warning(host, why)),
             Refused::UnknownUser => Reply::new(404, "Not Found"),
             Refused::Unavailable => Reply::new(480, "Temporarily Unavailable"),
+            // Not there is what matters to the sender; that it is not kept either says when to try again.
+            Refused::NotKept(why) => {
+                Reply::new(480, "Temporarily Unavailable").with("Warning", warning(host, why))
+            }
             Refused::Expired => Reply::new(480, "Message Expired")
                 .with("Warning", warning(host, "The message's Expires has passed; not delivered")),
             Refused::Unacceptable { status, reason, headers } => Reply {

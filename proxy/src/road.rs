@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sip::{HeaderId, Request, Response};
+use sip::{HeaderId, Method, Request, Response};
 use tokio::sync::Semaphore;
 use transport::{Endpoint, Flow, Handler, ServerTransaction};
 
@@ -11,13 +11,17 @@ use registrar::{Profiles, Registrar};
 use crate::avoid::Avoided;
 use crate::journey::Journey;
 use crate::links::Links;
+use crate::offline::{self, Offline, Runs};
+use crate::ours::Place;
 use crate::pool::Pool;
+use crate::rates::{Lateness, Rates};
 use crate::record::RouteKey;
 use crate::refuse::Refused;
+use crate::relay::Standing;
 use crate::rooms::{Policy, Rooms};
 use crate::settings::Settings;
 use crate::upstream::Upstream;
-use crate::{admit, fork, forward, hop, local, metrics, route, target};
+use crate::{admit, fork, forward, hop, local, metrics, route, source, target};
 
 /// The proxy: takes what the sockets receive and sends it on its road.
 #[derive(Clone)]
@@ -27,6 +31,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy over these rooms. `links` is where indirected content goes; without it nothing is linked.
+    #[expect(clippy::too_many_arguments, reason = "one for each room that it wires together")]
     pub fn new(
         settings: Settings,
         profiles: Profiles,
@@ -35,13 +40,31 @@ impl Proxy {
         registrar: Arc<Registrar>,
         links: Option<Arc<dyn Links>>,
         pool: Arc<Pool>,
+        offline: Arc<Offline>,
     ) -> Proxy {
         let permits = Arc::new(Semaphore::new(settings.in_progress.min(Semaphore::MAX_PERMITS)));
         let sockets = endpoint.local_addrs().into_iter().map(|(_, addr)| addr).collect();
+        let lateness = Lateness::new(settings.delay);
+        let (sources, users) = (Rates::new(settings.source_rate), Rates::new(settings.user_rate));
         let policy = Policy::new(settings, profiles, sockets).into();
         let policy = arc_swap::ArcSwap::new(policy);
-        let avoided = Avoided::default();
-        Proxy { rooms: Arc::new(Rooms { policy, key, endpoint, registrar, avoided, links, pool, permits }) }
+        Proxy {
+            rooms: Arc::new(Rooms {
+                policy,
+                key,
+                endpoint,
+                registrar,
+                avoided: Avoided::default(),
+                links,
+                pool,
+                offline,
+                runs: Runs::default(),
+                lateness,
+                sources,
+                users,
+                permits,
+            }),
+        }
     }
 
     /// Puts other rules in force for requests that come from now on. How many may be on their road stays.
@@ -64,21 +87,33 @@ impl Proxy {
 /// | [`crate::tailor`] | plan, links, transformed body | CPI.md 3 |
 /// | [`hop`], [`crate::branch`] | forwarded over UDP or TCP | §16.6 |
 /// | [`crate::upstream`] | the answer goes back | §16.7 |
+/// | [`offline`] | or, if nobody was reached, the message is kept | RFC 3428 §8 |
 async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
     let recipient = local::is_recipient(&journey.request, journey.place(&journey.request.uri()));
     let admitted = match admit::check(&journey, recipient) {
         Ok(admitted) => admitted,
         Err(refused) => return upstream.refuse(&refused),
     };
+    if !is_in_rate(&journey) {
+        metrics::overload("user");
+        return upstream.refuse(&Refused::Busy);
+    }
     let way = match way(&journey) {
         Ok(way) => way,
         Err(refused) => return upstream.refuse(&refused),
     };
     if let Some(reply) = local::answer(&journey, &way).await {
-        return upstream.reply(&reply);
+        upstream.reply(&reply);
+        return local::follow_up(&journey, &reply);
     }
     let groups = match target::find(&journey, &way) {
         Ok(groups) => groups,
+        Err(Refused::Unavailable) => {
+            return match offline::keep(&journey, &way).await {
+                Some((_, reply)) => upstream.reply(&reply),
+                None => upstream.refuse(&Refused::Unavailable),
+            };
+        }
         Err(refused) => return upstream.refuse(&refused),
     };
     fork::run(journey, way, admitted.second_part, groups, upstream).await;
@@ -98,13 +133,40 @@ fn way(journey: &Journey) -> Result<route::Way, Refused> {
     )
 }
 
+/// Whether the user who sends a request is within his rate: who is registered, or a From of ours.
+fn is_in_rate(journey: &Journey) -> bool {
+    let Some(users) = &journey.rooms.users else { return true };
+    let request = &journey.request;
+    let user = if request.method() == Method::Register { request.to() } else { request.from() };
+    let Ok(user) = user.uri() else { return true };
+    journey.standing() == Standing::Peer || journey.place(&user) == Place::Foreign || users.take(user.aor())
+}
+
 impl Handler for Proxy {
+    fn admits(&self, _request: &Request, flow: Flow) -> bool {
+        let rooms = &self.rooms;
+        let cause = if rooms.permits.available_permits() == 0 {
+            "requests"
+        } else if rooms.lateness.is_late() {
+            "delay"
+        } else if rooms.sources.as_ref().is_some_and(|rates| {
+            !rooms.policy.load().is_peer(flow.remote.ip()) && !rates.take(source::network(flow.remote.ip()))
+        }) {
+            "source"
+        } else {
+            return true;
+        };
+        metrics::overload(cause);
+        false
+    }
+
     fn request(&self, request: Request, transaction: ServerTransaction) {
         let permit = Arc::clone(&self.rooms.permits).try_acquire_owned();
         let journey = Arc::new(Journey::begin(Arc::clone(&self.rooms), request, transaction.flow()));
         let mut upstream = Upstream::new(Arc::clone(&journey), transaction);
         let Ok(permit) = permit else { return upstream.refuse(&Refused::Busy) };
         tokio::spawn(async move {
+            journey.rooms.lateness.waited(journey.age());
             travel(journey, upstream).await;
             drop(permit);
         });

@@ -1,6 +1,6 @@
 //! The rooms this one wires together, and the rules in force.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,8 +10,10 @@ use transport::Endpoint;
 
 use crate::avoid::Avoided;
 use crate::links::Links;
+use crate::offline::{Offline, Runs};
 use crate::ours::Ours;
 use crate::pool::Pool;
+use crate::rates::{Lateness, Rates};
 use crate::record::RouteKey;
 use crate::settings::Settings;
 
@@ -26,6 +28,16 @@ pub(crate) struct Rooms {
     /// `None`: nothing is linked.
     pub(crate) links: Option<Arc<dyn Links>>,
     pub(crate) pool: Arc<Pool>,
+    /// Messages for users who can't be reached.
+    pub(crate) offline: Arc<Offline>,
+    /// Deliveries of them.
+    pub(crate) runs: Runs,
+    /// Whether requests wait too long for their turn.
+    pub(crate) lateness: Lateness,
+    /// Rates of addresses.
+    pub(crate) sources: Option<Rates>,
+    /// Rates of users.
+    pub(crate) users: Option<Rates>,
     /// Requests on their road.
     pub(crate) permits: Arc<Semaphore>,
 }
@@ -42,5 +54,10 @@ impl Policy {
     pub(crate) fn new(settings: Settings, profiles: Profiles, sockets: Vec<SocketAddr>) -> Policy {
         let ours = Ours::new(&settings.domains, &settings.aliases, sockets);
         Policy { settings, profiles, ours }
+    }
+
+    /// Whether an address is that of a trusted neighbour.
+    pub(crate) fn is_peer(&self, address: IpAddr) -> bool {
+        self.settings.peers.iter().any(|network| network.contains(address))
     }
 }

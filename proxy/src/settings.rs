@@ -44,6 +44,14 @@ pub struct Settings {
     pub timer_c: Duration,
     /// Requests on their road at once; more are answered 503.
     pub in_progress: usize,
+    /// How long a request may wait for its first step before new ones are refused.
+    pub delay: Duration,
+    /// Requests a second from one address; 0 is no limit. Peers have none.
+    pub source_rate: u32,
+    /// Requests a second of one user of ours, wherever they come from; 0 is no limit.
+    pub user_rate: u32,
+    /// `[offline]`
+    pub offline: Offline,
     /// `log.redact = false`: show AORs and Call-IDs in the log.
     pub open_logs: bool,
 }
@@ -69,7 +77,53 @@ impl Settings {
             query_deadline: Duration::from_secs(2),
             timer_c: Duration::from_secs(185),
             in_progress: 10_000,
+            delay: Duration::from_secs(1),
+            source_rate: 0,
+            user_rate: 0,
+            offline: Offline::default(),
             open_logs: false,
+        }
+    }
+}
+
+/// `[offline]`: messages for users who can't be reached, and how many of them.
+#[derive(Clone, Debug)]
+pub struct Offline {
+    /// Keep them and answer 202. What is kept already is delivered in any case.
+    pub store: bool,
+    /// How long, at most.
+    pub ttl: Duration,
+    /// Deliveries that may come to nothing before a message is given up.
+    pub attempts: u32,
+    /// Messages for one user.
+    pub user_messages: u32,
+    /// Octets of the messages for one user.
+    pub user_octets: u64,
+    /// Messages of one sender, to all users.
+    pub sender_messages: u32,
+    /// Octets of the messages of one sender.
+    pub sender_octets: u64,
+    /// Messages altogether.
+    pub messages: u32,
+    /// Octets of all messages.
+    pub octets: u64,
+    /// Users whose messages are delivered at the same time.
+    pub deliveries: usize,
+}
+
+impl Default for Offline {
+    fn default() -> Self {
+        Offline {
+            store: true,
+            ttl: Duration::from_secs(7 * 24 * 3600),
+            attempts: 10,
+            user_messages: 200,
+            user_octets: 32 << 20,
+            sender_messages: 1000,
+            sender_octets: 128 << 20,
+            messages: 100_000,
+            octets: 1 << 30,
+            deliveries: 64,
         }
     }
 }

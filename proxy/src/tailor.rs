@@ -10,6 +10,7 @@ use adapter::{
 };
 use cpi::Cpi;
 use sip::{HeaderId, Outgoing};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::gate;
@@ -24,6 +25,9 @@ use crate::target::Target;
 /// Bodies up to this many octets are planned and put together where they are: that reads heads and copies
 /// octets, and moving it to another thread would cost more.
 const PLANNED_HERE: usize = 16 * 1024;
+
+/// Large bodies that are planned or put together at the same time; others wait for their turn.
+static ASIDE: Semaphore = Semaphore::const_new(32);
 
 /// How often a plan may be made anew because something did not come out as predicted or stored.
 const ROUNDS: usize = 8;
@@ -247,6 +251,7 @@ async fn aside<T: Send + 'static>(octets: usize, work: impl FnOnce() -> T + Send
     if octets <= PLANNED_HERE {
         return Some(work());
     }
+    let _turn = ASIDE.acquire().await.ok()?;
     tokio::task::spawn_blocking(work).await.ok()
 }
 

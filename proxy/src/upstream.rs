@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use sip::{HeaderId, Outgoing, Response, ResponseBuilder};
+use tokio::sync::oneshot;
 use transport::ServerTransaction;
 
 use crate::context::{Best, Final};
 use crate::journey::Journey;
+use crate::offline::Outcome;
 use crate::refuse::{Refused, Reply};
 
 /// A branch's final answer.
@@ -28,27 +30,45 @@ impl Final for Answer {
     }
 }
 
-/// The server transaction of a request, and the log line that its answer completes.
+/// Who waits for the answer to a request, and the log line that its answer completes.
 pub(crate) struct Upstream {
     journey: Arc<Journey>,
-    transaction: ServerTransaction,
+    asker: Asker,
     told: bool,
+}
+
+enum Asker {
+    /// Its sender.
+    Transaction(ServerTransaction),
+    /// Nobody but the store it was kept in; `None` once that was told.
+    Store(Option<oneshot::Sender<Outcome>>),
 }
 
 impl Upstream {
     /// The request's transaction.
     pub(crate) const fn new(journey: Arc<Journey>, transaction: ServerTransaction) -> Upstream {
-        Upstream { journey, transaction, told: false }
+        Upstream { journey, asker: Asker::Transaction(transaction), told: false }
+    }
+
+    /// A message that was kept.
+    pub(crate) const fn to_store(journey: Arc<Journey>, store: oneshot::Sender<Outcome>) -> Upstream {
+        Upstream { journey, asker: Asker::Store(Some(store)), told: false }
     }
 
     /// Waits for a CANCEL of the request.
     pub(crate) async fn cancelled(&self) {
-        self.transaction.cancelled().await;
+        match &self.asker {
+            Asker::Transaction(transaction) => transaction.cancelled().await,
+            Asker::Store(_) => std::future::pending().await,
+        }
     }
 
     /// Whether the request was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.transaction.is_cancelled()
+        match &self.asker {
+            Asker::Transaction(transaction) => transaction.is_cancelled(),
+            Asker::Store(_) => false,
+        }
     }
 
     /// Sends a branch's answer.
@@ -61,6 +81,9 @@ impl Upstream {
 
     /// Passes a response on with our Via taken off; `others` give their challenges to it (step 7).
     pub(crate) fn forward(&mut self, response: &Response, others: &[Answer]) {
+        if self.tell_store(Outcome::Answered(response.status())) {
+            return;
+        }
         let mut outgoing = Outgoing::from(response);
         outgoing.pop_via();
         for other in others {
@@ -76,6 +99,9 @@ impl Upstream {
 
     /// Sends a response of our own.
     pub(crate) fn reply(&mut self, reply: &Reply) {
+        if self.tell_store(Outcome::Refused(reply.status)) {
+            return;
+        }
         let mut builder = ResponseBuilder::to_request(&self.journey.request, reply.status, &reply.reason);
         for (name, value) in &reply.headers {
             builder = builder.header(&**name, value);
@@ -104,14 +130,44 @@ impl Upstream {
             Some(Best::Timeout) => self.refuse(&Refused::Timeout),
             Some(Best::Nothing) => {
                 self.journey.note(|| "nobody answered in time".to_owned());
-                self.journey.end(None);
-                self.transaction.abandon();
+                if !self.tell_store(Outcome::Silence) {
+                    self.journey.end(None);
+                }
+                if let Asker::Transaction(transaction) = self.asker {
+                    transaction.abandon();
+                }
             }
         }
     }
 
+    /// Whether the sender has had his final answer: a MESSAGE that was kept while it was still under way.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// Tells the store how it ended, if that is who asked. Says whether it is.
+    fn tell_store(&mut self, outcome: Outcome) -> bool {
+        let Asker::Store(store) = &mut self.asker else { return false };
+        let status = match outcome {
+            Outcome::Answered(status) | Outcome::Refused(status) => Some(status),
+            Outcome::Silence => None,
+        };
+        if status.is_none_or(|status| status >= 200)
+            && let Some(store) = store.take()
+        {
+            self.journey.end(status);
+            // A delivery that was broken off needs no answer.
+            let _unheard = store.send(outcome);
+        }
+        true
+    }
+
     fn send(&mut self, status: u16, outgoing: &Outgoing) {
-        self.transaction.respond(outgoing.encode());
+        if self.told && !self.journey.is_invite() {
+            return;
+        }
+        let Asker::Transaction(transaction) = &self.asker else { return };
+        transaction.respond(outgoing.encode());
         if status >= 200 && !self.told {
             self.told = true;
             self.journey.end(Some(status));

@@ -1,7 +1,10 @@
-//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`. With a token in place,
+//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`, `/api/v1/...`. With a token in place,
 //! everything but health asks for it.
 
+mod bindings;
+mod offline;
 mod page;
+mod query;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +28,11 @@ pub(crate) struct Admin {
     pub(crate) token: Option<Arc<str>>,
     /// Name and value of what the page shows, fixed at start.
     pub(crate) facts: Arc<Vec<(String, String)>>,
+    /// Messages for users who can't be reached.
+    pub(crate) offline: Arc<proxy::Offline>,
+    /// Whether persons are shown as they are (`log.redact = false`).
+    pub(crate) open: bool,
+    pub(crate) registrar: Arc<registrar::Registrar>,
 }
 
 /// Whether the server takes traffic.
@@ -72,8 +80,15 @@ pub(crate) fn router(admin: Admin) -> Router {
     let guarded = Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics))
+        .merge(bindings::routes())
+        .merge(offline::routes())
         .with_state(admin.clone())
-        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there are /, /metrics, /healthz and /readyz") })
+        .fallback(|| async {
+            problem(
+                StatusCode::NOT_FOUND,
+                "there are /, /metrics, /healthz, /readyz, /api/v1/bindings and /api/v1/offline",
+            )
+        })
         .layer(middleware::from_fn_with_state(admin.clone(), check_token));
     health(admin.health.clone()).merge(guarded)
 }

@@ -44,27 +44,49 @@ fn resolver(config: &Config) -> Arc<dyn transport::Resolve> {
     }
 }
 
-pub(super) fn transport(config: &Config) -> transport::Config {
+/// `http` is where the public listener is bound.
+pub(super) fn transport(config: &Config, http: SocketAddr) -> transport::Config {
     let limits = &config.limits;
     let listen = config
         .sip
         .listen
         .iter()
+        .filter(|entry| !shares(entry, config))
         .map(|entry| transport::Listen { protocol: protocol(entry.transport), addr: entry.address });
+    let adopted = shared(config).map(|protocol| transport::Listen { protocol, addr: http });
     transport::Config {
         listen: listen.collect(),
+        adopted: adopted.into_iter().collect(),
+        tls: config::tls_files(&config.tls),
+        origins: config.sip.origins.to_vec(),
+        ping: config.sip.ping.0,
         sent_by: config.sip.host.clone(),
         messages: messages(limits),
         transactions: count(config.overload.transactions),
         retry_after: config.overload.retry_after,
         connections: count(limits.connections),
         connections_per_source: count(limits.connections_per_source),
+        buffered_octets: limits.buffered.octets(),
         idle: limits.idle.0,
         head_deadline: limits.head_deadline.0,
         resolve_timeout: config.dns.timeout.0,
         resolver: resolver(config),
         ..transport::Config::default()
     }
+}
+
+/// What SIP over WebSocket is called on the public HTTP listener, if an entry of `sip.listen` shares it.
+pub(super) fn shared(config: &Config) -> Option<transport::Protocol> {
+    config.sip.listen.iter().find(|entry| shares(entry, config)).map(|entry| protocol(entry.transport))
+}
+
+fn shares(entry: &config::Listen, config: &Config) -> bool {
+    protocol(entry.transport).is_websocket() && entry.address == config.http.listen
+}
+
+/// What the public HTTP listener speaks.
+pub(super) fn http_scheme(config: &Config) -> &'static str {
+    if shared(config).is_some_and(transport::Protocol::is_secure) { "https" } else { "http" }
 }
 
 const fn protocol(transport: config::Transport) -> transport::Protocol {
@@ -163,8 +185,27 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         adapter: adapter(config),
         adapt_deadline: config.adapt.deadline.0,
         in_progress: count(config.overload.requests),
+        delay: config.overload.delay.0,
+        source_rate: config.limits.source_rate,
+        user_rate: config.limits.user_rate,
+        offline: offline(&config.offline),
         open_logs: !config.log.redact,
         ..proxy::Settings::new(first, &host)
+    }
+}
+
+fn offline(config: &config::Offline) -> proxy::settings::Offline {
+    proxy::settings::Offline {
+        store: config.store,
+        ttl: config.ttl.0,
+        attempts: config.attempts,
+        user_messages: config.user_messages,
+        user_octets: config.user_octets.0,
+        sender_messages: config.sender_messages,
+        sender_octets: config.sender_octets.0,
+        messages: config.max_messages,
+        octets: config.max_total.0,
+        deliveries: count(config.deliveries),
     }
 }
 
@@ -193,7 +234,7 @@ fn domains(config: &Config) -> Vec<String> {
 
 /// How links begin; `http` is where the listener is bound.
 pub(super) fn public_url(config: &Config, http: SocketAddr) -> String {
-    let url = config.http.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
+    let url = config.http.public_url.clone().unwrap_or_else(|| format!("{}://{http}", http_scheme(config)));
     url.trim_end_matches('/').to_owned()
 }
 
@@ -248,7 +289,7 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 11] = [
+    const AT_START: [&str; 10] = [
         "data_dir",
         "sip.",
         "dns.",
@@ -259,7 +300,6 @@ pub(super) fn needs_restart(key: &str) -> bool {
         "limits.",
         "overload.",
         "adapt.workers",
-        "tls.",
     ];
     const AT_ONCE: [&str; 4] = ["limits.contact", "limits.cpi", "limits.path", "limits.users"];
     let is_at_once = AT_ONCE.iter().any(|start| key.starts_with(start));

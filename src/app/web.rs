@@ -1,4 +1,5 @@
-//! The HTTP listeners: an accept loop with limits round an axum router.
+//! The HTTP listeners: an accept loop with limits round an axum router, and the door through which a WebSocket
+//! leaves for the SIP side (RFC 7118).
 //!
 //! axum's own `serve` has neither a limit on connections nor a deadline for a head, so hyper is driven here.
 
@@ -7,15 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use transport::{Endpoint, Protocol, UpgradeRefused};
 
-/// Connections of one listener at once; further ones wait in the backlog.
+/// Connections of one listener at once; further ones wait in the backlog. A WebSocket is none once it is one.
 const CONNECTIONS: usize = 1024;
 /// From the first octet of a request to the end of its head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -28,13 +37,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Web {
     listener: TcpListener,
     address: SocketAddr,
+    door: Option<Door>,
+}
+
+/// Where WebSockets for SIP leave HTTP.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) endpoint: Endpoint,
+    /// `Ws`, or `Wss`: then the whole listener speaks TLS.
+    pub(super) protocol: Protocol,
+    /// Origins whose pages may; none: all.
+    pub(super) origins: Arc<[String]>,
 }
 
 impl Web {
     pub(super) async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, door: None })
+    }
+
+    /// The same with a door to SIP.
+    pub(super) fn with_door(self, door: Option<Door>) -> Self {
+        Self { door, ..self }
     }
 
     /// Where it listens, port 0 resolved.
@@ -50,8 +75,9 @@ impl Web {
                 loop {
                     let Ok(permit) = Arc::clone(&limit).acquire_owned().await else { return };
                     match self.listener.accept().await {
-                        Ok((stream, _)) => {
-                            spawner.spawn(connection(stream, router.clone(), stop.clone(), permit));
+                        Ok((stream, remote)) => {
+                            let host = Host { router: router.clone(), door: self.door.clone(), remote };
+                            spawner.spawn(connection(stream, host, stop.clone(), permit));
                         }
                         Err(error) => {
                             tracing::warn!(%error, "no HTTP connection could be taken");
@@ -68,17 +94,45 @@ impl Web {
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+/// What answers on one connection.
+struct Host {
     router: Router,
-    stop: CancellationToken,
-    _permit: OwnedSemaphorePermit,
-) {
-    let service = TowerToHyperService::new(router);
+    door: Option<Door>,
+    remote: SocketAddr,
+}
+
+async fn connection(stream: TcpStream, host: Host, stop: CancellationToken, _permit: OwnedSemaphorePermit) {
+    let Ok(local) = stream.local_addr() else { return };
+    let secure = host.door.clone().filter(|door| door.protocol.is_secure());
+    match secure {
+        None => serve(stream, host, local, stop).await,
+        Some(door) => match door.endpoint.secure(stream).await {
+            Ok(stream) => serve(stream, host, local, stop).await,
+            Err(error) => tracing::debug!(%error, "no TLS for HTTP"),
+        },
+    }
+}
+
+async fn serve<S>(stream: S, host: Host, local: SocketAddr, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Host { router, door, remote } = host;
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (router, door) = (router.clone(), door.clone());
+        async move {
+            match door.filter(|_| wants_websocket(request.headers())) {
+                Some(door) => Ok(door.open(request, local, remote)),
+                None => router.call(request).await,
+            }
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = tokio::time::timeout(LIFETIME, connection.as_mut()) => ended,
@@ -90,6 +144,53 @@ async fn connection(
     if let Ok(Err(error)) = ended {
         tracing::debug!(%error, "an HTTP connection broke");
     }
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let asked = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    asked.is_some_and(|asked| asked.split(',').any(|one| one.trim().eq_ignore_ascii_case("websocket")))
+}
+
+impl Door {
+    /// Answers a handshake; the stream goes over to SIP behind a 101.
+    fn open(self, mut request: Request<Incoming>, local: SocketAddr, remote: SocketAddr) -> Response {
+        let lines = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let lines: Vec<_> = lines.collect();
+        let judged = transport::judge_upgrade(request.method().as_str(), &lines, &self.origins);
+        let accept = match judged {
+            Ok(accept) => accept,
+            Err(refused) => return refusal(refused),
+        };
+        let answer = Response::builder()
+            .status(StatusCode::SWITCHING_PROTOCOLS)
+            .header(header::UPGRADE, "websocket")
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::SEC_WEBSOCKET_ACCEPT, accept)
+            .header(header::SEC_WEBSOCKET_PROTOCOL, "sip")
+            .body(Body::empty());
+        let Ok(answer) = answer else {
+            return problem(StatusCode::INTERNAL_SERVER_ERROR, "the handshake could not be answered");
+        };
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            match upgrade.await {
+                Ok(stream) => {
+                    if let Err(error) =
+                        self.endpoint.adopt(TokioIo::new(stream), self.protocol, local, remote)
+                    {
+                        tracing::debug!(%error, from = %remote, "a WebSocket was not taken");
+                    }
+                }
+                Err(error) => tracing::debug!(%error, from = %remote, "a WebSocket broke in its handshake"),
+            }
+        });
+        answer
+    }
+}
+
+fn refusal(refused: UpgradeRefused) -> Response {
+    let status = StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    problem(status, &refused.to_string())
 }
 
 /// A problem document (RFC 7807), as every HTTP error here is one.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Problem;
 use super::choices::AuthMode;
-use super::keys::Config;
+use super::keys::{Config, Tls};
 use super::source::{Places, Source};
 use super::values::{Listen, Period, Transport};
 
@@ -18,6 +18,7 @@ const MOST_WORKERS: u32 = 1024;
 pub(super) fn problems(source: &Source) -> Vec<Problem> {
     let mut checks = Checks { config: &source.config, places: &source.places, problems: Vec::new() };
     checks.sockets();
+    checks.certificates();
     checks.open_sockets();
     checks.web();
     checks.routing();
@@ -67,12 +68,30 @@ impl Checks<'_> {
             if is_stream(entry) && !shares && overlap(entry.address, http) {
                 self.wrong(&path, format!("{entry} overlaps http.listen {http}: make them equal (ws, wss) or give it another port"));
             }
-            if is_stream(entry) && overlap(entry.address, self.config.admin.listen) {
+            if is_stream(entry) && !shares && overlap(entry.address, self.config.admin.listen) {
                 self.wrong(&path, format!("{entry} takes the port of admin.listen: give it another"));
             }
         }
         if overlap(http, self.config.admin.listen) {
             self.wrong("admin.listen", "takes the port of http.listen: give it another");
+        }
+    }
+
+    /// What TLS needs is there, readable, and fits together.
+    fn certificates(&mut self) {
+        let tls = &self.config.tls;
+        for (at, entry) in self.config.sip.listen.iter().enumerate() {
+            let secure = matches!(entry.transport, Transport::Tls | Transport::Wss);
+            if secure && tls.cert.is_none() {
+                let what = format!("{entry} needs a certificate: set tls.cert and tls.key");
+                self.wrong(&format!("sip.listen[{at}]"), what);
+            }
+        }
+        if *tls == Tls::default() {
+            return;
+        }
+        if let Err(wrong) = tls_files(tls).check() {
+            self.wrong(&format!("tls.{}", wrong.field), format!("{}: {}", wrong.path.display(), wrong.what));
         }
     }
 
@@ -114,7 +133,10 @@ impl Checks<'_> {
                 "beyond loopback it needs admin.token_file, a file that holds a token",
             );
         }
-        let wild = self.config.sip.listen.iter().any(|entry| entry.address.ip().is_unspecified());
+        // Nobody answers a WebSocket client anywhere but over its own connection.
+        let dialled = |entry: &&Listen| !matches!(entry.transport, Transport::Ws | Transport::Wss);
+        let mut dialled = self.config.sip.listen.iter().filter(dialled);
+        let wild = dialled.any(|entry| entry.address.ip().is_unspecified());
         if wild && self.config.sip.host.is_none() {
             let advice = "required when a socket of sip.listen is bound to every address: others must know where to answer";
             self.wrong("sip.host", advice);
@@ -197,6 +219,7 @@ impl Checks<'_> {
             ("limits.params", u64::from(limits.params)),
             ("limits.head", limits.head.0),
             ("limits.line", limits.line.0),
+            ("limits.buffered", limits.buffered.0),
             ("limits.connections", u64::from(limits.connections)),
             ("limits.connections_per_source", u64::from(limits.connections_per_source)),
             ("limits.contacts", u64::from(limits.contacts)),
@@ -206,6 +229,8 @@ impl Checks<'_> {
             ("limits.users", u64::from(limits.users)),
             ("overload.transactions", u64::from(self.config.overload.transactions)),
             ("overload.requests", u64::from(self.config.overload.requests)),
+            ("offline.attempts", u64::from(self.config.offline.attempts)),
+            ("offline.deliveries", u64::from(self.config.offline.deliveries)),
         ];
         for (path, count) in counts {
             if count == 0 {
@@ -215,10 +240,13 @@ impl Checks<'_> {
         let times = [
             ("limits.head_deadline", limits.head_deadline),
             ("limits.idle", limits.idle),
+            ("sip.ping", self.config.sip.ping),
             ("adapt.deadline", self.config.adapt.deadline),
             ("dns.timeout", self.config.dns.timeout),
             ("fork.next_after", self.config.fork.next_after),
             ("content.ttl", self.config.content.ttl),
+            ("overload.delay", self.config.overload.delay),
+            ("offline.ttl", self.config.offline.ttl),
         ];
         for (path, time) in times {
             if time == Period::seconds(0) {
@@ -233,35 +261,35 @@ impl Checks<'_> {
     /// INTERFACE: these keys parse from the first version on; what is not built is refused by name.
     fn not_in_this_version(&mut self) {
         let config = self.config;
-        for (at, entry) in config.sip.listen.iter().enumerate() {
-            if !matches!(entry.transport, Transport::Udp | Transport::Tcp) {
-                self.later(&format!("sip.listen[{at}]"), &format!("{entry}: "));
-            }
-        }
         for (at, peer) in config.peer.iter().enumerate() {
             if peer.tls_name.is_some() {
                 self.later(&format!("peer[{at}].tls_name"), "");
             }
         }
         let asked = [
-            ("tls.cert", config.tls.cert.is_some()),
-            ("tls.key", config.tls.key.is_some()),
             ("auth.mode", config.auth.mode == AuthMode::Digest),
             ("store.url", config.store.url != "embedded"),
             ("adapt.offload", !config.adapt.offload.is_empty()),
             ("content.store", !matches!(config.content.store.as_str(), "disk" | "off")),
             ("fetch.allow", !config.fetch.allow.is_empty()),
-            ("offline.store", config.offline.store),
             ("presence.enabled", config.presence.enabled),
             ("annc.enabled", config.annc.enabled),
             ("lemonade.imap", config.lemonade.imap.is_some()),
             ("lemonade.smtp", config.lemonade.smtp.is_some()),
-            ("limits.source_rate", config.limits.source_rate != 0),
-            ("limits.user_rate", config.limits.user_rate != 0),
         ];
         for (path, _) in asked.into_iter().filter(|(_, asked)| *asked) {
             self.later(path, "");
         }
+    }
+}
+
+/// As the transport reads them.
+pub(crate) fn tls_files(tls: &Tls) -> transport::TlsFiles {
+    transport::TlsFiles {
+        cert: tls.cert.clone(),
+        key: tls.key.clone(),
+        ca: tls.ca.clone(),
+        client_ca: tls.client_ca.clone(),
     }
 }
 
@@ -307,19 +335,12 @@ mod tests {
         let asks = [
             ("[presence]\nenabled = true", "b.toml:2: presence.enabled: not in this version"),
             ("[annc]\nenabled = true", "b.toml:2: annc.enabled: not in this version"),
-            ("[offline]\nstore = true", "b.toml:2: offline.store: not in this version"),
             ("[store]\nurl = \"redis://127.0.0.1:6379/0\"", "b.toml:2: store.url: not in this version"),
             ("[content]\nstore = \"s3://bucket/x\"", "b.toml:2: content.store: not in this version"),
             ("[auth]\nmode = \"digest\"", "b.toml:2: auth.mode: not in this version"),
             ("[adapt]\noffload = [\"http://a\"]", "b.toml:2: adapt.offload: not in this version"),
             ("[lemonade]\nimap = \"imap://a\"", "b.toml:2: lemonade.imap: not in this version"),
-            ("[tls]\ncert = \"a.pem\"", "b.toml:2: tls.cert: not in this version"),
-            ("[limits]\nuser_rate = 5", "b.toml:2: limits.user_rate: not in this version"),
             ("[fetch]\nallow = \"a\"", "b.toml:2: fetch.allow: not in this version"),
-            (
-                "[sip]\nlisten = [\"wss:127.0.0.1:8443\"]",
-                "b.toml:2: sip.listen[0]: wss:127.0.0.1:8443: not in this version",
-            ),
             ("[[peer]]\ntls_name = \"a\"", "b.toml:2: peer[0].tls_name: not in this version"),
         ];
         for (text, expected) in asks {
@@ -345,11 +366,36 @@ mod tests {
         let twice = "[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]";
         assert!(said(twice)[0].contains("takes the port of udp:127.0.0.1:5060"));
         let shared = "[sip]\nlisten = [\"ws:127.0.0.1:8080\"]";
-        assert_eq!(said(shared).len(), 1, "only that WebSocket is not there yet");
+        assert_eq!(said(shared), [""; 0]);
         let overlapping = "[sip]\nhost = \"a\"\nlisten = [\"ws:0.0.0.0:8080\"]\n[auth]\nallow_open = true";
         assert!(said(overlapping)[0].contains("overlaps http.listen"));
         assert!(said("[admin]\nlisten = \"127.0.0.1:8080\"")[0].contains("takes the port of http.listen"));
         assert_eq!(said("[http]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\""), [""; 0]);
+    }
+
+    #[test]
+    fn tls_needs_a_certificate_and_a_key_that_can_be_read() {
+        let tls = "[sip]\nlisten = [\"tls:127.0.0.1:5061\", \"wss:127.0.0.1:8443\"]\n";
+        let needs = "needs a certificate: set tls.cert and tls.key";
+        assert_eq!(
+            said(tls),
+            [
+                format!("b.toml:2:11: sip.listen[0]: tls:127.0.0.1:5061 {needs}"),
+                format!("b.toml:2:33: sip.listen[1]: wss:127.0.0.1:8443 {needs}"),
+            ]
+        );
+        let half = said("[tls]\ncert = \"a.pem\"");
+        assert_eq!(half, ["b.toml:2:1: tls.cert: a.pem: has no key: name its file too"]);
+        let nowhere = said("[tls]\nca = \"/nowhere/ca.pem\"");
+        assert!(nowhere[0].starts_with("b.toml:2:1: tls.ca: /nowhere/ca.pem: "), "{nowhere:?}");
+    }
+
+    #[test]
+    fn the_default_websocket_follows_the_http_listener() {
+        let open =
+            "[auth]\nallow_open = true\n[http]\nlisten = \"192.0.2.1:80\"\npublic_url = \"http://a\"\n";
+        assert_eq!(said(open), [""; 0]);
+        assert_eq!(said(&format!("{open}[sip]\nlisten = [\"udp:192.0.2.1:5060\"]")), [""; 0]);
     }
 
     #[test]

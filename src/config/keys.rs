@@ -74,25 +74,38 @@ section! {
     /// Where SIP is heard.
     Sip {
         /// Sockets: `udp:`, `tcp:`, `tls:`, `ws:` or `wss:` and an address with a port; port 0 takes a
-        /// free one. A ws or wss entry equal to `http.listen` shares that listener; one that overlaps
-        /// it is refused. TLS and WebSocket are not in this version.
+        /// free one. A ws or wss entry equal to `http.listen` shares that listener (with wss it speaks
+        /// HTTPS); one that overlaps it is refused. Unset, the ws entry follows `http.listen`.
         listen: List<Listen> = List(vec![
             Listen { transport: Transport::Udp, address: loopback(5060) },
             Listen { transport: Transport::Tcp, address: loopback(5060) },
+            Listen { transport: Transport::Ws, address: loopback(8080) },
         ]),
         /// The host written into Via, Warning and Content-Adapted. Unset: the address of the socket in
         /// Via, the first domain elsewhere. Needed when a socket is bound to every address (0.0.0.0).
         host: Option<String> = None,
+        /// Origins whose pages may open a WebSocket, as in `https://phone.example.com`. Empty: any.
+        origins: List<String> = List(Vec::new()),
+        /// A WebSocket that was silent for so long is pinged; one that answers three pings with
+        /// nothing is closed.
+        ping: Period = Period::seconds(30),
     }
 }
 
 section! {
-    /// Certificates for tls and wss. Not in this version.
+    /// Certificates, all of them PEM. Read again on SIGHUP and when a file changes; connections go on with
+    /// what they began with, and files that are no good change nothing.
     Tls {
-        /// The certificate chain, PEM.
+        /// Our chain, our own certificate first. Needed for tls and wss; shown to servers that ask, too.
         cert: Option<PathBuf> = None,
-        /// Its key, PEM.
+        /// Its key.
         key: Option<PathBuf> = None,
+        /// Roots of the servers this one connects to, whose certificate must be for the domain of the
+        /// URI (RFC 5922: no wildcards). Unset: those of the system.
+        ca: Option<PathBuf> = None,
+        /// Roots of clients. Set, clients are asked for a certificate and may have none; one that does
+        /// not hold ends the handshake. Unset: no client is asked.
+        client_ca: Option<PathBuf> = None,
     }
 }
 
@@ -297,12 +310,32 @@ section! {
 }
 
 section! {
-    /// Messages for users with no phone at hand. Not in this version.
+    /// Messages for users who can't be reached: no phone is registered, or none answers. They are delivered
+    /// in their order when the user registers again, adapted to the phone that did. A quota that is full is
+    /// answered 480.
     Offline {
-        /// Keep them and answer 202.
-        store: bool = false,
-        /// How long.
+        /// Keep them and answer 202. Off: 480, and what was kept before is still delivered.
+        store: bool = true,
+        /// How long, unless the message's Expires says less.
         ttl: Period = Period::days(7),
+        /// A message whose delivery came to nothing this often is given up; attempts within a minute
+        /// count once.
+        attempts: u32 = 10,
+        /// Messages that may wait for one user.
+        user_messages: u32 = 200,
+        /// Their octets together.
+        user_octets: Size = Size(32 << 20),
+        /// Messages of one sender that may wait, for all users. Who did not prove who he is counts by the
+        /// address he sends from.
+        sender_messages: u32 = 1000,
+        /// Their octets together.
+        sender_octets: Size = Size(128 << 20),
+        /// Messages that may wait altogether; half a kilobyte of each is held in memory.
+        max_messages: u32 = 100_000,
+        /// Their octets on the disk.
+        max_total: Size = Size(1 << 30),
+        /// Users whose messages are delivered at the same time.
+        deliveries: u32 = 64,
     }
 }
 
@@ -351,17 +384,23 @@ section! {
         params: u32 = 64,
         /// The body of a message.
         body: Size = Size(8 << 20),
-        /// TCP connections at once.
+        /// TCP, TLS and WebSocket connections at once.
         connections: u32 = 20_000,
-        /// TCP connections from one address.
+        /// Connections from one address.
         connections_per_source: u32 = 1000,
-        /// How long the head of a message may take to arrive on a connection.
+        /// What all connections together hold of messages half arrived and of messages that wait to be
+        /// written. A message beyond is answered 503, and its connection closed.
+        buffered: Size = Size(256 << 20),
+        /// How long the head of a message may take to arrive on a connection, and a TLS or WebSocket
+        /// handshake.
         head_deadline: Period = Period::seconds(10),
         /// A connection on which nothing comes or goes is closed.
         idle: Period = Period::seconds(900),
-        /// Requests a second from one address; 0 is no limit. Not in this version.
+        /// Requests a second from one address (of IPv6, from one /64); 0 is no limit. Two seconds' worth
+        /// may come at once; more is answered 503 with Retry-After, which asks whatever sends from there to
+        /// be quiet for a while. Peers have no limit.
         source_rate: u32 = 0,
-        /// Requests a second of one user; 0 is no limit. Not in this version.
+        /// Requests a second of one user of ours, whatever he sends from; 0 is no limit.
         user_rate: u32 = 0,
         /// Users that may have a record; a further one gets 503.
         users: u32 = 10_000_000,
@@ -391,6 +430,9 @@ section! {
         transactions: u32 = 200_000,
         /// Requests on their road through the proxy at once; beyond, requests get 503.
         requests: u32 = 10_000,
+        /// How long a request may wait for its first step. When one waited longer, new requests get 503 for
+        /// half a second, and what is under way is finished first.
+        delay: Period = Period::seconds(1),
         /// Bodies that wait for a thread to adapt them; beyond, they go as links or get refused.
         bodies: u32 = 256,
         /// Seconds in the Retry-After of that 503.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::Config;
+use super::values::Transport;
 use super::{ConfigError, Problem};
 
 /// A config as it was read, before [`super::check`].
@@ -41,6 +42,13 @@ fn keep_localhost(config: &mut Config) {
     }
 }
 
+/// The default WebSocket stands where links are served, wherever that is.
+fn follow_http(config: &mut Config) {
+    for entry in config.sip.listen.0.iter_mut().filter(|entry| entry.transport == Transport::Ws) {
+        entry.address = config.http.listen;
+    }
+}
+
 /// Reads `text`; `path` is only how the file is called in problems.
 pub(super) fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Source, ConfigError> {
     let mut places = Places { file: path.to_owned(), lines: Lines::of(text), keys: BTreeMap::new() };
@@ -56,7 +64,10 @@ pub(super) fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Sou
         places.keys.retain(|path, _| *path != key && !path.starts_with(&below));
         places.keys.insert(key, At::Override(text.clone()));
     }
-    let config = Config::deserialize(merged).map_err(|error| places.wrong(&error))?;
+    let mut config = Config::deserialize(merged).map_err(|error| places.wrong(&error))?;
+    if !places.keys.contains_key("sip.listen") {
+        follow_http(&mut config);
+    }
     Ok(Source { config, places })
 }
 

@@ -1,7 +1,7 @@
 //! The 49 messages of RFC 4475, each sent as it is over UDP and over TCP. The comments name the section.
 
 use crate::harness::data;
-use crate::verdict::Verdict::{Answer, AnswerAndClose, Awaited, Delivered, Silence};
+use crate::verdict::Verdict::{Answer, AnswerAndClose, AnswerAtEnd, Delivered, Silence};
 use crate::verdict::verdicts;
 
 const USER: Option<&str> = Some("sip:user@example.com");
@@ -26,7 +26,8 @@ verdicts! {
     noreason "noreason" None, Silence, Silence;
     // Invalid: 3.1.2.1 to 3.1.2.19.
     badinv01 "badinv01" USER, Answer(400, "Bad Via Header"), Answer(400, "Bad Via Header");
-    clerr "clerr" USER, Answer(400, "Body Shorter Than Content-Length"), Awaited;
+    clerr "clerr" USER, Answer(400, "Body Shorter Than Content-Length"),
+        AnswerAtEnd(400, "Body Shorter Than Content-Length");
     ncl "ncl" USER, Answer(400, "Bad Content-Length"), AnswerAndClose(400, "Bad Content-Length");
     scalar02 "scalar02" None, Answer(400, "Bad CSeq Header"), Answer(400, "Bad CSeq Header");
     scalarlg "scalarlg" None, Silence, Silence;

@@ -21,8 +21,8 @@ pub(crate) enum Verdict {
     AnswerAndClose(u16, &'static str),
     /// No answer; what follows is served.
     Silence,
-    /// No answer: the rest of it is awaited for as long as the sender may still send.
-    Awaited,
+    /// This answer once the sender sends no more: the rest of it was awaited till then.
+    AnswerAtEnd(u16, &'static str),
 }
 
 /// One message and its verdicts.
@@ -52,11 +52,10 @@ impl Case {
         let expected = match verdict {
             Verdict::Delivered => (Some("SIP/2.0 200 OK".to_owned()), false),
             Verdict::Answer(status, reason) => (Some(format!("SIP/2.0 {status} {reason}")), false),
-            Verdict::AnswerAndClose(status, reason) => {
+            Verdict::AnswerAndClose(status, reason) | Verdict::AnswerAtEnd(status, reason) => {
                 (Some(format!("SIP/2.0 {status} {reason}")), transport == "TCP")
             }
             Verdict::Silence => (None, false),
-            Verdict::Awaited => (None, true),
         };
         assert_eq!((seen, closed), expected, "{transport}");
         if let Some(phone) = phone.filter(|_| verdict != Verdict::Delivered) {
@@ -97,7 +96,7 @@ impl Case {
         deliver(phone, verdict, &self.octets);
         let probe = probe(stream.local_addr().unwrap(), "TCP").octets();
         match verdict {
-            Verdict::Awaited => stream.shutdown(Shutdown::Write).unwrap(),
+            Verdict::AnswerAtEnd(..) => stream.shutdown(Shutdown::Write).unwrap(),
             Verdict::Silence => stream.write_all(&probe).unwrap(),
             _ => {}
         }

@@ -66,6 +66,11 @@ impl Message {
             .collect()
     }
 
+    /// The reason phrase of a response.
+    pub(crate) fn reason(&self) -> &str {
+        self.start.splitn(3, ' ').nth(2).unwrap()
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.start
             .split(' ')

@@ -60,6 +60,12 @@ impl Line {
         }
     }
 
+    /// Closes the half of a TCP connection that this end sends on.
+    pub(crate) fn send_no_more(&mut self) {
+        let Line::Tcp(stream, _) = self else { panic!("UDP has no end") };
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// Sends as much as the server takes before it closes the connection.
     pub(crate) fn send_what_is_taken(&mut self, octets: &[u8]) {
         match self {

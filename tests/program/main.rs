@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod bindings;
 mod commands;
 mod examples;
 mod operators;

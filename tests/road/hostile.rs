@@ -95,6 +95,34 @@ fn a_body_cut_short_in_a_datagram_is_400() {
 }
 
 #[test]
+fn a_stream_that_ends_in_a_message_has_it_refused_by_name() {
+    let server = Server::start();
+    for (cut, reason) in [(1, "Body Shorter Than Content-Length"), (12, "Head Without End")] {
+        let mut line = Line::tcp(server.sip);
+        let request = line.with_via(&phone::message_to("john").body("text/plain", b"hello")).octets();
+        line.send(&request[..request.len() - cut]);
+        line.send_no_more();
+        let answer = line.final_response();
+        assert_eq!((answer.status(), answer.reason()), (400, reason), "{answer}");
+        assert!(line.try_response().is_none(), "and closed");
+    }
+    alive(&server);
+}
+
+#[test]
+fn who_closes_half_of_a_stream_gets_the_answer_that_takes_longer() {
+    let server = Server::start();
+    let mut john = Phone::tcp("john");
+    john.register(&server, &[]);
+    let mut line = Line::tcp(server.sip);
+    line.send(&line.with_via(&phone::message_to("john").body("text/plain", b"hello")).octets());
+    line.send_no_more();
+    john.take();
+    assert_eq!(line.final_response().status(), 200);
+    assert!(line.try_response().is_none(), "and closed");
+}
+
+#[test]
 fn a_picture_that_is_only_a_head_is_linked() {
     let server = Server::start();
     let mut john = Phone::tcp("john");

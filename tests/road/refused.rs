@@ -65,7 +65,7 @@ fn max_breadth_of_one_tries_two_phones_one_after_the_other() {
 
 #[test]
 fn a_known_user_without_a_phone_is_480_and_an_unknown_one_404() {
-    let server = Server::start();
+    let server = Server::with(&["offline.store=false"]);
     let phone = Phone::tcp("john");
     phone.register(&server, &[]);
     let mut sender = Line::tcp(server.sip);

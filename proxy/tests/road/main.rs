@@ -11,6 +11,8 @@
 mod adapting;
 mod calling;
 mod failing_over;
+mod offline;
+mod overloading;
 mod preferring;
 mod routing;
 mod searching;

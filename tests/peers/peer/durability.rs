@@ -1,10 +1,11 @@
-//! A 200 to REGISTER is durable: over `kill -9`, and, as strace sees it, on the disk.
+//! A 200 to REGISTER is durable, and so is a 202 for a message that is kept: over `kill -9`, and, as strace sees it, on the disk.
 
 use std::collections::HashMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::offline::known_and_gone;
 use crate::harness::{Line, Message, Phone, Server, phone};
 
 fn registration(user: &str) -> Message {
@@ -67,8 +68,8 @@ fn every_binding_that_got_its_200_outlives_kill_9_in_the_middle_of_10_000_regist
     );
 }
 
-#[test]
-fn no_200_leaves_before_an_fdatasync_that_began_after_its_record_was_written() {
+/// What the server called of the system while `act` went on.
+fn traced(act: impl FnOnce(&Server)) -> Vec<Call> {
     const CALLS: &str = "trace=fsync,fdatasync,write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg";
     let trace = tempfile::NamedTempFile::new().unwrap();
     let path = trace.path().to_owned();
@@ -84,25 +85,23 @@ fn no_200_leaves_before_an_fdatasync_that_began_after_its_record_was_written() {
         },
         &[],
     );
-    let users: Vec<String> = (0..20).map(|n| format!("traced{n}z{}", phone::serial())).collect();
-    let mut line = Line::udp(server.sip);
-    for user in &users {
-        let request = line.with_via(&registration(user));
-        assert_eq!(line.try_request(&request).unwrap().status(), 200);
-    }
+    act(&server);
     drop(server);
+    calls(&std::fs::read_to_string(trace.path()).unwrap())
+}
 
-    let calls = calls(&std::fs::read_to_string(trace.path()).unwrap());
-    for user in &users {
-        let name = user.as_str();
+/// For each name: what is written of it is on the disk before an answer of that status with it leaves.
+fn assert_synced(calls: &[Call], status: u16, names: &[String]) {
+    for name in names {
+        let name = name.as_str();
         let answered = calls
             .iter()
             .find(|c| {
                 c.name.starts_with("send")
-                    && c.text.contains("SIP/2.0 200")
-                    && c.text.contains(&format!("sip:{name}@"))
+                    && c.text.contains(&format!("SIP/2.0 {status}"))
+                    && c.text.contains(name)
             })
-            .unwrap_or_else(|| panic!("no 200 for {name} in the trace"));
+            .unwrap_or_else(|| panic!("no {status} for {name} in the trace"));
         let written = calls
             .iter()
             .find(|c| c.name.contains("write") && c.text.contains("/data/") && c.text.contains(name))
@@ -114,8 +113,36 @@ fn no_200_leaves_before_an_fdatasync_that_began_after_its_record_was_written() {
                 && c.ended <= answered.began
                 && c.ok
         });
-        assert!(synced, "the 200 for {name} left before its record was on the disk");
+        assert!(synced, "the {status} for {name} left before its record was on the disk");
     }
+}
+
+#[test]
+fn no_200_leaves_before_an_fdatasync_that_began_after_its_record_was_written() {
+    let users: Vec<String> = (0..20).map(|n| format!("traced{n}z{}", phone::serial())).collect();
+    let calls = traced(|server| {
+        let mut line = Line::udp(server.sip);
+        for user in &users {
+            let request = line.with_via(&registration(user));
+            assert_eq!(line.try_request(&request).unwrap().status(), 200);
+        }
+    });
+    assert_synced(&calls, 200, &users);
+}
+
+#[test]
+fn no_202_leaves_before_an_fdatasync_that_began_after_the_message_was_written() {
+    let mut ids = Vec::new();
+    let calls = traced(|server| {
+        known_and_gone(server, "john");
+        let mut line = Line::udp(server.sip);
+        for _ in 0..20 {
+            let message = phone::message_to("john").body("text/plain", b"Watson, come here.");
+            ids.push(message.get("Call-ID").to_owned());
+            assert_eq!(line.request(&message).status(), 202);
+        }
+    });
+    assert_synced(&calls, 202, &ids);
 }
 
 /// A system call with when it began and ended, in microseconds.

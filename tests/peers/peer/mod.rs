@@ -3,4 +3,5 @@
 mod calls;
 mod disk;
 mod durability;
+mod offline;
 mod sipp;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use adapter::{Link, LinkShape};
 use proxy::links::{Deposit, Links, NotStored, Storing};
 use proxy::relay::Relay;
-use proxy::{Pool, Proxy, RouteKey, Settings};
+use proxy::{Offline, Pool, Proxy, RouteKey, Settings};
 use registrar::{Profiles, Registrar};
 use store::Store;
 use tempfile::TempDir;
@@ -27,6 +27,7 @@ pub(crate) struct House {
     pub(crate) tcp: SocketAddr,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) offline: Arc<Offline>,
     _folder: TempDir,
 }
 
@@ -58,7 +59,9 @@ impl House {
 
     async fn open(change: impl FnOnce(&mut Settings), linked: bool, config: Config) -> House {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), store::Options::default()).unwrap();
+        let options = store::Options { on_disk: vec![Offline::on_disk()], ..store::Options::default() };
+        let store = Store::open(folder.path(), options).unwrap();
+        let offline = Arc::new(Offline::open(&store));
         let options =
             registrar::Options { domains: vec![DOMAIN.to_owned()], ..registrar::Options::default() };
         let registrar = Arc::new(Registrar::open(&store, options));
@@ -67,6 +70,8 @@ impl House {
         let bound = Endpoint::bind(Config { listen: listen.to_vec(), ..config }).await.unwrap();
         let [(_, udp), (_, tcp)] = bound.local_addrs()[..] else { panic!("two sockets") };
         let mut settings = Settings::new(DOMAIN, "proxy.example.com");
+        // What reached nobody is refused, unless the test is about what is kept.
+        settings.offline.store = false;
         change(&mut settings);
         let shelf = Arc::new(Shelf::default());
         let links = linked.then(|| Arc::clone(&shelf) as Arc<dyn Links>);
@@ -80,9 +85,10 @@ impl House {
             registrar,
             links,
             Arc::clone(&pool),
+            Arc::clone(&offline),
         );
         bound.serve(Arc::new(handler));
-        House { udp, tcp, shelf, pool, _folder: folder }
+        House { udp, tcp, shelf, pool, offline, _folder: folder }
     }
 
     /// A user agent over UDP.

@@ -130,7 +130,7 @@ impl Registrar {
         }
     }
 
-    /// Who sent a request, as far as its credentials prove it: [`Guard`] says how. `None` if nobody is asked
+    /// Who sent a request, as far as its credentials prove it: `Guard` says how. `None` if nobody is asked
     /// (`auth.mode = "none"`). `accepts` says whether a URI is one that the request may be for.
     pub fn judge(
         &self,

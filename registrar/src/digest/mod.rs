@@ -1,6 +1,6 @@
 //! Digest authentication (RFC 7616 and RFC 8760 within RFC 3261 §22): the grammar of credentials, the
 //! arithmetic of responses, nonces that only this server can make. Pure: the time and randomness come in as
-//! arguments, and who the users are is [`crate::guard`]'s business.
+//! arguments, and who the users are is `crate::guard`'s business.
 
 mod algorithm;
 mod credentials;

@@ -2,6 +2,7 @@
 //! test needs.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -94,11 +95,24 @@ pub(crate) struct Udp {
     server: SocketAddr,
 }
 
+/// Ports that the system gives to nobody by itself, each once in this process.
+fn next_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 20_000).unwrap();
+    10_000 + (start + TAKEN.fetch_add(1, Ordering::Relaxed)) % 20_000
+}
+
 impl Udp {
     pub(crate) async fn new(server: SocketAddr) -> Udp {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let addr = socket.local_addr().unwrap();
-        Udp { socket, addr, server }
+        loop {
+            let addr = SocketAddr::from(([127, 0, 0, 1], next_port()));
+            // Free for connections too: some of these terminals take both on one port.
+            if TcpListener::bind(addr).await.is_ok()
+                && let Ok(socket) = UdpSocket::bind(addr).await
+            {
+                return Udp { socket, addr, server };
+            }
+        }
     }
 
     /// The same one, sending to that server.

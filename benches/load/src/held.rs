@@ -25,10 +25,11 @@ pub(crate) async fn run(arguments: &Arguments, count: u32) -> Result<Report, Loa
     let memory = || arguments.pid.and_then(process::memory);
     let before = memory();
 
+    let way = arguments.way()?;
     let mut phones = Vec::new();
     for number in 0..count {
         let from = source(arguments.server.ip(), number);
-        let line = Line::open(arguments.transport, from, arguments.server, Arc::clone(&tally)).await;
+        let line = Line::open(&way, from, Arc::clone(&tally)).await;
         phones.push(line.map_err(|source| LoadError::System { what: "no further connection", source })?);
     }
     let requests = u64::from(count);

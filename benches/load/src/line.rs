@@ -1,4 +1,4 @@
-//! A line: one UDP socket or one TCP connection to the server, that sends what is given to it, answers what it
+//! A line: one UDP socket or one connection to the server, that sends what is given to it, answers what it
 //! gets, and tells the tally of the answers.
 
 use std::io;
@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
 use crate::message::{self, Incoming};
+use crate::secure::Trust;
 use crate::tally::Tally;
 
 /// Messages that wait for a line. When it is full the sender waits, and the wait counts as latency.
@@ -26,6 +26,8 @@ pub(crate) enum Transport {
     Udp,
     /// Connections
     Tcp,
+    /// Connections with TLS; needs --ca
+    Tls,
 }
 
 impl Transport {
@@ -33,6 +35,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 
@@ -40,8 +43,18 @@ impl Transport {
         match self {
             Self::Udp => "",
             Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
         }
     }
+}
+
+/// Where lines lead, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) transport: Transport,
+    pub(crate) server: SocketAddr,
+    /// For TLS, whom it believes.
+    pub(crate) trust: Option<Trust>,
 }
 
 /// One line. It closes when it is dropped.
@@ -53,34 +66,31 @@ pub(crate) struct Line {
 
 impl Line {
     /// Opens a line from that address.
-    pub(crate) async fn open(
-        transport: Transport,
-        from: IpAddr,
-        server: SocketAddr,
-        tally: Arc<Tally>,
-    ) -> io::Result<Self> {
+    pub(crate) async fn open(way: &Way, from: IpAddr, tally: Arc<Tally>) -> io::Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let from = SocketAddr::new(from, 0);
-        let local = match transport {
-            Transport::Udp => {
-                let socket = Arc::new(UdpSocket::bind(from).await?);
-                socket.connect(server).await?;
-                let local = socket.local_addr()?;
-                tokio::spawn(datagrams(socket, waiting, tally));
-                local
+        if way.transport == Transport::Udp {
+            let socket = Arc::new(UdpSocket::bind(from).await?);
+            socket.connect(way.server).await?;
+            let local = socket.local_addr()?;
+            tokio::spawn(datagrams(socket, waiting, tally));
+            return Ok(Self { local, queue });
+        }
+        let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.bind(from)?;
+        let stream = socket.connect(way.server).await?;
+        stream.set_nodelay(true)?;
+        let local = stream.local_addr()?;
+        match &way.trust {
+            Some(trust) => {
+                let (read, write) = tokio::io::split(trust.connect(stream).await?);
+                run(read, write, &queue, waiting, tally);
             }
-            Transport::Tcp => {
-                let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-                socket.bind(from)?;
-                let stream = socket.connect(server).await?;
-                stream.set_nodelay(true)?;
-                let local = stream.local_addr()?;
-                let (read, write) = stream.into_split();
-                tokio::spawn(written(write, waiting));
-                tokio::spawn(stream_read(read, queue.clone().downgrade(), tally));
-                local
+            None => {
+                let (read, write) = TcpStream::into_split(stream);
+                run(read, write, &queue, waiting, tally);
             }
-        };
+        }
         Ok(Self { local, queue })
     }
 
@@ -112,15 +122,29 @@ async fn datagrams(socket: Arc<UdpSocket>, mut waiting: mpsc::Receiver<Vec<u8>>,
     }
 }
 
-async fn written(mut half: OwnedWriteHalf, mut waiting: mpsc::Receiver<Vec<u8>>) {
+/// Both halves of a connection.
+fn run(
+    read: impl AsyncRead + Unpin + Send + 'static,
+    write: impl AsyncWrite + Unpin + Send + 'static,
+    queue: &mpsc::Sender<Vec<u8>>,
+    waiting: mpsc::Receiver<Vec<u8>>,
+    tally: Arc<Tally>,
+) {
+    tokio::spawn(written(write, waiting));
+    tokio::spawn(stream_read(read, queue.clone().downgrade(), tally));
+}
+
+async fn written(mut half: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<Vec<u8>>) {
     while let Some(message) = waiting.recv().await {
-        if half.write_all(&message).await.is_err() {
+        if half.write_all(&message).await.is_err() || half.flush().await.is_err() {
             return;
         }
     }
+    // Nobody gives it anything more.
+    let _closed = half.shutdown().await;
 }
 
-async fn stream_read(mut half: OwnedReadHalf, queue: mpsc::WeakSender<Vec<u8>>, tally: Arc<Tally>) {
+async fn stream_read(mut half: impl AsyncRead + Unpin, queue: mpsc::WeakSender<Vec<u8>>, tally: Arc<Tally>) {
     let mut unread: Vec<u8> = Vec::new();
     while let Ok(1..) = half.read_buf(&mut unread).await {
         while let Some(length) = message::whole(&unread) {

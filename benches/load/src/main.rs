@@ -10,6 +10,7 @@ mod message;
 mod process;
 mod rate;
 mod report;
+mod secure;
 mod tally;
 
 use std::io::Write;
@@ -20,7 +21,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use line::Transport;
+use line::{Transport, Way};
+use secure::Trust;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,6 +44,9 @@ pub(crate) struct Arguments {
     /// A domain of the server, which asks for no authentication
     #[arg(long, default_value = "localhost")]
     domain: String,
+    /// With --transport tls: the root (PEM) of the server's certificate, which must be for the domain
+    #[arg(long)]
+    ca: Option<PathBuf>,
     /// What is sent
     #[arg(long, value_enum, default_value = "text")]
     send: Kind,
@@ -150,6 +155,18 @@ fn allow_files() {
 fn allow_files() {}
 
 impl Arguments {
+    fn way(&self) -> Result<Way, LoadError> {
+        let trust = match (self.transport, &self.ca) {
+            (Transport::Tls, Some(file)) => Some(
+                Trust::in_root(file, &self.domain)
+                    .map_err(|source| LoadError::System { what: "no root in the file of --ca", source })?,
+            ),
+            (Transport::Tls, None) => return Err(LoadError::Arguments("--transport tls needs --ca")),
+            (Transport::Udp | Transport::Tcp, _) => None,
+        };
+        Ok(Way { transport: self.transport, server: self.server, trust })
+    }
+
     fn requests(&self) -> u64 {
         u64::from(self.rate) * u64::from(self.duration)
     }

@@ -111,9 +111,10 @@ pub(crate) fn soon() -> Instant {
 
 async fn lines(arguments: &Arguments, tally: &Arc<Tally>) -> Result<Vec<Line>, LoadError> {
     let from = local(arguments.server.ip());
+    let way = arguments.way()?;
     let mut lines = Vec::new();
     for _ in 0..arguments.lines {
-        let line = Line::open(arguments.transport, from, arguments.server, Arc::clone(tally)).await;
+        let line = Line::open(&way, from, Arc::clone(tally)).await;
         lines.push(line.map_err(|source| LoadError::System { what: "no line to the server", source })?);
     }
     Ok(lines)

@@ -14,7 +14,7 @@ mod web;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proxy::{Offline, Pool, Proxy, RouteKey};
@@ -219,9 +219,9 @@ impl Running {
                     () = stop.cancelled() => return,
                     _ = due.tick() => {}
                 }
-                let swept = registrar.sweep(SystemTime::now()).await;
+                let swept = registrar.sweep(transport::now()).await;
                 let links = contents.sweep().await;
-                let messages = offline.sweep(SystemTime::now()).await;
+                let messages = offline.sweep(transport::now()).await;
                 measure::state(registrar.len(), registrar.distinct_cpis());
                 if swept != registrar::Swept::default() || links > 0 || messages > 0 {
                     tracing::debug!(?swept, links, messages, "cleared away what had expired");

@@ -45,7 +45,7 @@ pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refu
     if !judged_later && !unsupported.is_empty() {
         return Err(Refused::BadExtension { unsupported });
     }
-    if request.method() == Method::Message && has_expired(request, journey.arrived) {
+    if request.method() == Method::Message && has_expired(request, SystemTime::now()) {
         return Err(Refused::Expired);
     }
     Ok(Admitted { second_part })

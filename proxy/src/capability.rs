@@ -2,7 +2,6 @@
 //! profile says; where nothing is known and the operator wants it, its answer to one OPTIONS.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use cpi::Cpi;
 use registrar::{Binding, Query, QueryTicket, Sent};
@@ -46,7 +45,7 @@ pub(crate) fn learn(
     let octets = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let sent = Sent { body: octets(body), message: octets(message) };
     let profiles = &journey.policy.profiles;
-    let learned = journey.rooms.registrar.learn(binding, profiles, refusal, sent, SystemTime::now())?;
+    let learned = journey.rooms.registrar.learn(binding, profiles, refusal, sent, transport::now())?;
     metrics::learned();
     Some(learned)
 }

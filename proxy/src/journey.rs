@@ -51,7 +51,7 @@ impl Journey {
             policy,
             request,
             flow,
-            arrived: SystemTime::now(),
+            arrived: transport::now(),
             started: Instant::now(),
             notes: Mutex::new(Vec::new()),
             from_store,

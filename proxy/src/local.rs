@@ -1,6 +1,7 @@
 //! Requests this server itself answers: OPTIONS to it, REGISTER for its domains.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use registrar::Source;
 use sip::{HeaderId, Method, Request};
@@ -73,7 +74,12 @@ async fn register(journey: &Journey) -> Reply {
     journey.note(|| format!("{contacts} contacts"));
     let mut reply = Reply::new(outcome.status, outcome.reason);
     for (id, value) in &outcome.headers {
-        reply.headers.push((Cow::Borrowed(id.name()), value.to_vec()));
+        let value = match id {
+            // Terminals set their clocks by it.
+            HeaderId::Date => httpdate::fmt_http_date(SystemTime::now()).into_bytes(),
+            _ => value.to_vec(),
+        };
+        reply.headers.push((Cow::Borrowed(id.name()), value));
     }
     reply
 }

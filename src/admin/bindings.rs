@@ -42,7 +42,7 @@ pub(super) fn routes() -> Router<Admin> {
 }
 
 async fn list(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
-    let (query, now) = (query.unwrap_or_default(), SystemTime::now());
+    let (query, now) = (query.unwrap_or_default(), transport::now());
     if let Some(aor) = value(&query, "aor") {
         return of_user(&admin, &aor, now);
     }
@@ -92,7 +92,7 @@ async fn end(admin: &Admin, aor: &str, contact: Option<&str>, query: &str) -> Re
     let Ok(contact) = contact.map(str::parse::<Uri>).transpose() else {
         return problem(StatusCode::BAD_REQUEST, "the contact is no URI");
     };
-    match admin.registrar.end(&aor, contact.as_ref(), how, SystemTime::now()).await {
+    match admin.registrar.end(&aor, contact.as_ref(), how, transport::now()).await {
         Ok(removed) => answer(&json!({ "removed": removed })),
         Err(EndError::NotFound) => problem(StatusCode::NOT_FOUND, "there is no such binding"),
         Err(error @ (EndError::Busy | EndError::StoreFailed)) => {

@@ -17,6 +17,7 @@
 
 mod arrival;
 mod client;
+mod clock;
 mod complaint;
 mod config;
 mod datagram;
@@ -37,6 +38,7 @@ mod tls;
 mod wiring;
 
 pub use client::{ClientEvent, ClientTransaction};
+pub use clock::now;
 pub use config::{Config, Listen};
 pub use endpoint::{Bound, Endpoint};
 pub use error::{BindError, TransportError};

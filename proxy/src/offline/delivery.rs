@@ -4,7 +4,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -117,7 +116,7 @@ async fn run(rooms: &Arc<Rooms>, aor: &Arc<str>) {
         let next = rooms.offline.ledger().next(aor, behind);
         let Some((number, _, expires_at)) = next else { return };
         behind = number;
-        if expires_at <= unix_seconds(SystemTime::now()) {
+        if expires_at <= unix_seconds(transport::now()) {
             rooms.offline.finish(aor, number, Gone::Expired).await;
             continue;
         }
@@ -199,7 +198,7 @@ async fn conclude(rooms: &Rooms, aor: &str, kept: &Kept, outcome: Outcome, verdi
             rooms.offline.finish(aor, kept.number, Gone::Rejected).await;
         }
         Verdict::Later | Verdict::Unreached => {
-            let now = unix_seconds(SystemTime::now());
+            let now = unix_seconds(transport::now());
             if !rooms.offline.ledger().counts(aor, kept.number, now, APART) {
                 return;
             }

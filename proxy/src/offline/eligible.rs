@@ -7,11 +7,16 @@ use sip::{HeaderId, Method, Request};
 /// How much of a wrapped message is read to see what it wraps.
 const WRAPPING: usize = 4096;
 
-/// Says when a message is good no longer, at most `ttl` from now; `None` if it is not to be kept: another
+/// Says when a message is good no longer, at most `ttl` from now, which is `wall` to its sender; `None` if it is not to be kept: another
 /// method, one that says of itself that it is of use now or not at all (`Expires: 0`), one that only tells
 /// that somebody is typing (RFC 3994) or that a message arrived (RFC 5438). The last two are made by
 /// programs, for every message one: kept, they would answer each other long after anyone cares.
-pub(crate) fn until(request: &Request, now: SystemTime, ttl: Duration) -> Option<SystemTime> {
+pub(crate) fn until(
+    request: &Request,
+    now: SystemTime,
+    wall: SystemTime,
+    ttl: Duration,
+) -> Option<SystemTime> {
     if request.method() != Method::Message || is_made_by_a_program(request) {
         return None;
     }
@@ -20,8 +25,10 @@ pub(crate) fn until(request: &Request, now: SystemTime, ttl: Duration) -> Option
         return Some(longest);
     };
     // RFC 3428 §4: relative to Date; without one, to when it came.
-    let sent = date(request).unwrap_or(now);
-    let until = sent.checked_add(Duration::from_secs(expires)).map_or(longest, |until| until.min(longest));
+    let sent = date(request).unwrap_or(wall);
+    let end = sent.checked_add(Duration::from_secs(expires));
+    let left = end.map_or(ttl, |end| end.duration_since(wall).unwrap_or_default());
+    let until = now.checked_add(left).map_or(longest, |until| until.min(longest));
     (until > now).then_some(until)
 }
 
@@ -72,7 +79,7 @@ mod tests {
     fn kept_for(fields: &str, body: &str) -> Option<u64> {
         let request = request(&format!("MESSAGE sip:a@b SIP/2.0\r\n{fields}"), body.as_bytes());
         let now = SystemTime::UNIX_EPOCH + NOW;
-        until(&request, now, DAY).map(|until| until.duration_since(now).unwrap().as_secs())
+        until(&request, now, now, DAY).map(|until| until.duration_since(now).unwrap().as_secs())
     }
 
     #[test]
@@ -85,11 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wall_clock_that_was_set_changes_when_its_sender_sent_it_and_not_how_long_it_is_kept() {
+        let (now, hour) = (SystemTime::UNIX_EPOCH + NOW, Duration::from_secs(3600));
+        let left = |fields: &str| {
+            let request = request(&format!("MESSAGE sip:a@b SIP/2.0\r\n{fields}"), b"x");
+            until(&request, now, now + hour, DAY).map(|until| until.duration_since(now).unwrap().as_secs())
+        };
+        assert_eq!(left("Expires: 60\r\n"), Some(60));
+        assert_eq!(left("Expires: 60\r\nDate: Sun, 09 Sep 2001 02:46:30 GMT\r\n"), Some(50));
+        assert_eq!(left("Expires: 60\r\nDate: Sun, 09 Sep 2001 01:46:40 GMT\r\n"), None);
+    }
+
+    #[test]
     fn what_is_of_use_now_or_never_is_not_kept() {
         assert_eq!(kept_for("Expires: 0\r\n", "x"), None);
         assert_eq!(kept_for("Expires: 10\r\nDate: Sun, 09 Sep 2001 01:46:10 GMT\r\n", "x"), None);
         let other = request("INVITE sip:a@b SIP/2.0\r\n", b"x");
-        assert_eq!(until(&other, SystemTime::UNIX_EPOCH + NOW, DAY), None);
+        let now = SystemTime::UNIX_EPOCH + NOW;
+        assert_eq!(until(&other, now, now, DAY), None);
     }
 
     #[test]

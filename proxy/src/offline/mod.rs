@@ -61,10 +61,7 @@ pub(crate) fn would_keep(journey: &Journey, way: &Way) -> bool {
         && way.routes.is_empty()
         && way.uri.param(b"gr").is_none()
         && journey.request.to_tag().is_none();
-    quotas.store
-        && !journey.from_store
-        && is_plain
-        && eligible::until(&journey.request, journey.arrived, quotas.ttl).is_some()
+    quotas.store && !journey.from_store && is_plain && expiry(journey).is_some()
 }
 
 /// Keeps a message that reached nobody. `None`: it is none to keep, and the refusal stands. Else its place
@@ -76,7 +73,7 @@ pub(crate) async fn keep(journey: &Journey, way: &Way) -> Option<(Option<Place>,
     let aor: Arc<str> = target::aor(journey, &way.uri)?.aor().into();
     let (claim, front) = describe(journey, Arc::clone(&aor))?;
     let (quotas, offline) = (&journey.policy.settings.offline, &journey.rooms.offline);
-    let kept = offline.keep(&claim, front, pack::pack(&journey.request, journey.arrived), quotas).await;
+    let kept = offline.keep(&claim, front, pack::pack(&journey.request, SystemTime::now()), quotas).await;
     let refused = match kept {
         Ok(place) => {
             journey.note(|| "kept".to_owned());
@@ -102,9 +99,15 @@ pub(crate) async fn keep(journey: &Journey, way: &Way) -> Option<(Option<Place>,
     Some((None, refused.reply(&journey.policy.settings.host)))
 }
 
+/// Until when a message is worth keeping, if it is.
+fn expiry(journey: &Journey) -> Option<SystemTime> {
+    let ttl = journey.policy.settings.offline.ttl;
+    eligible::until(&journey.request, journey.arrived, SystemTime::now(), ttl)
+}
+
 fn describe(journey: &Journey, aor: Arc<str>) -> Option<(Claim, Front)> {
     let request = &journey.request;
-    let until = eligible::until(request, journey.arrived, journey.policy.settings.offline.ttl)?;
+    let until = expiry(journey)?;
     let octets = request.raw().head().len() + request.body().len();
     let (octets, expires_at) = (u64::try_from(octets).unwrap_or(u64::MAX), unix_seconds(until));
     let (sender, fingerprint) = (sender(journey), pack::fingerprint(request));

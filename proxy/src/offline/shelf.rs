@@ -144,7 +144,7 @@ impl Offline {
         message: Bytes,
         quotas: &Quotas,
     ) -> Result<Place, Failed> {
-        let now = SystemTime::now();
+        let now = transport::now();
         let number = match self.ledger().claim(claim, unix_micros(now), quotas) {
             Ok(number) => number,
             Err(full) => {
@@ -172,7 +172,7 @@ impl Offline {
     /// Says that a user registered.
     pub(crate) fn mark(&self, aor: &str) {
         if let Some(mark) = self.registered.get(self.slot(aor)) {
-            mark.store(unix_micros(SystemTime::now()), Ordering::Relaxed);
+            mark.store(unix_micros(transport::now()), Ordering::Relaxed);
         }
     }
 

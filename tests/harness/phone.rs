@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::message::{Message, take_message};
+use super::program::Pipe;
 use super::{PATIENCE, Server};
 
 static SERIAL: AtomicU32 = AtomicU32::new(1);
@@ -14,10 +16,12 @@ pub(crate) fn serial() -> u32 {
     SERIAL.fetch_add(1, Ordering::Relaxed)
 }
 
-/// One road to the server: a UDP socket or a TCP connection.
+/// One road to the server: a UDP socket, a TCP connection, or a connection that another program holds.
 pub(crate) enum Line {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
+    /// With its name in a Via.
+    Piped(Pipe, Vec<u8>, &'static str),
 }
 
 impl Line {
@@ -32,6 +36,11 @@ impl Line {
         Line::over(TcpStream::connect(server).unwrap())
     }
 
+    /// The connection that `command` opens; `protocol` is its name in a Via.
+    pub(crate) fn piped(command: Command, protocol: &'static str) -> Self {
+        Line::Piped(Pipe::start(command), Vec::new(), protocol)
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -43,6 +52,7 @@ impl Line {
         match self {
             Line::Udp(_) => "UDP",
             Line::Tcp(..) => "TCP",
+            Line::Piped(_, _, protocol) => protocol,
         }
     }
 
@@ -50,6 +60,15 @@ impl Line {
         match self {
             Line::Udp(socket) => socket.local_addr().unwrap(),
             Line::Tcp(stream, _) => stream.local_addr().unwrap(),
+            Line::Piped(..) => panic!("another program's address"),
+        }
+    }
+
+    /// The host of this end's Via.
+    fn sent_by(&self) -> String {
+        match self {
+            Line::Piped(..) => "phone.invalid".to_owned(),
+            _ => self.local().to_string(),
         }
     }
 
@@ -57,12 +76,13 @@ impl Line {
         match self {
             Line::Udp(socket) => assert_eq!(socket.send(octets).unwrap(), octets.len()),
             Line::Tcp(stream, _) => stream.write_all(octets).unwrap(),
+            Line::Piped(pipe, ..) => assert!(pipe.write(octets), "the connection has ended: {}", pipe.said()),
         }
     }
 
     /// Closes the half of a TCP connection that this end sends on.
     pub(crate) fn send_no_more(&mut self) {
-        let Line::Tcp(stream, _) = self else { panic!("UDP has no end") };
+        let Line::Tcp(stream, _) = self else { panic!("only TCP has half an end") };
         stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
@@ -71,6 +91,7 @@ impl Line {
         match self {
             Line::Udp(_) => self.send(octets),
             Line::Tcp(stream, _) => drop(stream.write_all(octets)),
+            Line::Piped(pipe, ..) => drop(pipe.write(octets)),
         }
     }
 
@@ -87,21 +108,41 @@ impl Line {
                 buffer.truncate(length);
                 buffer
             }
-            Line::Tcp(stream, pending) => loop {
-                if let Some(message) = take_message(pending) {
+            Line::Tcp(..) | Line::Piped(..) => loop {
+                if let Some(message) = take_message(self.pending()) {
                     return message;
                 }
-                let mut buffer = [0; 65_536];
-                let length = stream.read(&mut buffer).expect("octets in time");
-                assert_ne!(
-                    length,
-                    0,
-                    "the server closed the connection; it had sent {:?}",
-                    String::from_utf8_lossy(pending)
-                );
-                pending.extend(&buffer[..length]);
+                if !self.fill().expect("octets in time") {
+                    panic!(
+                        "the connection ended; it had brought {:?}",
+                        String::from_utf8_lossy(self.pending())
+                    );
+                }
             },
         }
+    }
+
+    /// What has come over a connection and was not received.
+    fn pending(&mut self) -> &mut Vec<u8> {
+        match self {
+            Line::Udp(_) => panic!("UDP is no stream"),
+            Line::Tcp(_, pending) | Line::Piped(_, pending, _) => pending,
+        }
+    }
+
+    /// Waits for what comes next over a connection; `false` at its end.
+    fn fill(&mut self) -> std::io::Result<bool> {
+        let octets = match self {
+            Line::Udp(_) => panic!("UDP is no stream"),
+            Line::Piped(pipe, ..) => pipe.read(),
+            Line::Tcp(stream, _) => {
+                let mut buffer = [0; 65_536];
+                let length = stream.read(&mut buffer)?;
+                buffer[..length].to_vec()
+            }
+        };
+        self.pending().extend(&octets);
+        Ok(!octets.is_empty())
     }
 
     /// Sends a request with a Via of this line on top and gives back its final response.
@@ -121,23 +162,44 @@ impl Line {
                 stream.write_all(&request.octets()).ok()?;
                 self.try_response()
             }
+            Line::Piped(pipe, ..) => {
+                pipe.write(&request.octets()).then_some(())?;
+                self.try_response()
+            }
         }
     }
 
     /// The next final response, or `None` if the connection ends before.
     pub(crate) fn try_response(&mut self) -> Option<Message> {
-        let Line::Tcp(stream, pending) = self else { return Some(self.final_response()) };
         loop {
-            if let Some(octets) = take_message(pending) {
-                let response = Message::parse(&octets);
-                if response.status() >= 200 {
-                    return Some(response);
-                }
-                continue;
+            let response = self.try_next()?;
+            if response.status() >= 200 {
+                return Some(response);
             }
-            let mut buffer = [0; 65_536];
-            let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
-            pending.extend(&buffer[..length]);
+        }
+    }
+
+    /// The next whole message, or `None` if the connection ends before.
+    pub(crate) fn try_next(&mut self) -> Option<Message> {
+        if matches!(self, Line::Udp(_)) {
+            return Some(self.receive());
+        }
+        loop {
+            if let Some(octets) = take_message(self.pending()) {
+                return Some(Message::parse(&octets));
+            }
+            if !self.fill().unwrap_or(false) {
+                return None;
+            }
+        }
+    }
+
+    /// Waits until something lies there to be received; `false` if nothing comes for long.
+    pub(crate) fn wait_readable(&self) -> bool {
+        match self {
+            Line::Udp(socket) => socket.peek(&mut [0; 1]).is_ok(),
+            Line::Tcp(stream, pending) => !pending.is_empty() || matches!(stream.peek(&mut [0; 1]), Ok(1)),
+            Line::Piped(..) => panic!("another program's connection"),
         }
     }
 
@@ -151,10 +213,28 @@ impl Line {
         }
     }
 
+    /// Registers `user` as a phone that is reached over this line only, with those header lines.
+    pub(crate) fn register(&mut self, user: &str, lines: &[(&str, &str)]) -> Message {
+        let transport = self.protocol().to_ascii_lowercase().replace("wss", "ws");
+        let contact = format!("<sip:{user}@phone.invalid;transport={transport}>;expires=3600");
+        let mut all = vec![("Contact", contact.as_str())];
+        all.extend(lines);
+        let answer = self.request(&register_request(user, &all));
+        assert_eq!(answer.status(), 200, "{answer}");
+        answer
+    }
+
+    /// The next request over this line, answered 200.
+    pub(crate) fn take(&mut self) -> Message {
+        let request = self.receive();
+        self.send(&request.answer(200, "OK").octets());
+        request
+    }
+
     /// `request` with the Vias it has replaced by one of this line, with a branch of its own.
     pub(crate) fn with_via(&self, request: &Message) -> Message {
         let mut out = request.clone().without("Via").without("v");
-        let via = format!("SIP/2.0/{} {};branch=z9hG4bKt{};rport", self.protocol(), self.local(), serial());
+        let via = format!("SIP/2.0/{} {};branch=z9hG4bKt{};rport", self.protocol(), self.sent_by(), serial());
         out.headers.insert(0, ("Via".to_owned(), via));
         out
     }
@@ -168,6 +248,17 @@ pub(crate) fn message_to(user: &str) -> Message {
         .with("To", &format!("<sip:{user}@example.com>"))
         .with("Call-ID", &format!("call-{}@sender", serial()))
         .with("CSeq", "1 MESSAGE")
+}
+
+/// A REGISTER of that user with those header lines.
+fn register_request(user: &str, lines: &[(&str, &str)]) -> Message {
+    let request = Message::new("REGISTER sip:example.com SIP/2.0")
+        .with("Max-Forwards", "70")
+        .with("From", &format!("<sip:{user}@example.com>;tag=r{}", serial()))
+        .with("To", &format!("<sip:{user}@example.com>"))
+        .with("Call-ID", &format!("reg-{}@phone", serial()))
+        .with("CSeq", "1 REGISTER");
+    lines.iter().fold(request, |request, (name, value)| request.with(name, value))
 }
 
 /// A registered terminal: where requests for its user arrive.
@@ -192,7 +283,11 @@ impl Phone {
     }
 
     pub(crate) fn tcp(user: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::tcp_at(user, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    pub(crate) fn tcp_at(user: &str, at: SocketAddr) -> Self {
+        let listener = TcpListener::bind(at).unwrap();
         Self { user: user.to_owned(), port: Port::Tcp(listener), line: None, peer: None }
     }
 
@@ -211,16 +306,11 @@ impl Phone {
 
     /// A REGISTER of this phone with those further header lines, `Contact` among them if it is given.
     pub(crate) fn register_request(&self, lines: &[(&str, &str)]) -> Message {
-        let mut request = Message::new("REGISTER sip:example.com SIP/2.0")
-            .with("Max-Forwards", "70")
-            .with("From", &format!("<sip:{}@example.com>;tag=r{}", self.user, serial()))
-            .with("To", &format!("<sip:{}@example.com>", self.user))
-            .with("Call-ID", &format!("reg-{}@phone", serial()))
-            .with("CSeq", "1 REGISTER");
-        if !lines.iter().any(|(name, _)| *name == "Contact") {
-            request = request.with("Contact", &format!("<{}>;expires=3600", self.uri()));
+        let request = register_request(&self.user, lines);
+        if lines.iter().any(|(name, _)| *name == "Contact") {
+            return request;
         }
-        lines.iter().fold(request, |request, (name, value)| request.with(name, value))
+        request.with("Contact", &format!("<{}>;expires=3600", self.uri()))
     }
 
     /// Registers with those header lines; the answer must be 200.

@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use super::PATIENCE;
 
+/// Lines of a server's log that a failed test shows.
+const LOG_LINES: usize = 100;
+
 /// A running server for `example.com` on free ports of the loopback, with state of its own. It ends, by
 /// pid, when this value is dropped.
 pub(crate) struct Server {
@@ -15,11 +18,19 @@ pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     pub(crate) admin: SocketAddr,
     dir: tempfile::TempDir,
-    settings: Vec<String>,
+    setup: Setup,
     child: Child,
     /// Whether `child` is a wrapper and the server a child of it.
     wrapped: bool,
     log: Arc<Mutex<String>>,
+}
+
+/// How a server is started, beyond what all of them have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    /// `key=value`; one of `sip.listen` comes beside the UDP and TCP sockets.
+    pub(crate) settings: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Server {
@@ -34,21 +45,32 @@ impl Server {
 
     /// Starts on the state that `dir` holds.
     pub(crate) fn in_dir(dir: tempfile::TempDir, settings: &[&str]) -> Self {
-        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
-        let (sip, http, admin) = (free_port(), free_port(), free_port());
-        let command = command(dir.path(), &settings, sip, http, admin);
-        let (child, log) = launch(command);
-        Self { sip, http, admin, dir, settings, child, wrapped: false, log }
+        Self::launched(dir, Setup::of(settings), None::<fn(&Command) -> Command>)
     }
 
     /// Starts as [`Server::with`], but through `wrap`, such as a tracer or a shell that sets limits.
     pub(crate) fn wrapped(wrap: impl FnOnce(&Command) -> Command, settings: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        Self::launched(tempfile::tempdir().unwrap(), Setup::of(settings), Some(wrap))
+    }
+
+    /// Starts with all that a setup has.
+    pub(crate) fn set_up(setup: Setup) -> Self {
+        Self::launched(tempfile::tempdir().unwrap(), setup, None::<fn(&Command) -> Command>)
+    }
+
+    fn launched(
+        dir: tempfile::TempDir,
+        setup: Setup,
+        wrap: Option<impl FnOnce(&Command) -> Command>,
+    ) -> Self {
         let (sip, http, admin) = (free_port(), free_port(), free_port());
-        let inner = command(dir.path(), &settings, sip, http, admin);
-        let (child, log) = launch(wrap(&inner));
-        Self { sip, http, admin, dir, settings, child, wrapped: true, log }
+        let command = setup.command(dir.path(), sip, http, admin);
+        let wrapped = wrap.is_some();
+        let (child, log) = launch(match wrap {
+            Some(wrap) => wrap(&command),
+            None => command,
+        });
+        Self { sip, http, admin, dir, setup, child, wrapped, log }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -67,7 +89,7 @@ impl Server {
     /// Ends it as a crash would, and starts it again on the same state and ports.
     pub(crate) fn crash_and_restart(&mut self) {
         self.kill();
-        let command = command(self.dir.path(), &self.settings, self.sip, self.http, self.admin);
+        let command = self.setup.command(self.dir.path(), self.sip, self.http, self.admin);
         (self.child, self.log) = launch(command);
     }
 
@@ -106,25 +128,40 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("--- server log\n{}---", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(LOG_LINES);
+            eprintln!("--- server log, {last} lines before it\n{}\n---", lines[last..].join("\n"));
         }
     }
 }
 
-fn command(dir: &Path, settings: &[String], sip: SocketAddr, http: SocketAddr, admin: SocketAddr) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bespoke"));
-    command.current_dir(dir).arg("serve");
-    let fixed = [
-        "domain=example.com".to_owned(),
-        format!("sip.listen=[\"udp:{sip}\", \"tcp:{sip}\"]"),
-        format!("http.listen={http}"),
-        format!("admin.listen={admin}"),
-        format!("data_dir={}", dir.join("data").display()),
-    ];
-    for setting in fixed.iter().chain(settings) {
-        command.arg("--set").arg(setting);
+impl Setup {
+    fn of(settings: &[&str]) -> Self {
+        Self { settings: settings.iter().map(ToString::to_string).collect(), ..Self::default() }
     }
-    command
+
+    fn command(&self, dir: &Path, sip: SocketAddr, http: SocketAddr, admin: SocketAddr) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bespoke"));
+        command
+            .current_dir(dir)
+            .arg("serve")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let beside = self.settings.iter().filter_map(|setting| setting.strip_prefix("sip.listen="));
+        let listen: String = beside.map(|socket| format!(", \"{socket}\"")).collect();
+        let fixed = [
+            "domain=example.com".to_owned(),
+            format!("sip.listen=[\"udp:{sip}\", \"tcp:{sip}\"{listen}]"),
+            format!("http.listen={http}"),
+            format!("admin.listen={admin}"),
+            format!("data_dir={}", dir.join("data").display()),
+        ];
+        let further = self.settings.iter().filter(|setting| !setting.starts_with("sip.listen="));
+        for setting in fixed.iter().chain(further) {
+            command.arg("--set").arg(setting);
+        }
+        command
+    }
 }
 
 fn launch(mut command: Command) -> (Child, Arc<Mutex<String>>) {

@@ -1,5 +1,5 @@
-//! The built program beside programs that others wrote: SIPp as phones and senders, strace and prlimit
-//! as witnesses. `./test --no-peers` leaves these out.
+//! The built program beside programs that others wrote: SIPp, OpenSSL and Python's websockets as phones,
+//! Kamailio as a neighbour, strace and prlimit as witnesses. `./test --no-peers` leaves these out.
 
 #![allow(
     clippy::unwrap_used,

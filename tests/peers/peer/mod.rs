@@ -1,7 +1,14 @@
-//! One file per peer.
+//! One file per peer, or per way to fail.
 
 mod calls;
+mod clock;
 mod disk;
+mod dns;
 mod durability;
+mod faults;
+mod kamailio;
 mod offline;
+mod renewal;
 mod sipp;
+mod tls;
+mod websocket;

@@ -10,6 +10,7 @@ mod measure;
 pub(crate) mod settings;
 pub(crate) mod signals;
 mod web;
+mod workers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics_exporter_prometheus::PrometheusHandle;
 use proxy::{Offline, Pool, Proxy, RouteKey};
 use registrar::{GruuKey, Registrar};
 use store::Store;
@@ -29,9 +31,12 @@ use crate::admin::{self, Admin, Health};
 use crate::config::{self, Config};
 pub(crate) use web::problem;
 use web::{Door, Web};
+use workers::Workers;
 
 /// How often what has expired is cleared away.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often what was measured is summed up; until then every single value takes memory.
+const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 /// How long HTTP requests in progress may take once the server ends.
 const WEB_DRAIN: Duration = Duration::from_secs(3);
 
@@ -48,9 +53,11 @@ pub(crate) struct Running {
     certificates: certificates::Watch,
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// They end with the server.
+    _workers: Workers,
 }
 
-/// The runtime of the whole program: one signalling thread per core.
+/// The runtime of all but SIP, which has threads of its own.
 pub(crate) fn runtime() -> Result<Runtime, StartError> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)
 }
@@ -70,7 +77,10 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let public = bind("http.listen", config.http.listen).await?;
     let operators = bind("admin.listen", config.admin.listen).await?;
     let contents = links::open(&config, public.address()).await?;
-    let bound = Endpoint::bind(settings::transport(&config, public.address())).await?;
+    let workers = Workers::start(settings::sip_workers(&config)).map_err(StartError::Threads)?;
+    let sockets =
+        transport::Config { workers: workers.handles(), ..settings::transport(&config, public.address()) };
+    let bound = Endpoint::bind(sockets).await?;
     let proxy = Arc::new(Proxy::new(
         settings::proxy(&config),
         settings::profiles(&config),
@@ -102,7 +112,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         certificates,
         stop,
         tasks,
+        _workers: workers,
     };
+    let recorded = metrics.clone();
     let page = Admin {
         metrics,
         health: running.health.clone(),
@@ -114,6 +126,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     };
     operators.serve(admin::router(page), running.stop.clone(), &running.tasks);
     running.sweep(contents);
+    running.sum_up(recorded);
     Ok(running)
 }
 
@@ -229,6 +242,20 @@ impl Running {
             }
         });
     }
+
+    /// Sums up what was measured, until the server ends.
+    fn sum_up(&mut self, recorded: Option<PrometheusHandle>) {
+        let (Some(recorded), stop) = (recorded, self.stop.clone()) else { return };
+        self.tasks.spawn(async move {
+            let mut due = tokio::time::interval(SUM_UP_EVERY);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = due.tick() => recorded.run_upkeep(),
+                }
+            }
+        });
+    }
 }
 
 fn open_store(config: &Config) -> Result<Store, StartError> {
@@ -282,8 +309,8 @@ pub(crate) enum StartError {
     /// Signals can't be taken.
     #[error("signals can't be listened to: {0}")]
     Signals(std::io::Error),
-    /// No threads for adaptation.
-    #[error("no threads to adapt bodies with: {0}; lower adapt.workers or raise the limit on processes")]
+    /// No threads for SIP or for adaptation.
+    #[error("not enough threads: {0}; lower sip.workers and adapt.workers or raise the limit on processes")]
     Threads(std::io::Error),
     /// `data_dir` can't be made.
     #[error("data_dir {}: {source}; make it, or choose another with --set data_dir=PATH", path.display())]

@@ -270,7 +270,7 @@ impl Branch {
     /// waited for no longer than `patience`.
     async fn send(&mut self, outgoing: &Outgoing, hop: &Hop, patience: Option<Duration>) -> Attempt {
         let endpoint = &self.journey.rooms.endpoint;
-        metrics::branch(hop.destination.protocol().name());
+        metrics::branch(hop.destination.protocol());
         let mut outgoing = outgoing.clone();
         forward::record_route(&self.journey, &mut outgoing, &forward::onward(&self.target, &hop.destination));
         let mut transaction =

@@ -33,7 +33,7 @@ pub(crate) struct Journey {
 impl Journey {
     /// The request has come.
     pub(crate) fn begin(rooms: Arc<Rooms>, request: Request, flow: Flow) -> Journey {
-        metrics::request(method_label(&request));
+        metrics::request(request.method().as_bytes());
         Journey::new(rooms, request, flow, false)
     }
 
@@ -111,20 +111,5 @@ impl Journey {
             "{}",
             self.request.method()
         );
-    }
-}
-
-/// The method as a metric's label: known ones by name, all others as one.
-fn method_label(request: &Request) -> &'static str {
-    match request.method() {
-        Method::Register => "REGISTER",
-        Method::Message => "MESSAGE",
-        Method::Options => "OPTIONS",
-        Method::Invite => "INVITE",
-        Method::Bye => "BYE",
-        Method::Subscribe => "SUBSCRIBE",
-        Method::Notify => "NOTIFY",
-        Method::Publish => "PUBLISH",
-        _ => "other",
     }
 }

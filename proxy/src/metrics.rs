@@ -1,8 +1,14 @@
 //! The names of all counters of this room, and what they count. Nothing else spells a name.
+//!
+//! What every request counts is looked up in the recorder once, at the first request; so the recorder is installed
+//! before.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use transport::Protocol;
 
 use crate::offline::Tally;
 
@@ -54,35 +60,61 @@ pub fn describe() {
     describe_gauge!(WAITING_OCTETS, Unit::Bytes, "Their octets");
 }
 
-pub(crate) fn request(method: &'static str) {
-    counter!(REQUESTS, "method" => method).increment(1);
-    gauge!(IN_PROGRESS).increment(1.0);
+/// The methods that are counted by their name; all others are the last.
+const METHODS: [&str; 9] =
+    ["REGISTER", "MESSAGE", "OPTIONS", "INVITE", "BYE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "other"];
+
+const CLASSES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "6xx", "none"];
+
+const VERDICTS: [&str; 3] = ["unchanged", "adapted", "refused"];
+
+/// What every request counts.
+struct Handles {
+    requests: [Counter; METHODS.len()],
+    responses: [Counter; CLASSES.len()],
+    branches: [Counter; Protocol::ALL.len()],
+    plans: [Counter; VERDICTS.len()],
+    in_progress: Gauge,
+    seconds: Histogram,
+}
+
+static HANDLES: LazyLock<Handles> = LazyLock::new(|| Handles {
+    requests: METHODS.map(|method| counter!(REQUESTS, "method" => method)),
+    responses: CLASSES.map(|class| counter!(RESPONSES, "class" => class)),
+    branches: Protocol::ALL.map(|protocol| counter!(BRANCHES, "transport" => protocol.name())),
+    plans: VERDICTS.map(|verdict| counter!(PLANS, "verdict" => verdict)),
+    in_progress: gauge!(IN_PROGRESS),
+    seconds: histogram!(SECONDS),
+});
+
+pub(crate) fn request(method: &[u8]) {
+    let at = METHODS.iter().position(|known| known.as_bytes() == method);
+    let handle = at.map_or(HANDLES.requests.last(), |at| HANDLES.requests.get(at));
+    handle.into_iter().for_each(|requests| requests.increment(1));
+    HANDLES.in_progress.increment(1.0);
 }
 
 pub(crate) fn finished(status: Option<u16>, took: Duration) {
-    let class = match status.map(|status| status / 100) {
-        Some(2) => "2xx",
-        Some(3) => "3xx",
-        Some(4) => "4xx",
-        Some(5) => "5xx",
-        Some(6) => "6xx",
-        _ => "none",
-    };
-    counter!(RESPONSES, "class" => class).increment(1);
-    gauge!(IN_PROGRESS).decrement(1.0);
-    histogram!(SECONDS).record(took.as_secs_f64());
+    let class = status.map(|status| usize::from(status / 100)).filter(|class| (2..7).contains(class));
+    let handle = class.map_or(HANDLES.responses.last(), |class| HANDLES.responses.get(class - 2));
+    handle.into_iter().for_each(|responses| responses.increment(1));
+    HANDLES.in_progress.decrement(1.0);
+    HANDLES.seconds.record(took.as_secs_f64());
 }
 
-pub(crate) fn branch(transport: &'static str) {
-    counter!(BRANCHES, "transport" => transport).increment(1);
+pub(crate) fn branch(protocol: Protocol) {
+    let branches = Protocol::ALL.iter().zip(&HANDLES.branches);
+    branches.filter(|(each, _)| **each == protocol).for_each(|(_, branches)| branches.increment(1));
 }
 
 pub(crate) fn stray() {
     counter!(STRAY).increment(1);
 }
 
+/// One of [`VERDICTS`].
 pub(crate) fn plan(verdict: &'static str) {
-    counter!(PLANS, "verdict" => verdict).increment(1);
+    let plans = VERDICTS.iter().zip(&HANDLES.plans);
+    plans.filter(|(each, _)| **each == verdict).for_each(|(_, plans)| plans.increment(1));
 }
 
 pub(crate) fn link() {

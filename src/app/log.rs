@@ -1,29 +1,57 @@
-//! Where log lines go and how they look: one line each on stderr, time first.
+//! Where log lines go and how they look: one line each on stderr, time first. Nobody waits for stderr: lines go
+//! through a bounded queue to a thread that writes many at once, and those that find it full are counted.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use metrics::{counter, describe_counter};
 use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Level;
 
-/// Changes how much is logged while the program runs.
+/// Lines that wait to be written.
+const QUEUE: usize = 8192;
+
+/// How long lines are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(5);
+
+const DROPPED: &str = "bespoke_log_lines_dropped_total";
+
+/// Changes how much is logged while the program runs. Dropped, it writes what waits.
 pub(crate) struct LogControl {
     change: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+    queue: Queue,
+    writing: Option<JoinHandle<()>>,
+}
+
+/// Tells the installed recorder what is counted.
+pub(super) fn describe() {
+    describe_counter!(DROPPED, "Log lines that were not written because stderr did not take them in time");
 }
 
 /// Starts logging. Called once; later calls change nothing.
 pub(crate) fn start(level: Level) -> LogControl {
     let (filter, handle) = reload::Layer::new(filter(level));
+    let (lines, waiting) = sync_channel(QUEUE);
+    let queue = Queue { lines, dropped: Arc::default() };
+    let dropped = Arc::clone(&queue.dropped);
+    let thread = std::thread::Builder::new().name("log".to_owned());
+    let writing = thread.spawn(move || write(&waiting, &dropped)).ok();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(queue.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .compact();
     let _already_logging = tracing_subscriber::registry().with(filter).with(lines).try_init();
-    LogControl { change: Box::new(move |filter| handle.reload(filter).is_ok()) }
+    LogControl { change: Box::new(move |filter| handle.reload(filter).is_ok()), queue, writing }
 }
 
 impl LogControl {
@@ -35,8 +63,90 @@ impl LogControl {
     }
 }
 
+impl Drop for LogControl {
+    fn drop(&mut self) {
+        // Not `try_send`: the thread makes room.
+        let told = self.queue.lines.send(Vec::new());
+        if let (Ok(()), Some(writing)) = (told, self.writing.take()) {
+            let _ended = writing.join();
+        }
+    }
+}
+
+/// The way to the thread that writes. An empty line is its end.
+#[derive(Clone)]
+struct Queue {
+    lines: SyncSender<Vec<u8>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = &'a Queue;
+
+    fn make_writer(&'a self) -> &'a Queue {
+        self
+    }
+}
+
+impl Write for &Queue {
+    /// Is given one whole line at a time.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if !line.is_empty() && self.lines.try_send(line.to_vec()).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write(waiting: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
+    let mut text = Vec::new();
+    let mut goes_on = true;
+    while goes_on && let Ok(first) = waiting.recv() {
+        goes_on = !first.is_empty();
+        text.extend_from_slice(&first);
+        if goes_on {
+            std::thread::sleep(GATHER);
+        }
+        for line in waiting.try_iter().take(QUEUE) {
+            goes_on &= !line.is_empty();
+            text.extend_from_slice(&line);
+        }
+        let lost = dropped.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            counter!(DROPPED).increment(lost);
+            text.extend_from_slice(
+                format!("{lost} lines are missing here: stderr was too slow\n").as_bytes(),
+            );
+        }
+        // Who closed stderr wants no log.
+        let _closed = io::stderr().write_all(&text);
+        text.clear();
+        text.shrink_to(1 << 20);
+    }
+}
+
 /// `RUST_LOG` wins over the config. The store's engine has nothing to say to an operator below a warning.
 fn filter(level: Level) -> EnvFilter {
     let named = format!("{},fjall=warn,lsm_tree=warn,hyper=info,hyper_util=info", level.name());
     EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_beyond_the_queue_is_counted_and_nobody_waits() {
+        let (lines, waiting) = sync_channel(1);
+        let queue = Queue { lines, dropped: Arc::default() };
+        for line in [b"one\n", b"two\n"] {
+            assert_eq!((&queue).write(line).unwrap(), 4);
+        }
+        assert_eq!(queue.dropped.load(Ordering::Relaxed), 1);
+        assert_eq!(waiting.try_iter().collect::<Vec<_>>(), [b"one\n"]);
+    }
 }

@@ -22,6 +22,7 @@ fn install() -> Option<PrometheusHandle> {
     let builder = builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS).ok()?;
     let handle = builder.install_recorder().ok()?;
     proxy::metrics::describe();
+    super::log::describe();
     describe_gauge!(AORS, "Addresses of record with a record: bound, or remembered");
     describe_gauge!(CPIS, "Different capabilities held, however many phones share each");
     Some(handle)

@@ -277,6 +277,15 @@ fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// Threads that SIP runs on. The other cores turn pixels, write to the disk and take packets from the network.
+pub(super) fn sip_workers(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    match count(config.sip.workers) {
+        0 => cores().div_ceil(2),
+        workers => workers,
+    }
+}
+
 /// Threads that adapt.
 pub(super) fn workers(config: &Config) -> usize {
     count(config.adapt.workers)

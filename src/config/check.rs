@@ -253,6 +253,9 @@ impl Checks<'_> {
                 self.wrong(path, "0 would let nothing through");
             }
         }
+        if self.config.sip.workers > MOST_WORKERS {
+            self.wrong("sip.workers", format!("more than {MOST_WORKERS}: 0 is one for every two cores"));
+        }
         if self.config.adapt.workers > MOST_WORKERS {
             self.wrong("adapt.workers", format!("more than {MOST_WORKERS}: 0 is one for each core"));
         }
@@ -413,6 +416,7 @@ mod tests {
         assert!(said("[registrar]\nmax_expires = 10")[0].contains("below registrar.min_expires"));
         assert!(said("[limits]\nlines = 0")[0].contains("limits.lines: 0 would let nothing through"));
         assert!(said("[adapt]\nworkers = 5000")[0].contains("more than 1024"));
+        assert!(said("[sip]\nworkers = 5000")[0].contains("more than 1024"));
     }
 
     #[test]

@@ -89,6 +89,8 @@ section! {
         /// A WebSocket that was silent for so long is pinged; one that answers three pings with
         /// nothing is closed.
         ping: Period = Period::seconds(30),
+        /// Threads that SIP runs on; 0 is one for every two cores.
+        workers: u32 = 0,
     }
 }
 

@@ -15,7 +15,7 @@ use dashmap::DashMap;
 use tokio::sync::oneshot;
 
 use crate::{FetchError, OpenError, Options, Record, SPACE_NAME_LIMIT, SwapError, Version};
-use commit::{Committer, Fetch, Job, Swap};
+use commit::{Committer, Fetch, Job, Reply, Swap};
 use engine::Engine;
 
 #[derive(Debug)]
@@ -68,7 +68,8 @@ impl Embedded {
         new: Option<Bytes>,
     ) -> Result<Version, SwapError> {
         self.check_limits(index, key, new.as_deref())?;
-        let (reply, answer) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        let reply = Reply::new(sender);
         let swap = Swap { index: Arc::clone(index), key: key.into(), expected, new, reply };
         let queue = self.queue.as_ref().ok_or(SwapError::Unavailable)?;
         queue.try_send(Job::Swap(swap)).map_err(|refused| match refused {

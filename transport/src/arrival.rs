@@ -9,7 +9,7 @@ use sip::{Encoded, Framed, HeaderId, Invalid, Message, Method, RawMessage, Respo
 
 use crate::datagram::DatagramSocket;
 use crate::peer::Peer;
-use crate::shard::{Arrival, Arrivals};
+use crate::shard::Arrival;
 use crate::stream::{Connection, Outbound};
 use crate::stun;
 use crate::wiring::Wiring;
@@ -23,24 +23,31 @@ pub(crate) enum Next {
     CloseAfterAnswer,
 }
 
-/// A datagram came.
-pub(crate) fn datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, octets: Bytes, source: SocketAddr) {
+/// A datagram came. Gives the message in it with the shard it belongs to.
+pub(crate) fn datagram(
+    wiring: &Wiring,
+    socket: &Arc<DatagramSocket>,
+    octets: Bytes,
+    source: SocketAddr,
+) -> Option<(usize, Arrival)> {
     if stun::is_stun(&octets) {
-        return keepalive(wiring, socket, &octets, source);
+        keepalive(wiring, socket, &octets, source);
+        return None;
     }
     let limits = &wiring.config.messages;
     let framed = match sip::frame::datagram(octets, limits) {
         Ok(framed) => framed,
         Err(invalid) => return invalid_datagram(wiring, socket, invalid, source),
     };
-    let Framed::Message(mut raw) = framed else { return wiring.metrics.keepalives.add_one() };
+    let Framed::Message(mut raw) = framed else {
+        wiring.metrics.keepalives.add_one();
+        return None;
+    };
     raw.set_source(source);
     match sip::validate(raw, limits) {
         Ok(message) => {
             let peer = |via: &Via<'_>| Peer::of_datagram(socket, source, Some(via));
-            if let Some((queue, arrival)) = sort(wiring, message, peer, false) {
-                queue.offer(arrival, &wiring.metrics);
-            }
+            sort(wiring, message, peer, false)
         }
         Err(invalid) => invalid_datagram(wiring, socket, invalid, source),
     }
@@ -67,8 +74,10 @@ pub(crate) async fn message(wiring: &Wiring, connection: &Arc<Connection>, mut r
             if matches!(&message, Message::Request(request) if request.method() != Method::Ack) {
                 connection.owe();
             }
-            if let Some((queue, arrival)) = sort(wiring, message, peer, true) {
-                queue.wait(arrival).await;
+            if let Some((shard, arrival)) = sort(wiring, message, peer, true)
+                && let Some(shard) = wiring.shards.get(shard)
+            {
+                shard.arrivals.wait(arrival).await;
             }
             Next::GoOn
         }
@@ -82,13 +91,13 @@ fn sort(
     message: Message,
     peer: impl FnOnce(&Via<'_>) -> Peer,
     reliable: bool,
-) -> Option<(&Arrivals, Arrival)> {
+) -> Option<(usize, Arrival)> {
     match message {
         Message::Request(request) => {
             wiring.metrics.requests_in.add_one();
             let peer = peer(&request.top_via());
-            let queue = &wiring.shard_of(&request)?.arrivals;
-            Some((queue, Arrival::Request { request, peer, reliable }))
+            let shard = wiring.shard_of(&request);
+            Some((shard, Arrival::Request { request, peer, reliable }))
         }
         Message::Response(response) => {
             wiring.metrics.responses_in.add_one();
@@ -96,30 +105,38 @@ fn sort(
             let shard = shard_of(response.branch().unwrap_or_default());
             let flow = peer(&via).flow();
             // RFC 3261 §18.1.2: what does not name us in its top Via is not for us.
-            let Some(shard) = shard.and_then(|shard| wiring.shards.get(usize::from(shard))) else {
+            let Some(shard) = shard.map(usize::from).filter(|shard| *shard < wiring.shards.len()) else {
                 wiring.metrics.foreign_responses.add_one();
                 wiring.complaints.note(flow.remote, "the top Via of a response is not ours", "dropped");
                 return None;
             };
-            Some((&shard.arrivals, Arrival::Response { response, flow }))
+            Some((shard, Arrival::Response { response, flow }))
         }
     }
 }
 
-fn invalid_datagram(wiring: &Wiring, socket: &Arc<DatagramSocket>, mut invalid: Invalid, source: SocketAddr) {
+/// It belongs to no shard.
+fn invalid_datagram<T>(
+    wiring: &Wiring,
+    socket: &Arc<DatagramSocket>,
+    mut invalid: Invalid,
+    source: SocketAddr,
+) -> Option<T> {
     invalid.raw.set_source(source);
     let Verdict::Answer { status, reason, .. } = invalid.verdict() else {
         wiring.complaints.note(source, invalid.kind, "dropped");
-        return wiring.metrics.invalid_dropped.add_one();
+        wiring.metrics.invalid_dropped.add_one();
+        return None;
     };
     wiring.complaints.note(source, invalid.kind, "answered");
     let via = invalid.raw.values(HeaderId::Via).next().and_then(Via::parse);
-    let Peer::Datagram { to, .. } = Peer::of_datagram(socket, source, via.as_ref()) else { return };
+    let Peer::Datagram { to, .. } = Peer::of_datagram(socket, source, via.as_ref()) else { return None };
     let answer = ResponseBuilder::to_request(&invalid, status, &reason).encode();
     match socket.send(&answer, to, &mut Vec::new()) {
         Ok(()) => wiring.metrics.invalid_answered.add_one(),
         Err(_) => wiring.metrics.send_errors.add_one(),
     }
+    None
 }
 
 /// An invalid message on a connection.

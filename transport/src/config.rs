@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::transaction::Timers;
+use tokio::runtime::Handle;
 
 use crate::{Protocol, Resolve, SystemResolver, TlsFiles};
 
@@ -31,8 +32,11 @@ pub struct Config {
     /// The host we write in Via and where responses come back to when a connection is gone. `None`: the
     /// address of the socket.
     pub sent_by: Option<String>,
-    /// Shards of the transaction table, each one task. 0: one per core.
+    /// Shards of the transaction table, each one task. 0: one per core. Not asked where there are workers.
     pub shards: usize,
+    /// Runtimes of one thread, each for one shard with sockets of its own; a message whose road never leaves its
+    /// thread costs no wake-up. Empty: all runs on the runtime that [`crate::Bound::serve`] is called on.
+    pub workers: Vec<Handle>,
     /// Limits of one message.
     pub messages: sip::Limits,
     /// Values of the transaction timers.
@@ -87,6 +91,7 @@ impl Default for Config {
             origins: Vec::new(),
             sent_by: None,
             shards: 0,
+            workers: Vec::new(),
             messages: sip::Limits::default(),
             timers: Timers::default(),
             transactions: 200_000,
@@ -115,7 +120,11 @@ impl Config {
     /// The number of shards; never 0, and few enough for the branch to name them.
     pub(crate) fn shard_count(&self) -> u16 {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let wanted = if self.shards == 0 { cores() } else { self.shards };
+        let wanted = match (self.workers.len(), self.shards) {
+            (0, 0) => cores(),
+            (0, shards) => shards,
+            (workers, _) => workers,
+        };
         u16::try_from(wanted.clamp(1, 1024)).unwrap_or(1)
     }
 

@@ -1,16 +1,21 @@
-//! UDP: one socket per listener, shared by all shards.
+//! UDP: one socket for each listener and worker. The kernel spreads senders over the sockets of one address, and
+//! a worker's shard reads its own; any shard may send from any of them.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use sip::Encoded;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::wiring::Wiring;
-use crate::{Flow, Protocol, TransportError, arrival, icmp};
+use crate::{Flow, Protocol, TransportError, icmp};
 
 /// The longest datagram there is; what a socket is read into.
 const LONGEST: usize = 65_535;
@@ -20,6 +25,9 @@ pub(crate) const LONGEST_PAYLOAD: usize = 65_507;
 
 /// Octets the kernel may hold for a socket while its task is busy; it gives less if it must.
 const KERNEL_BUFFER: usize = 4 << 20;
+
+/// Datagrams read from one socket before its shard looks at its other work.
+const READ_AT_ONCE: usize = 64;
 
 /// Times a send is tried again when the socket reports the ICMP error of an earlier datagram instead.
 const RETRIES: usize = 3;
@@ -37,19 +45,36 @@ pub(crate) struct DatagramSocket {
 pub(crate) type Waiting = mpsc::Receiver<(Bytes, SocketAddr)>;
 
 impl DatagramSocket {
-    pub(crate) fn bind(addr: SocketAddr, id: u64, queue: usize) -> io::Result<(Arc<Self>, Waiting)> {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::DGRAM, None)?;
-        if addr.is_ipv6() {
-            socket.set_only_v6(true)?;
+    /// Opens the sockets of one listener, one on each of `workers`, or one on the current runtime.
+    pub(crate) fn bind(
+        addr: SocketAddr,
+        id: u64,
+        queue: usize,
+        workers: &[Handle],
+    ) -> io::Result<Vec<(Arc<Self>, Waiting)>> {
+        if workers.len() < 2 {
+            let _inside = workers.first().map(Handle::enter);
+            return Ok(vec![Self::of(open(addr, false)?, id, queue)?]);
         }
+        // Sockets that share an address would share it with those of another server too. Without sharing, the
+        // address is refused if anyone has it.
+        let alone = open(addr, false)?;
+        let addr = alone.local_addr()?.as_socket().unwrap_or(addr);
+        drop(alone);
+        let shared = workers.iter().map(|worker| {
+            let _inside = worker.enter();
+            Self::of(open(addr, true)?, id, queue)
+        });
+        shared.collect()
+    }
+
+    fn of(socket: socket2::Socket, id: u64, queue: usize) -> io::Result<(Arc<Self>, Waiting)> {
         // The kernel's own size serves too, only less burst.
         let _smaller = socket.set_recv_buffer_size(KERNEL_BUFFER);
         let _smaller = socket.set_send_buffer_size(KERNEL_BUFFER);
-        socket.set_nonblocking(true)?;
-        socket.bind(&addr.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        icmp::enable(&socket, addr.is_ipv6());
         let local = socket.local_addr()?;
+        icmp::enable(&socket, local.is_ipv6());
         let (waiting, receiver) = mpsc::channel(queue.max(1));
         Ok((Arc::new(Self { socket, local, id, waiting }), receiver))
     }
@@ -97,6 +122,18 @@ impl DatagramSocket {
     }
 }
 
+fn open(addr: SocketAddr, shared: bool) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(addr), socket2::Type::DGRAM, None)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
 /// Sends what had to wait.
 pub(crate) async fn send_waiting(socket: Arc<DatagramSocket>, mut waiting: Waiting, wiring: Arc<Wiring>) {
     let work = async {
@@ -112,23 +149,60 @@ pub(crate) async fn send_waiting(socket: Arc<DatagramSocket>, mut waiting: Waiti
     }
 }
 
-/// Reads datagrams until the endpoint stops. Each is copied out of one buffer into octets of its own length:
-/// a slice of a shared buffer would keep all of it alive for as long as the slowest transaction in it.
-pub(crate) async fn receive(socket: Arc<DatagramSocket>, wiring: Arc<Wiring>) {
-    let mut buffer = vec![0; LONGEST];
-    loop {
-        let received = tokio::select! {
-            received = socket.socket.recv_from(&mut buffer) => received,
-            () = wiring.stop.cancelled() => return,
-        };
-        match received {
-            Ok((len, source)) => {
-                let octets = Bytes::copy_from_slice(buffer.get(..len).unwrap_or_default());
-                arrival::datagram(&wiring, &socket, octets, source);
+/// The sockets that one shard reads.
+#[derive(Debug, Default)]
+pub(crate) struct Inlet {
+    sockets: Vec<Arc<DatagramSocket>>,
+    buffer: Vec<u8>,
+}
+
+impl Inlet {
+    pub(crate) fn new(sockets: Vec<Arc<DatagramSocket>>) -> Self {
+        let buffer = if sockets.is_empty() { Vec::new() } else { vec![0; LONGEST] };
+        Self { sockets, buffer }
+    }
+
+    /// Waits until one of them may have something.
+    pub(crate) async fn readable(&self) {
+        poll_fn(|context| {
+            let ready = self.sockets.iter().filter(|each| each.socket.poll_recv_ready(context).is_ready());
+            // All are asked, so that each wakes this task.
+            if ready.count() > 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Gives what has come to `each`. A datagram is copied out of one buffer into octets of its own length: a
+    /// slice of a shared buffer would keep all of it alive for as long as the slowest transaction in it.
+    pub(crate) fn read(&mut self, mut each: impl FnMut(&Arc<DatagramSocket>, Bytes, SocketAddr)) {
+        for socket in &self.sockets {
+            for _ in 0..READ_AT_ONCE {
+                match socket.socket.try_recv_from(&mut self.buffer) {
+                    Ok((len, source)) => {
+                        let octets = self.buffer.get(..len).unwrap_or_default();
+                        each(socket, Bytes::copy_from_slice(octets), source);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // An ICMP error shows up as a failed read; the socket itself is well.
+                    Err(_) => {}
+                }
             }
-            // An ICMP error shows up as a failed read; the socket itself is well.
-            Err(_) => tokio::task::yield_now().await,
         }
-        icmp::drain(&socket.socket, |failed| wiring.unreachable(failed));
+    }
+}
+
+/// Reports the ICMP errors of a socket until the endpoint stops.
+pub(crate) async fn watch_errors(socket: Arc<DatagramSocket>, wiring: Arc<Wiring>) {
+    let work = async {
+        while socket.socket.ready(Interest::ERROR).await.is_ok() {
+            // That there are no more is what lets the next `ready` wait.
+            let _drained = socket
+                .socket
+                .try_io(Interest::ERROR, || icmp::drain(&socket.socket, |failed| wiring.unreachable(failed)));
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = wiring.stop.cancelled() => {}
     }
 }

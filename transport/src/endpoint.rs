@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use sip::{Encoded, Outgoing};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,7 @@ pub struct Endpoint {
 pub struct Bound {
     endpoint: Endpoint,
     inboxes: Vec<Inbox>,
-    datagrams: Vec<(Arc<DatagramSocket>, datagram::Waiting)>,
+    datagrams: Vec<Vec<(Arc<DatagramSocket>, datagram::Waiting)>>,
     listeners: Vec<Listener>,
 }
 
@@ -90,7 +91,7 @@ impl Endpoint {
             complaints: Complaints::new(),
             locator,
             shards: shards.into(),
-            datagrams: sockets.datagrams.iter().map(|(socket, _)| Arc::clone(socket)).collect(),
+            datagrams: sockets.datagrams.iter().map(|worker| of_worker(worker)).collect(),
             sent_by: sockets.sent_by,
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -310,19 +311,25 @@ impl Bound {
         self.endpoint.clone()
     }
 
-    /// Starts the tasks on the current runtime.
+    /// Starts the tasks, on the workers of the config or else on the current runtime.
     pub fn serve(self, handler: Arc<dyn Handler>) -> Endpoint {
         let wiring = &self.endpoint.wiring;
         // An endpoint is served once.
         let _first = wiring.handler.0.set(Arc::clone(&handler));
-        for (inbox, queues) in self.inboxes.into_iter().zip(&wiring.shards) {
-            let shard = Shard::new(Arc::clone(wiring), Arc::clone(&handler), queues.orders.clone());
+        let workers = &wiring.config.workers;
+        for (number, inbox) in self.inboxes.into_iter().enumerate() {
+            let _inside = workers.get(number).map(Handle::enter);
+            let shard = Shard::new(Arc::clone(wiring), Arc::clone(&handler), number);
             wiring.tasks.spawn(shard.run(inbox));
         }
-        for (socket, waiting) in self.datagrams {
-            wiring.tasks.spawn(datagram::receive(Arc::clone(&socket), Arc::clone(wiring)));
-            wiring.tasks.spawn(datagram::send_waiting(socket, waiting, Arc::clone(wiring)));
+        for (number, sockets) in self.datagrams.into_iter().enumerate() {
+            let _inside = workers.get(number).map(Handle::enter);
+            for (socket, waiting) in sockets {
+                wiring.tasks.spawn(datagram::watch_errors(Arc::clone(&socket), Arc::clone(wiring)));
+                wiring.tasks.spawn(datagram::send_waiting(socket, waiting, Arc::clone(wiring)));
+            }
         }
+        let _inside = workers.first().map(Handle::enter);
         for listener in self.listeners {
             wiring.tasks.spawn(stream::accept(listener, Arc::clone(wiring)));
         }
@@ -330,10 +337,15 @@ impl Bound {
     }
 }
 
+fn of_worker(sockets: &[(Arc<DatagramSocket>, datagram::Waiting)]) -> Vec<Arc<DatagramSocket>> {
+    sockets.iter().map(|(socket, _)| Arc::clone(socket)).collect()
+}
+
 /// Sockets as they are opened one by one.
 #[derive(Default)]
 struct Sockets {
-    datagrams: Vec<(Arc<DatagramSocket>, datagram::Waiting)>,
+    /// By worker.
+    datagrams: Vec<Vec<(Arc<DatagramSocket>, datagram::Waiting)>>,
     listeners: Vec<Listener>,
     sent_by: Vec<SentBy>,
 }
@@ -342,13 +354,15 @@ impl Sockets {
     fn open(&mut self, protocol: Protocol, addr: SocketAddr, config: &Config) -> io::Result<()> {
         let local = match protocol {
             Protocol::Udp => {
-                let id = u64::try_from(self.datagrams.len()).unwrap_or_default();
-                let (socket, waiting) = DatagramSocket::bind(addr, id, config.datagram_queue)?;
-                let local = socket.local();
-                self.datagrams.push((socket, waiting));
+                let id = u64::try_from(self.datagrams.first().map_or(0, Vec::len)).unwrap_or_default();
+                let sockets = DatagramSocket::bind(addr, id, config.datagram_queue, &config.workers)?;
+                let local = sockets.first().map_or(addr, |(socket, _)| socket.local());
+                self.datagrams.resize_with(sockets.len(), Vec::new);
+                self.datagrams.iter_mut().zip(sockets).for_each(|(worker, socket)| worker.push(socket));
                 local
             }
             Protocol::Tcp | Protocol::Tls | Protocol::Ws | Protocol::Wss => {
+                let _inside = config.workers.first().map(Handle::enter);
                 let listener = Listener::bind(protocol, addr)?;
                 let local = listener.local_addr()?;
                 self.listeners.push(listener);

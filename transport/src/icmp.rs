@@ -46,7 +46,7 @@ fn split_once(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::io::IoSliceMut;
+    use std::io::{self, IoSliceMut};
     use std::os::fd::AsRawFd;
 
     use nix::errno::Errno;
@@ -59,7 +59,7 @@ mod linux {
     use super::{Failed, quoted};
     use crate::TransportError;
 
-    /// Errors taken from a queue in one go; a flood of them must not keep the socket from reading.
+    /// Errors taken from a queue in one go.
     const AT_ONCE: usize = 64;
 
     pub(crate) fn enable(socket: &UdpSocket, v6: bool) {
@@ -68,15 +68,19 @@ mod linux {
             if v6 { setsockopt(socket, Ipv6RecvErr, &true) } else { setsockopt(socket, Ipv4RecvErr, &true) };
     }
 
-    pub(crate) fn drain(socket: &UdpSocket, mut report: impl FnMut(Failed)) {
+    /// Reports what there is; `WouldBlock` says that this was all.
+    pub(crate) fn drain(socket: &UdpSocket, mut report: impl FnMut(Failed)) -> io::Result<()> {
         for _ in 0..AT_ONCE {
             let mut datagram = [0; 1024];
-            let Some((len, error)) = next(socket, &mut datagram) else { return };
+            let Some((len, error)) = next(socket, &mut datagram) else {
+                return Err(io::ErrorKind::WouldBlock.into());
+            };
             let (Some(error), Some(octets)) = (error, datagram.get(..len)) else { continue };
             if let Some((shard, method, branch)) = quoted(octets) {
                 report(Failed { shard, method: method.to_vec(), branch: branch.to_vec(), error });
             }
         }
+        Ok(())
     }
 
     /// The next error: how much of the datagram is quoted, and what it means to us.
@@ -110,7 +114,9 @@ pub(crate) use linux::{drain, enable};
 pub(crate) fn enable(_: &tokio::net::UdpSocket, _: bool) {}
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn drain(_: &tokio::net::UdpSocket, _: impl FnMut(Failed)) {}
+pub(crate) fn drain(_: &tokio::net::UdpSocket, _: impl FnMut(Failed)) -> io::Result<()> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,10 +2,10 @@
 //!
 //! [`Endpoint::bind`] opens the sockets, [`Bound::serve`] starts the tasks. The road of a message in:
 //!
-//! 1. a socket's task reads octets; `sip` frames and validates them, and what is invalid gets its verdict
-//!    there (`arrival`);
-//! 2. the message goes through a bounded queue to the one shard that owns its transaction: requests by a hash
-//!    of what identifies them, responses by the shard that our branch names;
+//! 1. a shard reads its UDP sockets, a connection's task its connection; `sip` frames and validates the octets,
+//!    and what is invalid gets its verdict there (`arrival`);
+//! 2. the message goes to the one shard that owns its transaction, through a bounded queue if that is another:
+//!    requests by a hash of what identifies them, responses by the shard that our branch names;
 //! 3. the shard (`shard`), one task with a [`sip::transaction::Table`] of its own and no locks, gives it to
 //!    the machine and does what comes out: sends octets, calls the [`Handler`], feeds a [`ClientTransaction`].
 //!

@@ -1,19 +1,25 @@
-//! A shard: one task with its own table of transactions, driven by two bounded queues and the clock.
+//! A shard: one task with its own table of transactions, driven by the UDP sockets it reads, two bounded queues
+//! and the clock.
 
+use std::cell::Cell;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use sip::transaction::{Event, Id, Sending, Settings, Table};
 use sip::{Encoded, Method, Request, Response};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Events;
+use crate::datagram::Inlet;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::stream::{Blame, Connection, Goal, Known, Outbound};
 use crate::wiring::Wiring;
-use crate::{ClientEvent, Destination, Flow, Handler, Protocol, ServerTransaction, TransportError, datagram};
+use crate::{
+    ClientEvent, Destination, Flow, Handler, Protocol, ServerTransaction, TransportError, arrival, datagram,
+};
 
 /// The clock as the machines know it.
 type Clock = std::time::Instant;
@@ -23,6 +29,16 @@ const KEPT_FOR_FINALS: usize = 4;
 
 /// Inputs taken in one go before the clock is looked at again.
 const BATCH: usize = 64;
+
+thread_local! {
+    /// The shard that has this thread to itself, if one has.
+    static OF_THIS_WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The shard of the worker that this is called on; `None` on a thread that is no worker's.
+pub(crate) fn of_this_worker() -> Option<usize> {
+    OF_THIS_WORKER.get()
+}
 
 /// A valid message for a shard.
 #[derive(Debug)]
@@ -150,7 +166,9 @@ pub(crate) struct Shard {
     table: Table<Peer, User>,
     wiring: Arc<Wiring>,
     handler: Arc<dyn Handler>,
+    number: usize,
     orders: Orders,
+    inlet: Inlet,
     connections: Known,
     /// Where head and body of a datagram are joined.
     scratch: Vec<u8>,
@@ -163,7 +181,7 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(wiring: Arc<Wiring>, handler: Arc<dyn Handler>, orders: Orders) -> Self {
+    pub(crate) fn new(wiring: Arc<Wiring>, handler: Arc<dyn Handler>, number: usize) -> Self {
         let config = &wiring.config;
         let table = Table::new(Settings {
             timers: config.timers,
@@ -171,11 +189,15 @@ impl Shard {
             retry_after: config.retry_after,
         });
         let error = TransportError::FlowClosed;
+        let orders = wiring.shards.get(number).map_or_else(Orders::closed, |queues| queues.orders.clone());
+        let sockets = wiring.datagrams.get(number).cloned().unwrap_or_default();
         Self {
             table,
             wiring,
             handler,
+            number,
             orders,
+            inlet: Inlet::new(sockets),
             connections: Known::default(),
             scratch: Vec::new(),
             failures: Vec::new(),
@@ -186,16 +208,23 @@ impl Shard {
 
     /// Lives until the endpoint stops. Orders go before messages, so that work in hand is finished first.
     pub(crate) async fn run(mut self, mut inbox: Inbox) {
+        if !self.wiring.config.workers.is_empty() {
+            OF_THIS_WORKER.set(Some(self.number));
+        }
         let mut orders = Vec::with_capacity(BATCH);
         let mut arrivals = Vec::with_capacity(BATCH);
         let stop = self.wiring.stop.clone();
+        let mut stopped = pin!(stop.cancelled());
+        let mut clock = Alarm::new();
         loop {
-            let deadline = self.table.deadline().map(Instant::from_std);
+            clock.set(self.table.deadline());
+            let mut readable = false;
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = &mut stopped => return,
                 _ = inbox.orders.recv_many(&mut orders, BATCH) => {}
-                () = until(deadline) => {}
+                () = clock.rings() => {}
+                () = self.inlet.readable() => readable = true,
                 _ = inbox.arrivals.recv_many(&mut arrivals, BATCH) => {}
             }
             let now = Instant::now().into_std();
@@ -207,11 +236,30 @@ impl Shard {
                 self.order(now, order);
                 self.settle(now);
             }
+            if readable {
+                self.read(now);
+            }
             for arrival in arrivals.drain(..) {
                 self.arrive(now, arrival);
                 self.settle(now);
             }
         }
+    }
+
+    /// Takes what the sockets have. What belongs to another shard goes through its queue.
+    fn read(&mut self, now: Clock) {
+        let wiring = Arc::clone(&self.wiring);
+        let mut inlet = std::mem::take(&mut self.inlet);
+        inlet.read(|socket, octets, source| {
+            let Some((shard, arrival)) = arrival::datagram(&wiring, socket, octets, source) else { return };
+            if shard == self.number {
+                self.arrive(now, arrival);
+                self.settle(now);
+            } else if let Some(other) = wiring.shards.get(shard) {
+                other.arrivals.offer(arrival, &wiring.metrics);
+            }
+        });
+        self.inlet = inlet;
     }
 
     fn arrive(&mut self, now: Clock, arrival: Arrival) {
@@ -295,7 +343,7 @@ impl Shard {
 
     fn peer(&mut self, destination: &Destination) -> Result<Peer, TransportError> {
         if destination.protocol() == Protocol::Udp {
-            return self.wiring.datagram_peer(destination);
+            return self.wiring.datagram_peer(self.number, destination);
         }
         let Destination::Flow(flow) = destination else {
             return Ok(Peer::Stream { to: Goal::of(destination)? });
@@ -437,9 +485,28 @@ fn is_invite(response: &Response) -> bool {
     response.cseq().method == Method::Invite
 }
 
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
+/// A timer that is set anew at every turn, and costs something only when its time changes.
+struct Alarm {
+    at: Option<Clock>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    fn new() -> Self {
+        Self { at: None, sleep: Box::pin(sleep_until(Instant::now())) }
+    }
+
+    fn set(&mut self, at: Option<Clock>) {
+        if let Some(at) = at.filter(|_| at != self.at) {
+            self.sleep.as_mut().reset(Instant::from_std(at));
+        }
+        self.at = at;
+    }
+
+    async fn rings(&mut self) {
+        match self.at {
+            Some(_) => self.sleep.as_mut().await,
+            None => std::future::pending().await,
+        }
     }
 }

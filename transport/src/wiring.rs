@@ -16,7 +16,7 @@ use crate::icmp;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::resolve::Locator;
-use crate::shard::{Arrivals, Order, Orders};
+use crate::shard::{self, Arrivals, Order, Orders};
 use crate::stream::{Connection, Connections};
 use crate::tls::Tls;
 use crate::{Config, Destination, Handler, Protocol, TransportError};
@@ -28,7 +28,8 @@ pub(crate) struct Wiring {
     pub(crate) complaints: Complaints,
     pub(crate) locator: Locator,
     pub(crate) shards: Box<[ShardQueues]>,
-    pub(crate) datagrams: Vec<Arc<DatagramSocket>>,
+    /// By worker, and for each the listeners in their order.
+    pub(crate) datagrams: Vec<Vec<Arc<DatagramSocket>>>,
     pub(crate) connections: Connections,
     /// Replaced as a whole when the files are read again; connections keep what they began with.
     pub(crate) tls: RwLock<Arc<Tls>>,
@@ -112,19 +113,23 @@ impl Wiring {
         u32::try_from(number % (u64::from(most) + 1)).unwrap_or_default()
     }
 
-    /// The shard for the next request of ours.
+    /// The shard for the next request of ours: on a worker its own, so that the request stays on its thread.
     pub(crate) fn next_shard(&self) -> (u16, Orders) {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len().max(1);
+        let in_turn = || self.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = shard::of_this_worker().unwrap_or_else(in_turn) % self.shards.len().max(1);
         let number = u16::try_from(turn).unwrap_or_default();
         let orders = self.shards.get(turn).map_or_else(Orders::closed, |shard| shard.orders.clone());
         (number, orders)
     }
 
     /// The shard a request belongs to.
-    pub(crate) fn shard_of(&self, request: &sip::Request) -> Option<&ShardQueues> {
+    pub(crate) fn shard_of(&self, request: &sip::Request) -> usize {
         let shards = u64::try_from(self.shards.len()).unwrap_or(1).max(1);
+        if shards == 1 {
+            return 0;
+        }
         let at = transaction::affinity(request, &self.hasher) % shards;
-        self.shards.get(usize::try_from(at).unwrap_or_default())
+        usize::try_from(at).unwrap_or_default()
     }
 
     /// What we write as sent-by towards a destination.
@@ -137,11 +142,21 @@ impl Wiring {
         found.map_or("localhost", |by| by.text.as_str())
     }
 
-    /// The socket datagrams to a destination leave from.
-    pub(crate) fn datagram_peer(&self, destination: &Destination) -> Result<Peer, TransportError> {
+    /// The sockets that a shard sends from.
+    pub(crate) fn datagrams_of(&self, shard: usize) -> &[Arc<DatagramSocket>] {
+        let worker = shard.checked_rem(self.datagrams.len()).and_then(|worker| self.datagrams.get(worker));
+        worker.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The socket datagrams of that shard to a destination leave from.
+    pub(crate) fn datagram_peer(
+        &self,
+        shard: usize,
+        destination: &Destination,
+    ) -> Result<Peer, TransportError> {
         let to = destination.remote();
-        let of =
-            |wanted: &dyn Fn(&DatagramSocket) -> bool| self.datagrams.iter().find(|socket| wanted(socket));
+        let sockets = self.datagrams_of(shard);
+        let of = |wanted: &dyn Fn(&DatagramSocket) -> bool| sockets.iter().find(|socket| wanted(socket));
         let socket = match destination {
             Destination::Flow(flow) => {
                 of(&|socket| socket.local() == flow.local).or_else(|| of(&|socket| socket.id() == flow.id))

@@ -5,18 +5,19 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::Index;
 use super::engine::{Engine, Write, encode, open_refusal, wait_until_closed};
 use crate::{FetchError, Options, Record, SwapError, Version};
 
-/// A group that no one joined for this long is written at once: under load the queue fills during the sync of
-/// the group before, so only a lone writer would wait, for nobody.
+/// How long a group waits before it first looks whether anyone joined; then twice as long, and so on. A group that
+/// no one joined and that is as large as the one before is written at once, so that a lone writer waits no longer.
 const GAP: Duration = Duration::from_micros(100);
 
 /// Longest time between two attempts to open again, in multiples of [`Options::reopen_every`].
@@ -45,13 +46,54 @@ pub(super) struct Swap {
     pub(super) key: Box<[u8]>,
     pub(super) expected: Option<Version>,
     pub(super) new: Option<Bytes>,
-    pub(super) reply: oneshot::Sender<Result<Version, SwapError>>,
+    pub(super) reply: Reply,
+}
+
+/// The way to the one who waits.
+pub(super) struct Reply {
+    sender: oneshot::Sender<Result<Version, SwapError>>,
+    /// Where it waits.
+    runtime: Option<Handle>,
+}
+
+impl Reply {
+    pub(super) fn new(sender: oneshot::Sender<Result<Version, SwapError>>) -> Self {
+        Self { sender, runtime: Handle::try_current().ok() }
+    }
+}
+
+type Answers = Vec<(oneshot::Sender<Result<Version, SwapError>>, Result<Version, SwapError>)>;
+
+/// Answers all, with one wake-up for each runtime and not for each who waits on it.
+fn answer(replies: impl Iterator<Item = (Reply, Result<Version, SwapError>)>) {
+    let mut homes: Vec<(Option<Handle>, Answers)> = Vec::new();
+    for (Reply { sender, runtime }, verdict) in replies {
+        let id = |runtime: &Option<Handle>| runtime.as_ref().map(Handle::id);
+        match homes.iter_mut().find(|(home, _)| id(home) == id(&runtime)) {
+            Some((_, answers)) => answers.push((sender, verdict)),
+            None => homes.push((runtime, vec![(sender, verdict)])),
+        }
+    }
+    let tell = |answers: Answers| {
+        for (sender, verdict) in answers {
+            // Whoever does not wait any more does not need the answer.
+            let _ = sender.send(verdict);
+        }
+    };
+    for (home, answers) in homes {
+        match home {
+            Some(runtime) => drop(runtime.spawn(async move { tell(answers) })),
+            None => tell(answers),
+        }
+    }
 }
 
 pub(super) struct Committer {
     dir: PathBuf,
     options: Options,
     last: Version,
+    /// Records in the last group: as many may come again.
+    expected: usize,
     state: State,
     /// Keys of writes that failed. The engine may have kept those records all the same, so they are written
     /// over with the committed ones when it is open again. By their keys in the engine.
@@ -78,7 +120,15 @@ impl Committer {
         writable: Arc<AtomicBool>,
     ) -> Self {
         let (dir, options) = (dir.into(), options.clone());
-        Self { dir, options, last, state: State::Open(engine), doubtful: HashMap::new(), writable }
+        Self {
+            dir,
+            options,
+            last,
+            expected: 1,
+            state: State::Open(engine),
+            doubtful: HashMap::new(),
+            writable,
+        }
     }
 
     /// Works until all handles of the store are dropped and the queue is empty.
@@ -107,16 +157,24 @@ impl Committer {
         Ok(found.map(|(version, value)| Record { version, value }))
     }
 
-    fn gather(&self, queue: &Receiver<Job>) -> Option<Vec<Job>> {
-        let mut group = vec![queue.recv().ok()?];
+    /// The next group. While it gathers the thread sleeps, and is not woken by each who joins.
+    fn gather(&mut self, queue: &Receiver<Job>) -> Option<Vec<Job>> {
+        let mut group = Vec::with_capacity(self.expected);
+        group.push(queue.recv().ok()?);
         let start = Instant::now();
-        while group.len() < self.options.group {
+        let mut step = GAP;
+        loop {
+            let before = group.len();
+            group.extend(queue.try_iter().take(self.options.group.saturating_sub(before)));
             let left = self.options.linger.saturating_sub(start.elapsed());
-            match queue.recv_timeout(left.min(GAP)) {
-                Ok(job) => group.push(job),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            let all_here = step > GAP && group.len() == before && before >= self.expected;
+            if all_here || left.is_zero() || group.len() >= self.options.group {
+                break;
             }
+            std::thread::sleep(step.min(left));
+            step *= 2;
         }
+        self.expected = group.len();
         Some(group)
     }
 
@@ -140,14 +198,14 @@ impl Committer {
                 return refuse(group, refused);
             }
         }
-        for (job, verdict) in group.into_iter().zip(verdicts) {
+        let shown = group.into_iter().zip(verdicts).map(|(job, verdict)| {
             let Swap { index, key, new, reply, .. } = job;
             if let Ok(version) = verdict {
                 index.put(key, new.as_deref().map(|value| (version, value)));
             }
-            // Whoever does not wait any more does not need the answer.
-            let _ = reply.send(verdict);
-        }
+            (reply, verdict)
+        });
+        answer(shown);
     }
 
     /// The outcome of each job if the group gets written.
@@ -240,7 +298,5 @@ fn writes(group: &[Swap], verdicts: &[Result<Version, SwapError>]) -> Vec<Write>
 }
 
 fn refuse(group: Vec<Swap>, refusal: SwapError) {
-    for job in group {
-        let _ = job.reply.send(Err(refusal));
-    }
+    answer(group.into_iter().map(|job| (job.reply, Err(refusal))));
 }

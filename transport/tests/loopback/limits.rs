@@ -35,7 +35,8 @@ async fn a_connection_of_ours_beyond_the_limit_fails_its_request() {
 
 #[tokio::test]
 async fn a_burst_beyond_the_queue_of_a_shard_is_dropped_and_counted() {
-    let server = Server::with(Config { shards: 1, shard_queue: 4, ..config() }, Manner::Answer(200)).await;
+    // The first shard reads the socket, the second gets its messages through its queue.
+    let server = Server::with(Config { shards: 2, shard_queue: 4, ..config() }, Manner::Answer(200)).await;
     let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     // The runtime has one thread, and it is ours until the burst is in the socket.
     for number in 0..100 {

@@ -15,3 +15,4 @@ mod secure;
 mod streams;
 mod stun;
 mod websocket;
+mod workers;

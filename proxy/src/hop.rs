@@ -75,21 +75,30 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
     let open = |addr| may_go(target, addr);
     let found = journey.rooms.endpoint.locate(uri, asker, open).await;
     let failed = found.as_ref().err().copied();
-    let mut hops: Vec<Hop> = found
-        .unwrap_or_default()
-        .into_iter()
-        .map(|destination| Hop { destination, flow_only: false })
-        .collect();
-    let other = |flow: &Hop| hops.iter().all(|hop| hop.destination.remote() != flow.destination.remote());
-    if let Some(flow) = flow.filter(other) {
-        // A phone seldom has a certificate for its own address: what it opened itself is tried first.
-        let at = if flow.destination.protocol().is_secure() { 0 } else { hops.len() };
-        hops.insert(at, flow);
-    }
+    let found = found.unwrap_or_default().into_iter();
+    let hops: Vec<Hop> = found.map(|destination| Hop { destination, flow_only: false }).collect();
+    let hops = with_flow(hops, flow);
     match failed {
         Some(error) if hops.is_empty() => Err(refused(error, target)),
         _ => Ok(hops),
     }
+}
+
+/// The ways to a contact and the flow it was registered on, if it is another way than these.
+fn with_flow(mut hops: Vec<Hop>, flow: Option<Hop>) -> Vec<Hop> {
+    let Some(flow) = flow else { return hops };
+    match flow.destination.protocol() {
+        // A phone seldom has a certificate for its own address, and nobody opens a WebSocket to it: what it
+        // opened itself is tried first. It is another way even to the same address, since nobody proved that
+        // this connection leads there.
+        Protocol::Tls | Protocol::Ws | Protocol::Wss => hops.insert(0, flow),
+        Protocol::Udp | Protocol::Tcp => {
+            if hops.iter().all(|hop| hop.destination.remote() != flow.destination.remote()) {
+                hops.push(flow);
+            }
+        }
+    }
+    hops
 }
 
 /// What a URI without an address is to its sender. Who wrote a domain that is not there is told so (404: "the
@@ -143,6 +152,32 @@ mod tests {
         assert!(!fits_datagram(1301 + 90, 90));
         assert!(!fits_datagram(1300 + 500, 500), "a long Path counts");
         assert!(fits_datagram(1300, 0) && !fits_datagram(1301, 0));
+    }
+
+    #[test]
+    fn what_a_phone_opened_itself_is_its_best_way_even_where_its_contact_names_the_same_address() {
+        let remote = "192.0.2.1:49152".parse().unwrap();
+        let address =
+            |protocol| Hop { destination: Destination::Address { protocol, addr: remote }, flow_only: false };
+        let flow = |protocol| Hop {
+            destination: Destination::Flow(Flow {
+                protocol,
+                local: "192.0.2.9:5061".parse().unwrap(),
+                remote,
+                id: 7,
+            }),
+            flow_only: true,
+        };
+        for protocol in [Protocol::Tls, Protocol::Ws, Protocol::Wss] {
+            let hops = with_flow(vec![address(protocol)], Some(flow(protocol)));
+            assert_eq!(hops, [flow(protocol), address(protocol)]);
+        }
+        let tcp = vec![address(Protocol::Tcp)];
+        assert_eq!(
+            with_flow(tcp.clone(), Some(flow(Protocol::Tcp))),
+            tcp,
+            "a TCP connection is found by its address"
+        );
     }
 
     #[test]

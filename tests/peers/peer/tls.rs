@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::certificates::{Authority, Identity};
 use crate::harness::server::free_port;
-use crate::harness::{Line, Server, phone};
+use crate::harness::{Line, Phone, Server, phone};
 
 /// A server that speaks TLS as `example.com`, and where.
 pub(crate) fn secure(identity: &Identity, further: &[&str]) -> (Server, SocketAddr) {
@@ -56,6 +56,27 @@ fn openssl_registers_and_gets_its_messages_over_the_connection_it_made() {
         assert_eq!(received.body, body.as_bytes());
         assert_eq!(alice.final_response().status(), 200);
     }
+}
+
+/// A phone may well name the address that its connection comes from, as over TCP: the way there is the
+/// connection, and no new one, for which it would need a certificate and a listener.
+#[test]
+fn a_contact_with_the_address_of_its_connection_is_reached_over_it() {
+    let authority = Authority::new();
+    let (server, at) = secure(&authority.sign("server", "DNS:example.com"), &[]);
+    let mut john = line(&authority, at, "example.com");
+    let seen = john.register("john", &[]).get("Via").to_owned();
+    let (_, port) = seen.split_once("rport=").unwrap();
+    let port = port.split(';').next().unwrap();
+    let contact = format!("<sip:john@127.0.0.1:{port};transport=tls>");
+    let away = Phone::udp("john").register_request(&[("Contact", "*"), ("Expires", "0")]);
+    assert_eq!(john.request(&away).status(), 200);
+    let request = Phone::udp("john").register_request(&[("Contact", &contact)]);
+    assert_eq!(john.request(&request).status(), 200);
+    let mut alice = Line::udp(server.sip);
+    alice.send(&alice.with_via(&phone::message_to("john").body("text/plain", b"to your address")).octets());
+    assert_eq!(john.take().body, b"to your address");
+    assert_eq!(alice.final_response().status(), 200);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) mod server;
 pub(crate) mod sipp;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) use message::Message;
 pub(crate) use phone::{Line, Phone};
@@ -30,6 +30,15 @@ pub(crate) use server::Server;
 
 /// How long a step that must happen may take before the test fails. Far over what any needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks again and again until it is so; fails with what it waited for.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let late = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < late, "{what}: not in time");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
 
 /// A file of `tests/data`.
 pub(crate) fn data(path: &str) -> Vec<u8> {

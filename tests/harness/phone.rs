@@ -188,8 +188,10 @@ impl Line {
             if let Some(octets) = take_message(self.pending()) {
                 return Some(Message::parse(&octets));
             }
-            if !self.fill().unwrap_or(false) {
-                return None;
+            match self.fill() {
+                Ok(true) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("nothing in time"),
+                Ok(false) | Err(_) => return None,
             }
         }
     }

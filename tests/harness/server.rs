@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
-use super::PATIENCE;
+use super::{PATIENCE, http};
 
 /// Lines of a server's log that a failed test shows.
 const LOG_LINES: usize = 100;
@@ -84,6 +84,14 @@ impl Server {
     /// Everything the server has written to its log and to stdout so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// A counter or gauge of the server, by its whole name.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let page = http::fetch(self.admin, "GET", "/metrics", &[]);
+        let text = String::from_utf8(page.body).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no metric {name}:\n{text}"))
     }
 
     /// Ends it as a crash would, and starts it again on the same state and ports.

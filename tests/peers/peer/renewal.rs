@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use super::tls::{line, secure};
 use crate::harness::certificates::Authority;
-use crate::harness::{PATIENCE, phone};
+use crate::harness::{eventually, phone};
 
 /// Whose certificate a server shows.
 fn shown(at: SocketAddr) -> String {
@@ -68,11 +67,7 @@ fn certificates_are_replaced_under_load_and_no_connection_is_dropped() {
             let sent = Command::new("kill").args(["-HUP", &server.pid().to_string()]).status().unwrap();
             assert!(sent.success());
         }
-        let late = Instant::now() + PATIENCE;
-        while shown(at) != name {
-            assert!(Instant::now() < late, "the {name} certificate is not shown\n{}", server.log());
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
+        eventually(&format!("the {name} certificate is shown"), || shown(at) == name);
     }
     over.store(true, Ordering::Relaxed);
     let sent: Vec<usize> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();

@@ -4,6 +4,7 @@
 //! tasks start, and only then is the server ready.
 
 mod certificates;
+mod console;
 mod links;
 pub(crate) mod log;
 mod measure;
@@ -13,7 +14,8 @@ mod web;
 mod workers;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transport::{Endpoint, Protocol};
 
-use crate::admin::{self, Admin, Health};
+use crate::admin::{self, Admin, Desk, Health};
 use crate::config::{self, Config};
 pub(crate) use web::problem;
 use web::{Door, Web};
@@ -47,6 +49,7 @@ pub(crate) struct Running {
     proxy: Arc<Proxy>,
     registrar: Arc<Registrar>,
     offline: Arc<Offline>,
+    desk: Desk,
     health: Health,
     http: SocketAddr,
     admin: SocketAddr,
@@ -67,8 +70,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let metrics = measure::recorder();
     let store = open_store(&config)?;
     let gruu_key = GruuKey::new(kept_key(&store, b"gruu-key").await?);
-    let registrar = Registrar::open(&store, settings::registrar(&config)).with_gruu_key(gruu_key);
-    let registrar = Arc::new(registrar);
+    let auth_key = kept_key(&store, b"auth-key").await?;
+    let registrar = Registrar::open(&store, settings::registrar(&config));
+    let registrar = Arc::new(registrar.with_gruu_key(gruu_key).with_auth_key(auth_key));
     let key = RouteKey::new(kept_key(&store, b"route-key").await?);
     let offline = Arc::new(Offline::open(&store));
     let pool =
@@ -100,12 +104,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let public = public.with_door(door(&config, &endpoint));
     let certificates = certificates::Watch::begin(endpoint.clone(), config::tls_files(&config.tls));
     public.serve(contents.router(&config).merge(admin::health(health.clone())), stop.clone(), &tasks);
+    let desk = Desk::new(Arc::clone(&registrar), settings::algorithms(&config.auth));
     let mut running = Running {
         config,
         endpoint,
         proxy,
         registrar,
         offline,
+        desk,
         health,
         http,
         admin,
@@ -123,10 +129,13 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         offline: Arc::clone(&running.offline),
         open: !running.config.log.redact,
         registrar: Arc::clone(&running.registrar),
+        desk: running.desk.clone(),
     };
+    console::serve(&running.config, admin::console(page.clone()), running.stop.clone(), &running.tasks);
     operators.serve(admin::router(page), running.stop.clone(), &running.tasks);
     running.sweep(contents);
     running.sum_up(recorded);
+    running.look_for_users();
     Ok(running)
 }
 
@@ -164,6 +173,7 @@ impl Running {
         }
         log.set(new.log.level);
         self.registrar.reconfigure(settings::registrar(&new));
+        self.desk.reconfigure(settings::algorithms(&new.auth));
         self.proxy.reconfigure(settings::proxy(&new), settings::profiles(&new));
         let (later, now): (Vec<String>, Vec<String>) =
             changed.into_iter().partition(|key| settings::needs_restart(key));
@@ -195,6 +205,15 @@ impl Running {
         let web = tokio::time::timeout(WEB_DRAIN, self.tasks.wait()).await;
         if left > 0 || web.is_err() {
             tracing::warn!(requests = left, "ended with requests that got no answer");
+        }
+    }
+
+    /// A server that asks for passwords and knows none lets nobody in.
+    fn look_for_users(&self) {
+        if self.registrar.is_guarded() && self.registrar.users().is_empty() {
+            tracing::warn!(
+                "auth.mode is \"digest\" and no user has a password: add one with `bespoke user add USER@DOMAIN`"
+            );
         }
     }
 
@@ -258,12 +277,19 @@ impl Running {
     }
 }
 
-fn open_store(config: &Config) -> Result<Store, StartError> {
-    let make =
-        |path: PathBuf| std::fs::create_dir_all(&path).map_err(|source| StartError::DataDir { path, source });
-    make(config.data_dir.clone())?;
+/// Opens the store below `data_dir`, which holds what passwords are proven with: nobody else may read it.
+pub(crate) fn open_store(config: &Config) -> Result<Store, StartError> {
+    make_private(&config.data_dir)
+        .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+    let folder = settings::store_folder(config);
+    make_private(&folder).map_err(|source| StartError::DataDir { path: folder.clone(), source })?;
     let options = store::Options { on_disk: vec![Offline::on_disk()], ..store::Options::default() };
-    Ok(Store::open(settings::store_folder(config), options)?)
+    Ok(Store::open(folder, options)?)
+}
+
+/// Makes a folder for its owner alone; one that exists stays as the operator made it.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// A key of ours: the same over restarts, so that dialogs go on and what was given out under it holds.

@@ -1,6 +1,7 @@
 //! Request validation (RFC 3261 §16.3): what a request must pass before anyone thinks about where it goes.
 //!
-//! Syntax was judged by `sip`. Credentials (step 6) come with digest authentication.
+//! Syntax was judged by `sip`, and credentials (step 6) are the business of `authenticate`, which needs to know
+//! the request's way.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,10 +1,13 @@
 //! The request of one branch (RFC 3261 §16.6 steps 1 to 6), all but its Via, its Record-Route and its body.
 
-use sip::{HeaderId, Method, NameAddr, Outgoing, Request, Uri};
-use transport::Destination;
+use std::net::SocketAddr;
 
+use sip::{HeaderId, Method, NameAddr, Outgoing, Request, Uri};
+use transport::{Destination, Protocol};
+
+use crate::identity;
 use crate::journey::Journey;
-use crate::record::Side;
+use crate::record::{Dialog, End, Side};
 use crate::route::Way;
 use crate::target::Target;
 
@@ -31,6 +34,7 @@ pub(crate) fn draft(journey: &Journey, way: &Way, target: &Target, breadth: u32)
     for route in target.path.iter().rev() {
         outgoing.push_route_front(route);
     }
+    identity::put_right(journey, target, &mut outgoing);
     to_strict_router(&mut outgoing);
     outgoing
 }
@@ -48,10 +52,10 @@ pub(crate) fn record_route(journey: &Journey, outgoing: &mut Outgoing, onward: &
     if !is_recorded(&journey.request) {
         return;
     }
-    let call_id = journey.request.call_id();
-    for side in [&back(journey), onward] {
+    let dialog = Dialog::of(&journey.request);
+    for (end, side) in [(End::Caller, &back(journey)), (End::Callee, onward)] {
         if let Some(host) = journey.rooms.endpoint.sent_by(side.protocol) {
-            outgoing.push_record_route(journey.rooms.key.record(call_id, side, &host));
+            outgoing.push_record_route(journey.rooms.key.record(&dialog, end, side, &host));
         }
     }
 }
@@ -60,15 +64,18 @@ pub(crate) fn record_route(journey: &Journey, outgoing: &mut Outgoing, onward: &
 /// behind a NAT, and one that says `ob` wants its flow used (RFC 5626 §4.3).
 fn back(journey: &Journey) -> Side {
     let (request, flow) = (&journey.request, journey.flow);
-    let contact = request.values(HeaderId::Contact).next().and_then(|value| NameAddr::parse(value).ok());
-    let contact = contact.and_then(|address| address.uri().ok());
+    let contact = address(request, HeaderId::Contact);
     let is_first_hop = request.values(HeaderId::Via).nth(1).is_none();
     let elsewhere =
         |uri: &Uri| uri.host().and_then(|host| host.ip()).is_some_and(|ip| ip != flow.remote.ip());
-    let only_flow = is_first_hop && contact.is_some_and(|uri| uri.param(b"ob").is_some() || elsewhere(&uri));
+    let only_flow =
+        is_first_hop && contact.as_ref().is_some_and(|uri| uri.param(b"ob").is_some() || elsewhere(uri));
+    // Requests to it will name the proxy below us that stays in the dialog, or its contact.
+    let named = address(request, HeaderId::RecordRoute).or(contact);
     Side {
         protocol: flow.protocol,
         remote: flow.remote,
+        port: named.and_then(|uri| other_port(&uri, flow.protocol, flow.remote)),
         flow: Some(flow.id),
         only_flow: only_flow || !flow.protocol.is_dialled(),
     }
@@ -81,9 +88,19 @@ pub(crate) fn onward(target: &Target, destination: &Destination) -> Side {
         Destination::Flow(flow) => Some(flow.id),
         Destination::Address { .. } | Destination::Named { .. } => None,
     };
-    let protocol = destination.protocol();
+    let (protocol, remote) = (destination.protocol(), destination.remote());
     let only_flow = flow.is_some() && (is_outbound || !protocol.is_dialled());
-    Side { protocol, remote: destination.remote(), flow, only_flow }
+    let port = flow.and_then(|_| other_port(&target.uri, protocol, remote));
+    Side { protocol, remote, port, flow, only_flow }
+}
+
+fn address(request: &Request, id: HeaderId) -> Option<Uri> {
+    request.values(id).next().and_then(|value| NameAddr::parse(value).ok()?.uri().ok())
+}
+
+/// The port that a URI means, if it is not that of `remote`.
+fn other_port(uri: &Uri, protocol: Protocol, remote: SocketAddr) -> Option<u16> {
+    Some(uri.port().unwrap_or(protocol.default_port())).filter(|port| *port != remote.port())
 }
 
 /// A next hop without `lr` is a strict router: it wants its own URI in the request line, and the target

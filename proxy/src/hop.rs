@@ -1,9 +1,9 @@
 //! Where a branch is sent (RFC 3261 §16.6 step 7; RFC 3263 is `transport`'s), and over what (CPI.md 3.4 B2).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use registrar::Binding;
-use sip::NameAddr;
+use sip::{Method, NameAddr};
 use transport::{Asker, Destination, Flow, LocateError, Protocol};
 
 use crate::journey::Journey;
@@ -72,7 +72,7 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
     }
     let uri = next.as_ref().unwrap_or(&target.uri);
     let asker = if target.named_by.is_some() { Asker::Stranger } else { Asker::Operator };
-    let open = |addr| may_go(target, addr);
+    let open = |addr| may_go(journey, target, addr);
     let found = journey.rooms.endpoint.locate(uri, asker, open).await;
     let failed = found.as_ref().err().copied();
     let found = found.unwrap_or_default().into_iter();
@@ -117,16 +117,28 @@ fn refused(error: LocateError, target: &Target) -> Refused {
 /// Whether an address that a URI led to may be sent to: none that lies further inside than who named the
 /// URI, and for a sender who may not relay none but the other side of his dialog. Where the dialog was set
 /// up to, it goes on.
-fn may_go(target: &Target, addr: SocketAddr) -> bool {
-    if target.side.is_some_and(|side| side.remote == addr) {
+fn may_go(journey: &Journey, target: &Target, addr: SocketAddr) -> bool {
+    if target.side.is_some_and(|side| side.is_at(addr)) {
         return true;
     }
-    let elsewhere = target.bound && target.side.is_none_or(|side| side.remote.ip() != addr.ip());
-    !elsewhere && target.named_by.is_none_or(|source| transport::may_reach(source, addr))
+    // Of the contact in the 200, which may be at another port, nothing is known here. To an ACK nobody can be asked
+    // for a password, and without it there is no call; nothing answers one that it does not wait for.
+    let is_ack = journey.request.method() == Method::Ack;
+    let is_beside = is_ack && target.side.is_some_and(|side| side.remote.ip() == addr.ip());
+    (!target.bound || is_beside) && target.named_by.is_none_or(|source| may_reach(journey, source, addr))
 }
 
 fn flow_of_side(side: &Side) -> Option<Hop> {
     Some(Hop { destination: Destination::Flow(side.flow()?), flow_only: true })
+}
+
+/// Whether who came from `source` may name that address: none further inside, and of our own machine no port but
+/// those where we take SIP from everybody, and its own.
+fn may_reach(journey: &Journey, source: IpAddr, addr: SocketAddr) -> bool {
+    let ours = &journey.policy.ours;
+    let (source, ip) = (source.to_canonical(), addr.ip().to_canonical());
+    let is_next_door = ours.is_own_address(ip, journey.flow.local.ip()) && !ours.is_own_port(addr.port());
+    transport::may_reach(source, addr) && (!is_next_door || source == ip || source.is_loopback())
 }
 
 /// The flow a binding was registered on. Of an earlier run only the address is left, which is of use for

@@ -1,8 +1,9 @@
 //! One request on its road: what every stage may look at, and what the log says of it at the end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use registrar::UserName;
 use sip::{Method, Request};
 use tokio::time::Instant;
 use transport::Flow;
@@ -24,6 +25,7 @@ pub(crate) struct Journey {
     pub(crate) flow: Flow,
     /// By the wall clock, for Expires and bindings.
     pub(crate) arrived: SystemTime,
+    standing: OnceLock<Standing>,
     started: Instant,
     notes: Mutex<Vec<String>>,
     /// It was kept for a user who was not there, and is delivered now; `flow` is what it came on then.
@@ -37,9 +39,19 @@ impl Journey {
         Journey::new(rooms, request, flow, false)
     }
 
-    /// A message that was kept is delivered.
-    pub(crate) fn from_store(rooms: Arc<Rooms>, request: Request, flow: Flow) -> Journey {
+    /// A message that was kept is delivered; `sender` is the user who had proven to be its sender.
+    pub(crate) fn from_store(
+        rooms: Arc<Rooms>,
+        request: Request,
+        flow: Flow,
+        sender: Option<UserName>,
+    ) -> Journey {
         let journey = Journey::new(rooms, request, flow, true);
+        match sender {
+            _ if journey.is_from_peer() => journey.stands(Standing::Peer),
+            Some(user) => journey.stands(Standing::User(user)),
+            None => {}
+        }
         journey.note(|| "it was kept".to_owned());
         journey
     }
@@ -52,6 +64,7 @@ impl Journey {
             request,
             flow,
             arrived: transport::now(),
+            standing: OnceLock::new(),
             started: Instant::now(),
             notes: Mutex::new(Vec::new()),
             from_store,
@@ -68,9 +81,19 @@ impl Journey {
         self.policy.ours.place(uri, self.flow.local.ip())
     }
 
-    /// What is known of the sender.
-    pub(crate) fn standing(&self) -> Standing {
-        if self.policy.is_peer(self.flow.remote.ip()) { Standing::Peer } else { Standing::Stranger }
+    /// What is known of the sender, once it was asked for.
+    pub(crate) fn standing(&self) -> &Standing {
+        self.standing.get().unwrap_or(&Standing::Stranger)
+    }
+
+    /// Notes what is known of the sender; the first note holds.
+    pub(crate) fn stands(&self, standing: Standing) {
+        let _first_holds = self.standing.set(standing);
+    }
+
+    /// Whether the sender is a trusted neighbour.
+    pub(crate) fn is_from_peer(&self) -> bool {
+        self.policy.is_peer(&self.flow, &self.rooms.endpoint)
     }
 
     /// Whether it is an INVITE.

@@ -5,6 +5,7 @@
 //! is done to bodies.
 
 mod admit;
+mod authenticate;
 mod avoid;
 mod branch;
 pub mod breadth;
@@ -15,6 +16,7 @@ mod fork;
 mod forward;
 mod gate;
 mod hop;
+mod identity;
 mod journey;
 pub mod links;
 mod local;

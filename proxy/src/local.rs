@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use registrar::Source;
+use registrar::{RegisterOutcome, Source};
 use sip::{HeaderId, Method, Request};
 
+use crate::authenticate;
 use crate::journey::Journey;
+use crate::metrics;
 use crate::offline;
 use crate::ours::Place;
-use crate::refuse::Reply;
+use crate::refuse::{Refused, Reply};
 use crate::route::Way;
 use crate::target;
 
@@ -45,7 +47,7 @@ pub(crate) async fn answer(journey: &Journey, way: &Way) -> Option<Reply> {
         return None;
     }
     match journey.request.method() {
-        Method::Register => Some(register(journey).await),
+        Method::Register => Some(register(journey, way).await),
         Method::Options => Some(options()),
         // RFC 3261 §8.2.1: what nobody but the recipient could know, and the recipient does not.
         _ => Some(Reply::new(501, "Not Implemented").with("Allow", ALLOW)),
@@ -61,7 +63,18 @@ fn options() -> Reply {
         .with("Supported", SUPPORTED.join(", "))
 }
 
-async fn register(journey: &Journey) -> Reply {
+async fn register(journey: &Journey, way: &Way) -> Reply {
+    if let Some(outcome) = journey.rooms.registrar.check_require(&journey.request) {
+        return reply_of(&outcome);
+    }
+    if let Err(refused) = authenticate::check_register(journey) {
+        journey.note(|| refused.to_string());
+        return refused.reply(&journey.policy.settings.host);
+    }
+    if !authenticate::is_in_rate(journey, way) {
+        metrics::overload("user");
+        return Refused::Busy.reply(&journey.policy.settings.host);
+    }
     let flow = journey.flow;
     let source = Source {
         transport: flow.protocol.via().to_owned(),
@@ -72,6 +85,10 @@ async fn register(journey: &Journey) -> Reply {
     let outcome = journey.rooms.registrar.register(&journey.request, source, journey.arrived).await;
     let contacts = outcome.values(HeaderId::Contact).count();
     journey.note(|| format!("{contacts} contacts"));
+    reply_of(&outcome)
+}
+
+fn reply_of(outcome: &RegisterOutcome) -> Reply {
     let mut reply = Reply::new(outcome.status, outcome.reason);
     for (id, value) in &outcome.headers {
         let value = match id {

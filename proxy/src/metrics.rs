@@ -32,6 +32,7 @@ const ATTEMPTS: &str = "bespoke_offline_attempts_total";
 const GONE: &str = "bespoke_offline_removed_total";
 const WAITING: &str = "bespoke_offline_waiting";
 const WAITING_OCTETS: &str = "bespoke_offline_waiting_octets";
+const AUTHENTICATIONS: &str = "bespoke_authentications_total";
 
 /// Tells the installed recorder what each metric means. Call once, after installing it.
 pub fn describe() {
@@ -49,6 +50,10 @@ pub fn describe() {
     describe_counter!(
         FAILOVERS,
         "Requests sent on to the next address of their next hop, by cause: 503, silent or failed"
+    );
+    describe_counter!(
+        AUTHENTICATIONS,
+        "Senders asked who they are, by result: proven, asked (no credentials), stale, wrong, banned, malformed"
     );
     describe_counter!(LEARNED, "Capabilities learned from a 413, 415 or 513");
     describe_counter!(OVERLOAD, "Requests answered 503 at once: too many under way, too late, over a rate");
@@ -135,6 +140,10 @@ pub(crate) fn options_query(result: &'static str) {
 
 pub(crate) fn failover(cause: &'static str) {
     counter!(FAILOVERS, "cause" => cause).increment(1);
+}
+
+pub(crate) fn authentication(result: &'static str) {
+    counter!(AUTHENTICATIONS, "result" => result).increment(1);
 }
 
 pub(crate) fn learned() {

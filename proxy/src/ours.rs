@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use registrar::digest::Credentials;
 use sip::{Host, Uri};
 
 /// What [`Ours`] says of a URI.
@@ -48,10 +49,49 @@ impl Ours {
         if by_alias || by_address { Place::Server } else { Place::Foreign }
     }
 
+    /// The domain whose user a From claims to be; `None` for someone from elsewhere. A port, a dot at the end
+    /// or another spelling of our address makes nobody a stranger: people read the rest.
+    pub(crate) fn claimed(&self, from: &Uri, local: IpAddr) -> Option<&str> {
+        let host = from.host_octets()?;
+        let host = Host::parse(host.strip_suffix(b".").unwrap_or(host))?;
+        let domain = self.domains.iter().find(|domain| host.is(domain));
+        let first = || self.domains.first().filter(|_| self.is_own_name(host, local));
+        domain.or_else(first).map(String::as_str)
+    }
+
+    /// The domain of ours whose realm those credentials are for.
+    pub(crate) fn realm_of(&self, credentials: &[u8]) -> Option<&str> {
+        let realm = Credentials::realm_of(credentials)?;
+        self.domains.iter().map(String::as_str).find(|domain| domain.as_bytes() == &*realm)
+    }
+
+    /// The realm of those who claim to be nobody of ours.
+    pub(crate) fn realm(&self) -> Option<&str> {
+        self.domains.first().map(String::as_str)
+    }
+
+    fn is_own_name(&self, host: Host<'_>, local: IpAddr) -> bool {
+        self.aliases.iter().any(|name| host.is(name))
+            || host.ip().is_some_and(|ip| self.is_own_address(ip, local))
+    }
+
+    /// Whether that is an address of this machine, as far as our sockets tell.
+    pub(crate) fn is_own_address(&self, ip: IpAddr, local: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        ip == local.to_canonical() || self.sockets.iter().any(|socket| socket.ip().to_canonical() == ip)
+    }
+
+    /// Whether we listen on that port.
+    pub(crate) fn is_own_port(&self, port: u16) -> bool {
+        self.sockets.iter().any(|socket| socket.port() == port)
+    }
+
     fn listens(&self, ip: IpAddr, port: u16, local: IpAddr) -> bool {
+        let (ip, local) = (ip.to_canonical(), local.to_canonical());
         self.sockets.iter().filter(|socket| socket.port() == port).any(|socket| {
             // A socket on every address of the machine: the one this request came to is ours for sure.
-            socket.ip() == ip || (socket.ip().is_unspecified() && (ip == local || ip.is_loopback()))
+            socket.ip().to_canonical() == ip
+                || (socket.ip().is_unspecified() && (ip == local || ip.is_loopback()))
         })
     }
 }
@@ -72,6 +112,28 @@ mod tests {
         assert_eq!(place("sip:john@example.com:5070"), Place::Domain);
         assert_eq!(place("sip:john@example.com:5080"), Place::Foreign);
         assert_eq!(place("sip:john@sub.example.com"), Place::Foreign);
+    }
+
+    #[test]
+    fn a_sender_of_ours_is_known_by_any_port_a_dot_at_the_end_and_our_address() {
+        let ours = Ours::new(
+            &["example.com".into(), "example.org".into()],
+            &["edge.example.com".into()],
+            vec!["192.0.2.9:5060".parse().unwrap()],
+        );
+        let claimed = |uri: &str| ours.claimed(&uri.parse().unwrap(), "192.0.2.1".parse().unwrap());
+        for uri in ["sip:j@Example.COM", "sips:j@example.com:9999", "sip:j@example.com.", "sip:example.com"] {
+            assert_eq!(claimed(uri), Some("example.com"), "{uri}");
+        }
+        assert_eq!(claimed("sip:j@example.org"), Some("example.org"));
+        for uri in
+            ["sip:j@192.0.2.9:1", "sip:j@[::ffff:192.0.2.9]", "sip:j@192.0.2.1", "sip:j@edge.example.com:7"]
+        {
+            assert_eq!(claimed(uri), Some("example.com"), "{uri}");
+        }
+        for uri in ["sip:j@sub.example.com", "sip:j@example.net", "tel:+15551234", "sip:j@192.0.2.2"] {
+            assert_eq!(claimed(uri), None, "{uri}");
+        }
     }
 
     #[test]

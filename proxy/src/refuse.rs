@@ -26,6 +26,23 @@ pub(crate) enum Refused {
     /// Policy: the sender may not send there.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// The sender is asked for a password (RFC 3261 §22), which only a terminal can answer.
+    #[error("asked for a password")]
+    Unproven {
+        /// 401 of a registrar, 407 of a proxy.
+        status: u16,
+        /// WWW-Authenticate or Proxy-Authenticate, in this order.
+        challenges: Vec<String>,
+    },
+    /// Too many wrong passwords came from there.
+    #[error("too many wrong passwords")]
+    Banned {
+        /// Until it is over.
+        seconds: u64,
+    },
+    /// Credentials that can't be read, or are for another request.
+    #[error("{0}")]
+    BadCredentials(String),
     /// No such user here.
     #[error("unknown user")]
     UnknownUser,
@@ -114,6 +131,13 @@ impl Refused {
             }
             Refused::Breadth => Reply::new(440, "Max-Breadth Exceeded"),
             Refused::Forbidden(why) => Reply::new(403, "Forbidden").with("Warning", warning(host, why)),
+            Refused::Unproven { status, challenges } => unproven(*status, challenges),
+            Refused::Banned { seconds } => Reply::new(403, "Too Many Failures")
+                .with("Retry-After", seconds.to_string())
+                .with("Warning", warning(host, "Too many wrong passwords; wait and try again")),
+            Refused::BadCredentials(why) => {
+                Reply { reason: Cow::Owned(why.clone()), ..Reply::new(400, "Bad Request") }
+            }
             Refused::UnknownUser => Reply::new(404, "Not Found"),
             Refused::Unavailable => Reply::new(480, "Temporarily Unavailable"),
             // Not there is what matters to the sender; that it is not kept either says when to try again.
@@ -146,6 +170,14 @@ impl Refused {
             }
         }
     }
+}
+
+fn unproven(status: u16, challenges: &[String]) -> Reply {
+    let (reply, name) = match status {
+        401 => (Reply::new(401, "Unauthorized"), "WWW-Authenticate"),
+        _ => (Reply::new(407, "Proxy Authentication Required"), "Proxy-Authenticate"),
+    };
+    challenges.iter().fold(reply, |reply, challenge| reply.with(name, challenge.as_bytes()))
 }
 
 /// `399 host "text"` (RFC 3261 §20.43: miscellaneous, no automated action).

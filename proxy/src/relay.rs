@@ -6,10 +6,12 @@
 use std::net::{AddrParseError, IpAddr};
 use std::str::FromStr;
 
+use registrar::UserName;
+
 /// `proxy.relay`: who may send to domains that are not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Relay {
-    /// Users who proved who they are, and peers. Until digest authentication is built, peers alone.
+    /// Users who proved who they are, and peers.
     #[default]
     Authenticated,
     /// Peers.
@@ -19,10 +21,12 @@ pub enum Relay {
 }
 
 /// What is known of the sender of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// A trusted neighbour (`[[peer]]`).
     Peer,
+    /// A user who proved the password.
+    User(UserName),
     /// Anyone else.
     Stranger,
 }
@@ -30,13 +34,42 @@ pub(crate) enum Standing {
 impl Relay {
     /// Whether a sender of that standing may send to other domains; else why not, for the sender to
     /// read.
-    pub(crate) const fn permits(self, standing: Standing) -> Result<(), &'static str> {
+    pub(crate) const fn permits(self, standing: &Standing) -> Result<(), &'static str> {
         match (self, standing) {
             (Relay::Authenticated | Relay::Trusted, Standing::Peer) => Ok(()),
+            (Relay::Authenticated, Standing::User(_)) => Ok(()),
+            (Relay::Trusted, Standing::User(_)) => Err("Relaying is for trusted peers only"),
             (Relay::Authenticated, Standing::Stranger) => Err("Relaying needs authentication"),
             (Relay::Trusted, Standing::Stranger) => Err("Relaying is for trusted peers only"),
             (Relay::None, _) => Err("This server does not relay to other domains"),
         }
+    }
+}
+
+/// A trusted neighbour (`[[peer]]`). Where both are given, both must hold; with neither it is nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Where its requests come from.
+    pub network: Option<Network>,
+    /// The domain its certificate speaks for (RFC 5922).
+    pub tls_name: Option<String>,
+}
+
+impl Peer {
+    /// Whether it is the one at `address` whose certificate speaks for `identities`.
+    pub(crate) fn is(&self, address: IpAddr, identities: impl Fn() -> Vec<String>) -> bool {
+        let named = |name: &String| identities().iter().any(|identity| identity.eq_ignore_ascii_case(name));
+        (self.network.is_some() || self.tls_name.is_some())
+            && self.network.is_none_or(|network| network.contains(address))
+            && self.tls_name.as_ref().is_none_or(named)
+    }
+}
+
+impl FromStr for Peer {
+    type Err = NotANetwork;
+
+    fn from_str(text: &str) -> Result<Self, NotANetwork> {
+        Ok(Peer { network: Some(text.parse()?), tls_name: None })
     }
 }
 
@@ -96,12 +129,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_peers_may_relay_and_nobody_when_it_is_off() {
-        assert_eq!(Relay::default().permits(Standing::Peer), Ok(()));
-        assert!(Relay::default().permits(Standing::Stranger).is_err());
-        assert_eq!(Relay::Trusted.permits(Standing::Peer), Ok(()));
-        assert!(Relay::Trusted.permits(Standing::Stranger).is_err());
-        assert!(Relay::None.permits(Standing::Peer).is_err());
+    fn peers_and_proven_users_may_relay_and_nobody_when_it_is_off() {
+        let user = Standing::User(UserName::parse("john@example.com").unwrap());
+        let (peer, stranger) = (Standing::Peer, Standing::Stranger);
+        assert_eq!([&peer, &user].map(|who| Relay::default().permits(who)), [Ok(()); 2]);
+        assert!(Relay::default().permits(&stranger).is_err());
+        assert_eq!(Relay::Trusted.permits(&peer), Ok(()));
+        assert!([&user, &stranger].into_iter().all(|who| Relay::Trusted.permits(who).is_err()));
+        assert!([&peer, &user, &stranger].into_iter().all(|who| Relay::None.permits(who).is_err()));
+    }
+
+    #[test]
+    fn a_peer_is_who_has_its_address_and_its_name() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let names = || vec!["presence.example.net".to_owned()];
+        let of_network: Peer = "192.0.2.0/24".parse().unwrap();
+        assert!(of_network.is(address("192.0.2.7"), Vec::new));
+        assert!(!of_network.is(address("192.0.3.7"), names));
+        let named = Peer { network: None, tls_name: Some("Presence.example.net".into()) };
+        assert!(named.is(address("192.0.3.7"), names) && !named.is(address("192.0.3.7"), Vec::new));
+        let both = Peer { network: of_network.network, ..named };
+        assert!(both.is(address("192.0.2.7"), names));
+        assert!(!both.is(address("192.0.3.7"), names) && !both.is(address("192.0.2.7"), Vec::new));
+        assert!(!Peer { network: None, tls_name: None }.is(address("192.0.2.7"), names));
     }
 
     #[test]

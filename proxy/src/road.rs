@@ -12,16 +12,14 @@ use crate::avoid::Avoided;
 use crate::journey::Journey;
 use crate::links::Links;
 use crate::offline::{self, Offline, Runs};
-use crate::ours::Place;
 use crate::pool::Pool;
 use crate::rates::{Lateness, Rates};
-use crate::record::RouteKey;
+use crate::record::{Dialog, RouteKey};
 use crate::refuse::Refused;
-use crate::relay::Standing;
 use crate::rooms::{Policy, Rooms};
 use crate::settings::Settings;
 use crate::upstream::Upstream;
-use crate::{admit, fork, forward, hop, local, metrics, route, source, target};
+use crate::{admit, authenticate, fork, forward, hop, local, metrics, route, source, target};
 
 /// The proxy: takes what the sockets receive and sends it on its road.
 #[derive(Clone)]
@@ -80,6 +78,7 @@ impl Proxy {
 /// |---|---|---|
 /// | [`admit`] | the second part of our branches | §16.3 |
 /// | [`route`] | the way | §16.4 |
+/// | [`authenticate`] | whom it comes from | §16.3 step 6, §22 |
 /// | [`local`] | our own answer, if we are the recipient | §10.3, §11 |
 /// | [`target`] | targets with their bindings | §16.5 |
 /// | [`fork`] | one branch per target, and the best answer | §16.6, §16.7 |
@@ -94,14 +93,18 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
         Ok(admitted) => admitted,
         Err(refused) => return upstream.refuse(&refused),
     };
-    if !is_in_rate(&journey) {
-        metrics::overload("user");
-        return upstream.refuse(&Refused::Busy);
-    }
     let way = match way(&journey) {
         Ok(way) => way,
         Err(refused) => return upstream.refuse(&refused),
     };
+    if let Err(refused) = authenticate::check(&journey, &way, recipient) {
+        return upstream.refuse(&refused);
+    }
+    // Who registers is asked for a password later.
+    if journey.request.method() != Method::Register && !authenticate::is_in_rate(&journey, &way) {
+        metrics::overload("user");
+        return upstream.refuse(&Refused::Busy);
+    }
     if let Some(reply) = local::answer(&journey, &way).await {
         upstream.reply(&reply);
         return local::follow_up(&journey, &reply);
@@ -126,20 +129,11 @@ fn way(journey: &Journey) -> Result<route::Way, Refused> {
     route::preprocess(
         &request.uri(),
         &routes,
-        request.call_id(),
+        &Dialog::of(request),
         &journey.policy.ours,
         &journey.rooms.key,
         local,
     )
-}
-
-/// Whether the user who sends a request is within his rate: who is registered, or a From of ours.
-fn is_in_rate(journey: &Journey) -> bool {
-    let Some(users) = &journey.rooms.users else { return true };
-    let request = &journey.request;
-    let user = if request.method() == Method::Register { request.to() } else { request.from() };
-    let Ok(user) = user.uri() else { return true };
-    journey.standing() == Standing::Peer || journey.place(&user) == Place::Foreign || users.take(user.aor())
 }
 
 impl Handler for Proxy {
@@ -150,7 +144,8 @@ impl Handler for Proxy {
         } else if rooms.lateness.is_late() {
             "delay"
         } else if rooms.sources.as_ref().is_some_and(|rates| {
-            !rooms.policy.load().is_peer(flow.remote.ip()) && !rates.take(source::network(flow.remote.ip()))
+            !rooms.policy.load().is_peer(&flow, &rooms.endpoint)
+                && !rates.take(source::network(flow.remote.ip()))
         }) {
             "source"
         } else {
@@ -201,6 +196,7 @@ async fn acknowledge(rooms: Arc<Rooms>, request: Request, flow: Flow) {
 async fn pass_on(journey: &Journey) -> Result<(), Refused> {
     let admitted = admit::check(journey, false)?;
     let way = way(journey)?;
+    authenticate::check(journey, &way, false)?;
     let targets = target::find(journey, &way)?;
     let target = targets.iter().flatten().flatten().next().ok_or(Refused::Unavailable)?;
     let breadth = fork::breadth(journey);

@@ -1,12 +1,12 @@
 //! The rooms this one wires together, and the rules in force.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use registrar::{Profiles, Registrar};
 use tokio::sync::Semaphore;
-use transport::Endpoint;
+use transport::{Endpoint, Flow};
 
 use crate::avoid::Avoided;
 use crate::links::Links;
@@ -56,8 +56,9 @@ impl Policy {
         Policy { settings, profiles, ours }
     }
 
-    /// Whether an address is that of a trusted neighbour.
-    pub(crate) fn is_peer(&self, address: IpAddr) -> bool {
-        self.settings.peers.iter().any(|network| network.contains(address))
+    /// Whether a trusted neighbour is at the other end of a flow.
+    pub(crate) fn is_peer(&self, flow: &Flow, endpoint: &Endpoint) -> bool {
+        let address = flow.remote.ip();
+        self.settings.peers.iter().any(|peer| peer.is(address, || endpoint.identities(flow)))
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use sip::{NameAddr, Uri};
 
 use crate::ours::{Ours, Place};
-use crate::record::{RouteKey, Side};
+use crate::record::{Dialog, Mark, RouteKey, Side};
 use crate::refuse::Refused;
 
 /// A request's way as it stands after preprocessing.
@@ -18,15 +18,35 @@ pub(crate) struct Way {
     pub(crate) routes: Vec<Vec<u8>>,
     /// Whether `routes` differ from what the request carries.
     pub(crate) rerouted: bool,
-    /// Where the request goes if it came along a Record-Route of ours: it belongs to a dialog that was set up
+    /// Where the request goes if it came along Record-Routes of ours: it belongs to a dialog that was set up
     /// through here.
     pub(crate) side: Option<Side>,
+    /// Where its sender was when that dialog was set up.
+    pub(crate) home: Option<Side>,
 }
 
 impl Way {
     /// Whether the request belongs to a dialog that was set up through here.
     pub(crate) const fn in_dialog(&self) -> bool {
         self.side.is_some()
+    }
+
+    /// Where the request goes next: the first Route that is left, or its Request-URI.
+    pub(crate) fn next(&self) -> Option<Uri> {
+        match self.routes.first() {
+            Some(route) => address(route).ok(),
+            None => Some(self.uri.clone()),
+        }
+    }
+
+    /// Takes what a mark says. Where a request passed here more than once, the first sender is the one it is from,
+    /// and the last recipient the one it goes to.
+    fn marked(&mut self, mark: Option<Mark>) {
+        match mark {
+            Some(Mark::Recipient(side)) => self.side = Some(side),
+            Some(Mark::Sender(side)) => self.home = self.home.or(Some(side)),
+            None => {}
+        }
     }
 }
 
@@ -37,23 +57,20 @@ impl Way {
 pub(crate) fn preprocess(
     uri: &Uri,
     routes: &[&[u8]],
-    call_id: &[u8],
+    dialog: &Dialog<'_>,
     ours: &Ours,
     key: &RouteKey,
     local: IpAddr,
 ) -> Result<Way, Refused> {
-    let mut way = Way {
-        uri: uri.clone(),
-        routes: Vec::new(),
-        rerouted: false,
-        side: recorded(uri, call_id, ours, key, local),
-    };
+    let mut way = Way { uri: uri.clone(), routes: Vec::new(), rerouted: false, side: None, home: None };
     let mut left = routes;
-    if way.in_dialog()
+    let mark = recorded(uri, dialog, ours, key, local);
+    if mark.is_some()
         && let Some((last, before)) = left.split_last()
     {
         // A strict router put our Record-Route into the Request-URI and its target last into Route.
         way.uri = address(last)?;
+        way.marked(mark);
         way.rerouted = true;
         left = before;
     }
@@ -63,8 +80,7 @@ pub(crate) fn preprocess(
         if ours.place(&route, local) == Place::Foreign {
             break;
         }
-        // Of the two we wrote the last one leads onward.
-        way.side = recorded(&route, call_id, ours, key, local).or(way.side);
+        way.marked(recorded(&route, dialog, ours, key, local));
         way.rerouted = true;
         left = after;
     }
@@ -78,9 +94,12 @@ fn address(route: &[u8]) -> Result<Uri, Refused> {
     read.ok_or(Refused::Forbidden("A Route value can't be read"))
 }
 
-fn recorded(uri: &Uri, call_id: &[u8], ours: &Ours, key: &RouteKey, local: IpAddr) -> Option<Side> {
-    let side = key.read(uri.user()?, call_id)?;
-    (ours.place(uri, local) != Place::Foreign).then_some(side)
+/// What our mark in that URI says, if it is one of ours.
+fn recorded(uri: &Uri, dialog: &Dialog<'_>, ours: &Ours, key: &RouteKey, local: IpAddr) -> Option<Mark> {
+    if ours.place(uri, local) == Place::Foreign {
+        return None;
+    }
+    key.read(uri.user()?, dialog)
 }
 
 /// A maddr that means us says no more than that the request should come here; it goes, and the port and
@@ -111,25 +130,48 @@ mod tests {
     use transport::Protocol;
 
     use super::*;
+    use crate::record::End;
 
     const CALL: &[u8] = b"c@x";
+    const DIALOG: Dialog<'_> =
+        Dialog { call_id: CALL, from: (b"sip:f@h", Some(b"f")), to: (b"sip:t@h", Some(b"t")) };
 
     fn way(uri: &str, routes: &[&str], key: &RouteKey) -> Way {
         let ours = Ours::new(&["example.com".into()], &[], vec!["192.0.2.1:5060".parse().unwrap()]);
         let routes: Vec<_> = routes.iter().map(|route| route.as_bytes()).collect();
-        preprocess(&uri.parse().unwrap(), &routes, CALL, &ours, key, "192.0.2.1".parse().unwrap()).unwrap()
+        preprocess(&uri.parse().unwrap(), &routes, &DIALOG, &ours, key, "192.0.2.1".parse().unwrap()).unwrap()
     }
 
     fn side(port: u16) -> Side {
         let remote = SocketAddr::new([192, 0, 2, 99].into(), port);
-        Side { protocol: Protocol::Udp, remote, flow: None, only_flow: false }
+        Side { protocol: Protocol::Udp, remote, port: None, flow: None, only_flow: false }
+    }
+
+    fn marked(dialog: &Dialog<'_>, end: End, port: u16) -> String {
+        format!("<sip:{}@192.0.2.1;lr>", key().mark(dialog, end, &side(port)))
     }
 
     #[test]
-    fn of_the_two_routes_we_wrote_the_last_says_where_a_request_goes() {
-        let routes = [1, 2].map(|port| format!("<sip:{}@192.0.2.1;lr>", key().mark(CALL, &side(port))));
-        assert_eq!(way("sip:a@b", &[&routes[0], &routes[1]], &key()).side, Some(side(2)));
-        assert_eq!(way("sip:a@b", &[&routes[1], &routes[0], "<sip:next;lr>"], &key()).side, Some(side(1)));
+    fn of_the_two_routes_we_wrote_one_says_who_sends_and_the_other_where_it_goes() {
+        let caller = marked(&DIALOG, End::Caller, 1);
+        let callee = marked(&DIALOG, End::Callee, 2);
+        for routes in
+            [vec![&*caller, &callee], vec![&caller, &callee, "<sip:next;lr>"], vec![&callee, &caller]]
+        {
+            let way = way("sip:a@b", &routes, &key());
+            assert_eq!((way.home, way.side), (Some(side(1)), Some(side(2))));
+        }
+        let again = marked(&DIALOG, End::Callee, 3);
+        assert_eq!(
+            way("sip:a@b", &[&callee, &again], &key()).side,
+            Some(side(3)),
+            "the last one leads onward"
+        );
+    }
+
+    #[test]
+    fn the_mark_of_its_own_end_takes_a_request_nowhere() {
+        assert!(!way("sip:a@b", &[&marked(&DIALOG, End::Caller, 1)], &key()).in_dialog());
     }
 
     fn key() -> RouteKey {
@@ -152,17 +194,17 @@ mod tests {
 
     #[test]
     fn only_a_route_with_our_mark_says_that_the_dialog_came_through_here() {
-        let marked = format!("<sip:{}@192.0.2.1;lr>", key().mark(CALL, &side(7)));
-        assert!(way("sip:a@b", &[&marked], &key()).in_dialog());
-        let forged = format!("<sip:{}@192.0.2.1;lr>", key().mark(b"other", &side(7)));
-        assert!(!way("sip:a@b", &[&forged], &key()).in_dialog());
-        let elsewhere = format!("<sip:{}@other.example;lr>", key().mark(CALL, &side(7)));
+        let ours = marked(&DIALOG, End::Callee, 7);
+        assert!(way("sip:a@b", &[&ours], &key()).in_dialog());
+        let other = marked(&Dialog { call_id: b"other", ..DIALOG }, End::Callee, 7);
+        assert!(!way("sip:a@b", &[&other], &key()).in_dialog());
+        let elsewhere = ours.replace("192.0.2.1", "other.example");
         assert!(!way("sip:a@b", &[&elsewhere], &key()).in_dialog());
     }
 
     #[test]
     fn what_a_strict_router_wrote_is_put_right() {
-        let uri = format!("sip:{}@192.0.2.1", key().mark(CALL, &side(7)));
+        let uri = format!("sip:{}@192.0.2.1", key().mark(&DIALOG, End::Callee, &side(7)));
         let way = way(&uri, &["<sip:next;lr>", "<sip:bob@phone>"], &key());
         assert_eq!(way.uri.as_bytes(), b"sip:bob@phone");
         assert_eq!(way.routes, [b"<sip:next;lr>"]);
@@ -181,7 +223,7 @@ mod tests {
     fn a_route_that_cannot_be_read_is_refused() {
         let ours = Ours::new(&[], &[], Vec::new());
         let local = "192.0.2.1".parse().unwrap();
-        let read = preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], CALL, &ours, &key(), local);
+        let read = preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], &DIALOG, &ours, &key(), local);
         assert!(matches!(read, Err(Refused::Forbidden(_))));
     }
 }

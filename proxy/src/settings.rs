@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::relay::{Network, Relay};
+use crate::relay::{Peer, Relay};
 
 /// Everything the proxy needs to know beside the rooms it works with.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Settings {
     /// `proxy.relay`
     pub relay: Relay,
     /// `[[peer]]`
-    pub peers: Vec<Network>,
+    pub peers: Vec<Peer>,
     /// `[[route]]`: domain in lower case, and the URI of its next hop.
     pub routes: Vec<NextHop>,
     /// `[adapt]`, `[[user]]` and `[[domain]]`

@@ -42,15 +42,21 @@ pub(crate) type Groups = Vec<Vec<Vec<Target>>>;
 /// # Errors
 /// 404 and 480 for users of ours without a contact, 403 for what may not be relayed.
 pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
-    let place = journey.place(&way.uri);
-    let has_own_maddr = way.uri.param(b"maddr").is_some();
-    let leads_away = place == Place::Foreign || has_own_maddr;
-    let relayed =
-        if leads_away || !way.routes.is_empty() { may_relay(journey, way)? } else { Relayed::Anywhere };
-    if leads_away {
+    let relayed = if leaves(journey, way) { may_relay(journey, way)? } else { Relayed::Anywhere };
+    if is_elsewhere(journey, way) {
         return Ok(vec![vec![vec![foreign(journey, way, relayed)]]]);
     }
     of_user(journey, way, relayed)
+}
+
+/// Whether a request goes elsewhere than to users of ours alone: by its Request-URI, or by a Route that its sender
+/// wrote.
+pub(crate) fn leaves(journey: &Journey, way: &Way) -> bool {
+    is_elsewhere(journey, way) || !way.routes.is_empty()
+}
+
+fn is_elsewhere(journey: &Journey, way: &Way) -> bool {
+    journey.place(&way.uri) == Place::Foreign || way.uri.param(b"maddr").is_some()
 }
 
 /// Whether the request may be sent on elsewhere. A dialog that was set up through here goes on whoever sends

@@ -5,7 +5,6 @@
 //! are shut out for a while, by their address and by the name they tried; not so a terminal that proved the same
 //! name from the same address within the last day, lest others lock it out by failing.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,9 +22,8 @@ const FAMILIAR: u64 = 24 * 3600 * 1000;
 const QUIET: u64 = 60_000;
 
 /// `[auth]`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Auth {
-    key: Key,
     /// Those offered, most wanted first.
     pub algorithms: Vec<Algorithm>,
     /// Whether responses without `qop` (RFC 2069) are taken. Each nonce is then good for one request.
@@ -42,11 +40,9 @@ pub struct Auth {
     pub ban_table: usize,
 }
 
-impl Auth {
-    /// The defaults, with a key that must stay the same over restarts and on all servers of a domain.
-    pub fn new(key: [u8; 32]) -> Self {
+impl Default for Auth {
+    fn default() -> Self {
         Self {
-            key: Key::new(key),
             algorithms: vec![Algorithm::Sha256],
             legacy: false,
             nonce_lifetime: Duration::from_secs(300),
@@ -55,12 +51,6 @@ impl Auth {
             ban: Duration::from_secs(300),
             ban_table: 100_000,
         }
-    }
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Auth").field("algorithms", &self.algorithms).finish_non_exhaustive()
     }
 }
 
@@ -138,6 +128,7 @@ type Tried = u64;
 #[derive(Debug)]
 pub(crate) struct Guard {
     users: Users,
+    key: Key,
     memory: Mutex<Memory>,
 }
 
@@ -153,16 +144,21 @@ struct Memory {
 }
 
 impl Guard {
-    pub(crate) fn open(store: &Store, start: SystemTime) -> Self {
+    /// `key` should stay the same over restarts, so that nobody is asked for a password anew.
+    pub(crate) fn open(store: &Store, key: Key, start: SystemTime) -> Self {
         let memory = Memory {
-            replay: Replay::new(millis(start)),
+            replay: Replay::new(millis(start).saturating_sub(1)),
             sources: Window::new(),
             users: Window::new(),
             lapses: Window::new(),
             familiar: Window::new(),
             logged: Window::new(),
         };
-        Self { users: Users::open(store), memory: Mutex::new(memory) }
+        Self { users: Users::open(store), key, memory: Mutex::new(memory) }
+    }
+
+    pub(crate) fn set_key(&mut self, key: Key) {
+        self.key = key;
     }
 
     pub(crate) const fn users(&self) -> &Users {
@@ -218,7 +214,7 @@ impl Judging<'_> {
             None => return self.challenge(Cause::Missing),
         };
         // Before anything is computed: who made up his nonce or took one up again learns nothing from it.
-        let nonce = match self.auth.key.read(self.asked.realm, &credentials.nonce) {
+        let nonce = match self.guard.key.read(self.asked.realm, &credentials.nonce) {
             Some(nonce)
                 if self.with(|memory| memory.replay.is_next(nonce, nc, self.now, self.lifetime())) =>
             {
@@ -254,7 +250,7 @@ impl Judging<'_> {
     /// The user whose password these credentials prove. All of it is done for a user who does not exist, too.
     fn user(&self, credentials: &Credentials<'_>, algorithm: Algorithm) -> Option<UserName> {
         let name = UserName::of_credentials(&credentials.username, self.asked.realm);
-        let nobody = self.auth.key.hash(&[
+        let nobody = self.guard.key.hash(&[
             b"nobody",
             algorithm.name().as_bytes(),
             &credentials.username,
@@ -332,8 +328,8 @@ impl Judging<'_> {
 
     fn challenge(&self, cause: Cause) -> Verdict {
         let realm = self.asked.realm;
-        let nonce = self.auth.key.nonce(realm, Minted { at: self.now, random: self.random });
-        let opaque = Hex::of(&self.auth.key.hash(&[b"opaque", realm.as_bytes()]));
+        let nonce = self.guard.key.nonce(realm, Minted { at: self.now, random: self.random });
+        let opaque = Hex::of(&self.guard.key.hash(&[b"opaque", realm.as_bytes()]));
         let opaque = opaque.as_str().get(..32).unwrap_or_default();
         let stale = if cause == Cause::Stale { ", stale=true" } else { "" };
         let field = |algorithm: &Algorithm| {
@@ -347,7 +343,7 @@ impl Judging<'_> {
     }
 
     fn tried(&self, username: &[u8], realm: &str) -> Tried {
-        let hash = self.auth.key.hash(&[b"tried", username, realm.as_bytes()]);
+        let hash = self.guard.key.hash(&[b"tried", username, realm.as_bytes()]);
         hash.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets))
     }
 

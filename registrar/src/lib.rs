@@ -87,7 +87,7 @@ impl Registrar {
             records: store.space("bindings"),
             cpis: Arc::new(CpiTable::load(store.space("cpi"))),
             learned: Arc::new(Learned::default()),
-            guard: Guard::open(store, SystemTime::now()),
+            guard: Guard::open(store, digest::Key::generate(), SystemTime::now()),
             settings: RwLock::new(Settings::new(options)),
             gruu_key: GruuKey::fresh(),
             feed: Feed::default(),
@@ -100,6 +100,14 @@ impl Registrar {
     #[must_use]
     pub fn with_gruu_key(mut self, key: GruuKey) -> Self {
         self.gruu_key = key;
+        self
+    }
+
+    /// Makes its nonces under that key, which must stay the same over restarts, and be the same on all servers of
+    /// a domain: otherwise senders are asked for their password anew.
+    #[must_use]
+    pub fn with_auth_key(mut self, key: [u8; 32]) -> Self {
+        self.guard.set_key(digest::Key::new(key));
         self
     }
 

@@ -5,6 +5,7 @@ mod bindings;
 mod offline;
 mod page;
 mod query;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::app::problem;
+pub(crate) use users::{Desk, Listed, Password, Set, listed};
 
 /// What operators may know.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub(crate) struct Admin {
     /// Whether persons are shown as they are (`log.redact = false`).
     pub(crate) open: bool,
     pub(crate) registrar: Arc<registrar::Registrar>,
+    /// Who has a password.
+    pub(crate) desk: Desk,
 }
 
 /// Whether the server takes traffic.
@@ -75,9 +79,22 @@ async fn ready(State(health): State<Health>) -> Response {
     }
 }
 
-/// Everything of the operators' listener.
+/// Everything of the operators' listener. Users are managed there only behind a token: loopback is open to every
+/// program of the machine, and to what a browser is made to send.
 pub(crate) fn router(admin: Admin) -> Router {
-    let guarded = Router::new()
+    let open = pages(&admin);
+    let open = if admin.token.is_some() { open.merge(users::router(admin.desk.clone())) } else { open };
+    let guarded = open.layer(middleware::from_fn_with_state(admin.clone(), check_token));
+    health(admin.health.clone()).merge(guarded)
+}
+
+/// The same on a socket that the file system guards.
+pub(crate) fn console(admin: Admin) -> Router {
+    pages(&admin).merge(users::router(admin.desk.clone())).merge(health(admin.health.clone()))
+}
+
+fn pages(admin: &Admin) -> Router {
+    Router::new()
         .route("/", get(page))
         .route("/metrics", get(metrics))
         .merge(bindings::routes())
@@ -89,8 +106,6 @@ pub(crate) fn router(admin: Admin) -> Router {
                 "there are /, /metrics, /healthz, /readyz, /api/v1/bindings and /api/v1/offline",
             )
         })
-        .layer(middleware::from_fn_with_state(admin.clone(), check_token));
-    health(admin.health.clone()).merge(guarded)
 }
 
 async fn page(State(admin): State<Admin>) -> Html<String> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cpi::profile::Profiles;
+use registrar::digest::Algorithm;
 
 use crate::config::{self, Config, Device};
 
@@ -116,6 +117,7 @@ fn messages(limits: &config::Limits) -> sip::Limits {
 pub(super) fn registrar(config: &Config) -> registrar::Options {
     registrar::Options {
         domains: domains(config),
+        auth: (config.auth.mode == config::AuthMode::Digest).then(|| auth(&config.auth)),
         listed: config.user.iter().filter_map(|user| aor(&user.aor)).collect(),
         remember: config.registrar.remember.0,
         min_expires: config.registrar.min_expires,
@@ -134,6 +136,30 @@ pub(super) fn registrar(config: &Config) -> registrar::Options {
         path_values: count(config.limits.path_values),
         path_octets: config.limits.path.octets(),
         ..registrar::Options::default()
+    }
+}
+
+fn auth(auth: &config::Auth) -> registrar::Auth {
+    registrar::Auth {
+        algorithms: algorithms(auth),
+        legacy: auth.legacy,
+        nonce_lifetime: auth.nonce_lifetime.0,
+        nonces: count(auth.nonces),
+        max_failures: auth.max_failures,
+        ban: auth.ban.0,
+        ban_table: count(auth.ban_table),
+    }
+}
+
+/// Those that passwords are kept for and challenges offer.
+pub(crate) fn algorithms(auth: &config::Auth) -> Vec<Algorithm> {
+    auth.algorithms.iter().filter_map(|name| Algorithm::from_name(name.as_bytes())).collect()
+}
+
+fn peer(peer: &config::Peer) -> proxy::relay::Peer {
+    proxy::relay::Peer {
+        network: peer.address.and_then(|address| address.to_string().parse().ok()),
+        tls_name: peer.tls_name.clone(),
     }
 }
 
@@ -168,7 +194,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
             config::Relay::Trusted => proxy::relay::Relay::Trusted,
             config::Relay::None => proxy::relay::Relay::None,
         },
-        peers: config.peer.iter().filter_map(|peer| peer.address?.to_string().parse().ok()).collect(),
+        peers: config.peer.iter().map(peer).collect(),
         routes: config.route.iter().map(next_hop).collect(),
         adapt: switches(config),
         unknown: match config.cpi.unknown {
@@ -265,8 +291,13 @@ pub(super) fn fetching(config: &Config) -> indirection::Fetching {
     }
 }
 
-pub(super) fn store_folder(config: &Config) -> PathBuf {
+pub(crate) fn store_folder(config: &Config) -> PathBuf {
     config.data_dir.join("store")
+}
+
+/// Where operators of this machine talk to the server.
+pub(crate) fn console_socket(config: &Config) -> PathBuf {
+    config.data_dir.join("admin.sock")
 }
 
 pub(super) fn content_folder(config: &Config) -> PathBuf {

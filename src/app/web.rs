@@ -113,6 +113,19 @@ async fn connection(stream: TcpStream, host: Host, stop: CancellationToken, _per
     }
 }
 
+/// Serves one connection that has no address, of programs of this machine.
+pub(super) async fn local_connection<S>(
+    stream: S,
+    router: Router,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    serve(stream, Host { router, door: None, remote: nowhere }, nowhere, stop).await;
+}
+
 async fn serve<S>(stream: S, host: Host, local: SocketAddr, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

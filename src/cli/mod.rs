@@ -6,8 +6,10 @@ mod cpi;
 mod demo;
 mod explain;
 mod message_file;
+mod password;
 mod serve;
 mod table;
+mod user;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Adapt(args)) => adapt::run(&args),
         Some(Command::Cpi(args)) => cpi::run(&args),
         Some(Command::Config { command }) => config::run(command),
-        Some(Command::User { .. }) => Err(Failure::NotYet("user")),
+        Some(Command::User(args)) => user::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,12 +66,8 @@ enum Command {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
-    /// Credentials of users (not in this version)
-    User {
-        /// add, list or remove, and whom
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// The users who have a password
+    User(user::UserArgs),
 }
 
 /// Why a command did not do what was asked; each says what to do about it.
@@ -95,9 +93,9 @@ pub(crate) enum Failure {
     /// The demo came to a halt.
     #[error("demo: {0}")]
     Demo(String),
-    /// The command has no code in this version.
-    #[error("bespoke {0}: not in this version")]
-    NotYet(&'static str),
+    /// A user was not added, listed or removed.
+    #[error(transparent)]
+    User(#[from] user::UserFailure),
 }
 
 impl Failure {
@@ -108,8 +106,8 @@ impl Failure {
     /// 1: it failed. 2: the command line or the config is wrong.
     const fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
-            Self::Start(_) | Self::File { .. } | Self::Refused(_) | Self::Demo(_) | Self::NotYet(_) => 1,
+            Self::Config(_) | Self::User(user::UserFailure::Name(_)) => 2,
+            Self::Start(_) | Self::File { .. } | Self::Refused(_) | Self::Demo(_) | Self::User(_) => 1,
         }
     }
 }

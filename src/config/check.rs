@@ -152,11 +152,20 @@ impl Checks<'_> {
                 self.wrong("auth.algorithms", format!("`{algorithm}` is not known: SHA-256 and MD5 are"));
             }
         }
+        if self.config.auth.algorithms.is_empty() {
+            self.wrong("auth.algorithms", "empty: name one, as in [\"SHA-256\"]");
+        }
         for (at, peer) in self.config.peer.iter().enumerate() {
             if peer.address.is_none() && peer.tls_name.is_none() {
                 self.wrong(
                     &format!("peer[{at}]"),
                     "names nobody: give it an address, as in \"192.0.2.0/24\"",
+                );
+            }
+            if peer.tls_name.is_some() && self.config.tls.client_ca.is_none() {
+                self.wrong(
+                    &format!("peer[{at}].tls_name"),
+                    "set tls.client_ca: without it nobody is asked for a certificate",
                 );
             }
         }
@@ -227,6 +236,8 @@ impl Checks<'_> {
             ("limits.contact_uri", limits.contact_uri.0),
             ("limits.contact_params", u64::from(limits.contact_params)),
             ("limits.users", u64::from(limits.users)),
+            ("auth.nonces", u64::from(self.config.auth.nonces)),
+            ("auth.ban_table", u64::from(self.config.auth.ban_table)),
             ("overload.transactions", u64::from(self.config.overload.transactions)),
             ("overload.requests", u64::from(self.config.overload.requests)),
             ("offline.attempts", u64::from(self.config.offline.attempts)),
@@ -247,6 +258,8 @@ impl Checks<'_> {
             ("content.ttl", self.config.content.ttl),
             ("overload.delay", self.config.overload.delay),
             ("offline.ttl", self.config.offline.ttl),
+            ("auth.nonce_lifetime", self.config.auth.nonce_lifetime),
+            ("auth.ban", self.config.auth.ban),
         ];
         for (path, time) in times {
             if time == Period::seconds(0) {
@@ -264,13 +277,7 @@ impl Checks<'_> {
     /// INTERFACE: these keys parse from the first version on; what is not built is refused by name.
     fn not_in_this_version(&mut self) {
         let config = self.config;
-        for (at, peer) in config.peer.iter().enumerate() {
-            if peer.tls_name.is_some() {
-                self.later(&format!("peer[{at}].tls_name"), "");
-            }
-        }
         let asked = [
-            ("auth.mode", config.auth.mode == AuthMode::Digest),
             ("store.url", config.store.url != "embedded"),
             ("adapt.offload", !config.adapt.offload.is_empty()),
             ("content.store", !matches!(config.content.store.as_str(), "disk" | "off")),
@@ -340,11 +347,9 @@ mod tests {
             ("[annc]\nenabled = true", "b.toml:2: annc.enabled: not in this version"),
             ("[store]\nurl = \"redis://127.0.0.1:6379/0\"", "b.toml:2: store.url: not in this version"),
             ("[content]\nstore = \"s3://bucket/x\"", "b.toml:2: content.store: not in this version"),
-            ("[auth]\nmode = \"digest\"", "b.toml:2: auth.mode: not in this version"),
             ("[adapt]\noffload = [\"http://a\"]", "b.toml:2: adapt.offload: not in this version"),
             ("[lemonade]\nimap = \"imap://a\"", "b.toml:2: lemonade.imap: not in this version"),
             ("[fetch]\nallow = \"a\"", "b.toml:2: fetch.allow: not in this version"),
-            ("[[peer]]\ntls_name = \"a\"", "b.toml:2: peer[0].tls_name: not in this version"),
         ];
         for (text, expected) in asks {
             assert_eq!(said(text), [expected], "{text}");
@@ -422,6 +427,7 @@ mod tests {
     #[test]
     fn peers_routes_users_and_devices_must_name_whom_they_are_for() {
         assert!(said("[[peer]]")[0].contains("names nobody"));
+        assert!(said("[[peer]]\ntls_name = \"a\"")[0].contains("set tls.client_ca"));
         assert!(said("[[route]]\ndomain = \"a\"\nnext_hop = \"edge\"")[0].contains("is no SIP URI"));
         assert!(said("[[user]]\naor = \"alice\"")[0].contains("is no address of record"));
         assert!(said("[[device]]\naccept = \"image/gif\"")[0].contains("device[0].user_agent: missing"));

@@ -149,10 +149,27 @@ section! {
 section! {
     /// Who proves to be who.
     Auth {
-        /// Digest (RFC 8760) is not in this version.
+        /// `digest`: users prove their password (RFC 8760), which `bespoke user add` sets; `none`: everybody
+        /// is believed.
         mode: AuthMode = AuthMode::None,
-        /// Algorithms of the challenge, most wanted first: `SHA-256` and `MD5`.
+        /// Algorithms of the challenge, most wanted first: `SHA-256` and `MD5`. One that is added later works
+        /// for the users whose password is set after that.
         algorithms: List<String> = List(vec!["SHA-256".to_owned()]),
+        /// Take responses without `qop`, as RFC 2069 had them. They protect less; each needs a challenge of its
+        /// own.
+        legacy: bool = false,
+        /// How long the nonce of a challenge is good. A terminal notices nothing when it gets another.
+        nonce_lifetime: Period = Period::seconds(300),
+        /// Nonces in use at once, with the count of each; beyond, the oldest are asked for again.
+        nonces: u32 = 100_000,
+        /// Wrong passwords from one address, or for one user, within the time of a ban that begin one: until it
+        /// ends, 403 without a look at the password. A terminal that proved its password from the same address
+        /// within a day is let through. 0: no bans.
+        max_failures: u32 = 10,
+        /// How long a ban lasts.
+        ban: Period = Period::seconds(300),
+        /// Addresses and users whose wrong passwords are counted, each; beyond, the oldest are forgotten.
+        ban_table: u32 = 100_000,
         /// Says that a socket beyond loopback with `auth.mode = "none"` is meant.
         allow_open: bool = false,
     }
@@ -161,8 +178,8 @@ section! {
 section! {
     /// Routing of requests for domains that are not ours.
     Proxy {
-        /// Who may send to them: users who proved who they are and peers, peers only, or nobody.
-        /// Without digest only a peer is ever one who proved it.
+        /// Who may send to them: users who proved who they are and peers, peers only, or nobody. With
+        /// `auth.mode = "none"` nobody but a peer has proved it.
         relay: Relay = Relay::Authenticated,
         /// An address of a next hop that refused, was silent for `fork.next_after` or said 503 is tried
         /// after its other addresses for so long; 0s is never. A Retry-After in a 503 is kept to for up to
@@ -172,11 +189,13 @@ section! {
 }
 
 section! {
-    /// A trusted neighbour: not asked for digest, and `proxy.relay` lets it through.
+    /// A trusted neighbour: not asked for a password, believed when it says whom a request is from
+    /// (P-Asserted-Identity, RFC 3325), and let through by `proxy.relay`. The REGISTER of a user it must assert
+    /// or bring the password of.
     Peer {
         /// A block of addresses: `192.0.2.0/24`, or one address.
         address: Option<Cidr> = None,
-        /// The name in its certificate. Not in this version.
+        /// The domain its certificate speaks for (RFC 5922); needs `tls.client_ca`. With `address`, both must hold.
         tls_name: Option<String> = None,
     }
 }

@@ -15,6 +15,7 @@
 pub(crate) mod certificates;
 pub(crate) mod http;
 pub(crate) mod message;
+pub(crate) mod password;
 pub(crate) mod phone;
 pub(crate) mod picture;
 pub(crate) mod program;

@@ -1,9 +1,9 @@
 //! The program under test as a process of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
 use super::{PATIENCE, http};
@@ -79,6 +79,18 @@ impl Server {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// Gives a user of `example.com` a password, through the running server.
+    pub(crate) fn add_user(&self, name: &str, password: &str) {
+        let added = self.user(&["add", name], &format!("{password}\n"));
+        assert!(added.status.success(), "{added:?}");
+    }
+
+    /// `bespoke user` beside this server, with that on its stdin.
+    pub(crate) fn user(&self, args: &[&str], input: &str) -> Output {
+        let settings: Vec<&str> = self.setup.settings.iter().map(String::as_str).collect();
+        user(&self.data_dir(), &settings, args, input)
     }
 
     /// Everything the server has written to its log and to stdout so far.
@@ -170,6 +182,21 @@ impl Setup {
         }
         command
     }
+}
+
+/// `bespoke user` for that `data_dir` and the domain `example.com`, with further settings.
+pub(crate) fn user(data: &Path, settings: &[&str], args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bespoke"));
+    command.arg("user").args(args);
+    let fixed = ["domain=example.com".to_owned(), format!("data_dir={}", data.display())];
+    for setting in fixed.iter().map(String::as_str).chain(settings.iter().copied()) {
+        command.args(["--set", setting]);
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // One that needs no input may have ended already.
+    let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
 }
 
 fn launch(mut command: Command) -> (Child, Arc<Mutex<String>>) {

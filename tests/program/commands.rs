@@ -46,8 +46,6 @@ fn a_command_line_that_means_nothing_exits_2() {
         assert_eq!(bespoke(args).code, Some(2), "{args:?}");
     }
     assert_eq!(bespoke(&["--set", "log.level"]).code, Some(2));
-    let user = bespoke(&["user", "add", "john@example.com"]);
-    assert_eq!((user.code, user.stderr.as_str()), (Some(1), "bespoke user: not in this version\n"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod bindings;
 mod commands;
 mod examples;
 mod operators;
+mod users;
 
 use std::path::Path;
 use std::process::{Command, Output};

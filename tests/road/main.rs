@@ -17,6 +17,7 @@ mod forked;
 mod hostile;
 mod linked;
 mod multipart;
+mod passwords;
 mod refused;
 mod registered;
 mod untouched;

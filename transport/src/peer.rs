@@ -6,7 +6,6 @@ use std::sync::Arc;
 use sip::Via;
 
 use crate::datagram::DatagramSocket;
-use crate::inside::may_reach;
 use crate::stream::{Connection, Goal};
 use crate::{Flow, Protocol};
 
@@ -55,17 +54,12 @@ impl Peer {
     }
 }
 
-/// `maddr` if it is an address, else the source: its port if `rport` asks for it, the port of sent-by otherwise.
-/// A `maddr` that is a name is ignored, it would need DNS on the way back. Deviation from RFC 3261 §18.2.2: so is
-/// one that lies further inside than the source, for a stranger must not have octets of his sent there.
+/// The source: its port if `rport` asks for it, the port of sent-by otherwise. Deviation from RFC 3261 §18.2.2:
+/// `maddr` is not looked at. It was made for requests sent to a multicast group, which we don't listen on; from
+/// anyone else it would have our answers sent to whomever he names.
 fn datagram_response(source: SocketAddr, via: &Via<'_>) -> SocketAddr {
     let port = via.port().unwrap_or(Protocol::Udp.default_port());
-    let reaches = |maddr| may_reach(source.ip(), SocketAddr::new(maddr, port));
-    match via.maddr().and_then(|maddr| maddr.ip()) {
-        Some(maddr) if maddr.is_ipv4() == source.is_ipv4() && reaches(maddr) => SocketAddr::new(maddr, port),
-        _ if via.rport().is_some() => source,
-        _ => SocketAddr::new(source.ip(), port),
-    }
+    if via.rport().is_some() { source } else { SocketAddr::new(source.ip(), port) }
 }
 
 /// The address that says nothing, of the same family.
@@ -97,17 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn a_maddr_further_inside_than_the_source_is_ignored() {
-        for maddr in ["127.0.0.1", "10.0.0.7", "169.254.169.254", "224.0.1.75"] {
+    fn a_response_goes_to_whom_the_request_came_from_and_to_no_maddr() {
+        for maddr in
+            ["127.0.0.1", "10.0.0.7", "224.0.1.75", "192.0.2.9", "[2001:db8::1]", "proxy.example.com"]
+        {
             let via = format!("SIP/2.0/UDP h:5070;maddr={maddr};branch=z9hG4bK1");
             assert_eq!(response_to(&via), "192.0.2.7:5070", "{maddr}");
+            assert_eq!(response_to(&format!("{via};rport")), "192.0.2.7:40000", "{maddr}");
         }
-    }
-
-    #[test]
-    fn a_numeric_maddr_takes_the_response() {
-        assert_eq!(response_to("SIP/2.0/UDP h:5070;maddr=192.0.2.9;rport"), "192.0.2.9:5070");
-        assert_eq!(response_to("SIP/2.0/UDP h;maddr=proxy.example.com;rport"), "192.0.2.7:40000");
-        assert_eq!(response_to("SIP/2.0/UDP h;maddr=[2001:db8::1];rport"), "192.0.2.7:40000");
     }
 }

@@ -163,11 +163,12 @@ async fn attempt(rooms: &Arc<Rooms>, aor: &Arc<str>, kept: &Kept) -> Option<Outc
     let permit = Arc::clone(&rooms.permits).acquire_owned().await.ok()?;
     let uri: Uri = aor.parse().ok()?;
     let flow = Flow { protocol: Protocol::Udp, local: kept.front.local, remote: kept.front.remote, id: 0 };
-    let journey = Arc::new(Journey::from_store(Arc::clone(rooms), kept.request.clone(), flow));
+    let sender = super::user(&kept.front.sender);
+    let journey = Arc::new(Journey::from_store(Arc::clone(rooms), kept.request.clone(), flow, sender));
     if journey.place(&uri) != Place::Domain {
         return None;
     }
-    let way = Way { uri, routes: Vec::new(), rerouted: false, side: None };
+    let way = Way { uri, routes: Vec::new(), rerouted: false, side: None, home: None };
     let groups = target::find(&journey, &way).ok()?;
     let request = &journey.request;
     let second_part =

@@ -23,6 +23,8 @@ mod verdict;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use registrar::UserName;
+use sip::Uri;
 use store::SwapError;
 
 use crate::context::{Best, Final};
@@ -131,8 +133,14 @@ fn sender(journey: &Journey) -> String {
     let claimed = || journey.request.from().uri().map(|uri| uri.aor()).unwrap_or_default();
     match journey.standing() {
         Standing::Peer => claimed(),
-        _ => source::of(journey.flow.remote.ip()),
+        Standing::User(user) => user.aor(),
+        Standing::Stranger => source::of(journey.flow.remote.ip()),
     }
+}
+
+/// The user of ours whom [`sender`] wrote down.
+fn user(sender: &[u8]) -> Option<UserName> {
+    UserName::of(&Uri::parse(sender).ok()?)
 }
 
 /// The message of a place was under way to its user, who has answered after all.

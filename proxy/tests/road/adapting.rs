@@ -307,7 +307,7 @@ async fn a_notify_for_a_watcher_of_another_domain_passes_untouched() {
              CSeq: 1 NOTIFY\r\nEvent: presence\r\nContent-Type: image/gif\r\nContent-Length: 7\r\n\r\nGIF89a;",
             watcher.addr,
             phone.addr,
-            subscribe.field("Record-Route"),
+            subscribe.all("Record-Route").join(", "),
             subscribe.field("To"),
             subscribe.field("From"),
             subscribe.field("Call-ID"),

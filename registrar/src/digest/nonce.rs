@@ -1,6 +1,9 @@
 //! Nonces: the time they were made and a random number, under a mark that only the server's key makes
 //! (RFC 7616 §3.3, §5.4). The server need not remember those it gave out.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -25,6 +28,16 @@ pub(crate) struct Key([u8; 32]);
 impl Key {
     /// A key that was kept.
     pub(crate) const fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
+    /// A key of this run alone.
+    pub(crate) fn generate() -> Self {
+        let mut key = [0; 32];
+        if getrandom::fill(&mut key).is_err() {
+            // The hasher's keys were drawn at another time, when there may have been some.
+            key = std::array::from_fn(|at| RandomState::new().hash_one(at).to_be_bytes()[0]);
+        }
         Self(key)
     }
 

@@ -69,10 +69,10 @@ impl House {
     async fn with(change: impl FnOnce(&mut Auth)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), store::Options::default()).unwrap();
-        let guard = Guard::open(&store, at(0));
+        let guard = Guard::open(&store, Key::new([7; 32]), at(0));
         let name = UserName::parse("john@example.com").unwrap();
         guard.users().set(&name, b"secret", &Algorithm::ALL, at(0)).await.unwrap();
-        let mut auth = Auth::new([7; 32]);
+        let mut auth = Auth::default();
         change(&mut auth);
         Self { guard, random: 0.into(), auth, _dir: dir }
     }
@@ -152,7 +152,7 @@ async fn old_forged_and_earlier_nonces_are_stale_without_a_hash_computed() {
     let house = House::new().await;
     let old = Sender { nonce: house.nonce("192.0.2.7", 1), ..john() }.credentials(b"");
     let forged = Sender { nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093".into(), ..john() }.credentials(b"");
-    let earlier = house.auth.key.nonce(REALM, Minted { at: START * 1000 - 1, random: 1 });
+    let earlier = house.guard.key.nonce(REALM, Minted { at: START * 1000 - 1, random: 1 });
     let earlier = Sender { nonce: earlier, ..john() }.credentials(b"");
     for (credentials, seconds) in [(old, 302), (forged, 2), (earlier, 2)] {
         let (verdict, hashes) = work::of(|| house.judge(Some(&credentials), "192.0.2.7", seconds));

@@ -11,11 +11,15 @@ use adapter::{Link, LinkShape};
 use proxy::links::{Deposit, Links, NotStored, Storing};
 use proxy::relay::Relay;
 use proxy::{Offline, Pool, Proxy, RouteKey, Settings};
-use registrar::{Profiles, Registrar};
+use registrar::digest::Algorithm;
+use registrar::{Auth, Profiles, Registrar, UserName};
 use store::Store;
 use tempfile::TempDir;
 use transport::{Config, Endpoint, Listen, Protocol, Resolve};
 
+pub(crate) mod password;
+
+pub(crate) use password::{credentials, proven};
 pub(crate) use ua::{Both, Listener, Tcp, Udp};
 
 /// The domain all tests use, as the example messages do.
@@ -39,12 +43,18 @@ impl House {
 
     /// With other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> House {
-        House::open(change, true, Config::default()).await
+        House::open(change, true, None, Config::default()).await
+    }
+
+    /// Where john, alice and ann must prove that their password is `secret`.
+    pub(crate) async fn guarded(change: impl FnOnce(&mut Settings)) -> House {
+        let auth = Auth { algorithms: Algorithm::ALL.to_vec(), max_failures: 5, ..Auth::default() };
+        House::open(change, true, Some(auth), Config::default()).await
     }
 
     /// With nowhere to store content.
     pub(crate) async fn without_links() -> House {
-        House::open(|_| {}, false, Config::default()).await
+        House::open(|_| {}, false, None, Config::default()).await
     }
 
     /// With names of its own, and peers on this machine who may send to any domain.
@@ -54,17 +64,27 @@ impl House {
             settings.peers = vec!["127.0.0.0/8".parse().unwrap()];
             change(settings);
         };
-        House::open(change, true, Config { resolver, ..Config::default() }).await
+        House::open(change, true, None, Config { resolver, ..Config::default() }).await
     }
 
-    async fn open(change: impl FnOnce(&mut Settings), linked: bool, config: Config) -> House {
+    async fn open(
+        change: impl FnOnce(&mut Settings),
+        linked: bool,
+        auth: Option<Auth>,
+        config: Config,
+    ) -> House {
         let folder = tempfile::tempdir().unwrap();
         let options = store::Options { on_disk: vec![Offline::on_disk()], ..store::Options::default() };
         let store = Store::open(folder.path(), options).unwrap();
         let offline = Arc::new(Offline::open(&store));
         let options =
-            registrar::Options { domains: vec![DOMAIN.to_owned()], ..registrar::Options::default() };
+            registrar::Options { domains: vec![DOMAIN.to_owned()], auth, ..registrar::Options::default() };
         let registrar = Arc::new(Registrar::open(&store, options));
+        for user in ["john", "alice", "ann"].into_iter().filter(|_| registrar.is_guarded()) {
+            let name = UserName::parse(&format!("{user}@{DOMAIN}")).unwrap();
+            let set = registrar.users().set(&name, b"secret", &Algorithm::ALL, SystemTime::now());
+            assert!(set.await.unwrap());
+        }
         let listen = [Protocol::Udp, Protocol::Tcp]
             .map(|protocol| Listen { protocol, addr: "127.0.0.1:0".parse().unwrap() });
         let bound = Endpoint::bind(Config { listen: listen.to_vec(), ..config }).await.unwrap();
@@ -100,7 +120,11 @@ impl House {
     pub(crate) async fn registered(&self, user: &str, fields: &str) -> Udp {
         let phone = self.phone().await;
         let contact = format!("<sip:{user}@{}>", phone.addr);
-        let answer = phone.ask(register(phone.addr, user, &contact, fields)).await;
+        let request = register(phone.addr, user, &contact, fields);
+        let mut answer = phone.ask(&request).await;
+        if answer.status() == 401 {
+            answer = phone.ask(proven(&request, &answer, user, "secret")).await;
+        }
         assert_eq!(answer.status(), 200, "{answer:#?}");
         phone
     }

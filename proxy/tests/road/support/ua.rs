@@ -1,7 +1,7 @@
 //! Small user agents over real loopback sockets: they send and read octets and know no more SIP than a
 //! test needs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -104,8 +104,13 @@ fn next_port() -> u16 {
 
 impl Udp {
     pub(crate) async fn new(server: SocketAddr) -> Udp {
+        Udp::at("127.0.0.1", server).await
+    }
+
+    /// At that address of this machine.
+    pub(crate) async fn at(ip: &str, server: SocketAddr) -> Udp {
         loop {
-            let addr = SocketAddr::from(([127, 0, 0, 1], next_port()));
+            let addr = SocketAddr::from((ip.parse::<IpAddr>().unwrap(), next_port()));
             // Free for connections too: some of these terminals take both on one port.
             if TcpListener::bind(addr).await.is_ok()
                 && let Ok(socket) = UdpSocket::bind(addr).await

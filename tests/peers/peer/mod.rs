@@ -8,6 +8,7 @@ mod durability;
 mod faults;
 mod kamailio;
 mod offline;
+mod overload;
 mod password;
 mod renewal;
 mod sipp;

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use registrar::{Asked, UserName, Verdict};
 use sip::{HeaderId, Method, NameAddr, Uri};
 
+use crate::edge;
 use crate::journey::Journey;
 use crate::metrics;
 use crate::ours::Place;
@@ -43,7 +44,9 @@ fn prove(journey: &Journey, way: &Way) -> Result<(), Refused> {
     let credentials = fields(journey, HeaderId::ProxyAuthorization);
     let from = request.from().uri().ok();
     let domain = from.as_ref().and_then(|from| journey.policy.ours.claimed(from, journey.flow.local.ip()));
-    let relays = journey.policy.settings.relay == Relay::Authenticated && target::leaves(journey, way);
+    let relays = journey.policy.settings.relay == Relay::Authenticated
+        && target::leaves(journey, way)
+        && !edge::passes(journey, way);
     let offered = || credentials.iter().find_map(|value| journey.policy.ours.realm_of(value));
     let Some(realm) = domain.or_else(offered).or_else(|| journey.policy.ours.realm().filter(|_| relays))
     else {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use sip::{HeaderId, Method, NameAddr, Outgoing, Request, Uri};
 use transport::{Destination, Protocol};
 
+use crate::edge;
 use crate::identity;
 use crate::journey::Journey;
 use crate::record::{Dialog, End, Side};
@@ -35,6 +36,7 @@ pub(crate) fn draft(journey: &Journey, way: &Way, target: &Target, breadth: u32)
         outgoing.push_route_front(route);
     }
     identity::put_right(journey, target, &mut outgoing);
+    edge::keep(journey, &mut outgoing);
     to_strict_router(&mut outgoing);
     outgoing
 }
@@ -62,7 +64,7 @@ pub(crate) fn record_route(journey: &Journey, outgoing: &mut Outgoing, onward: &
 
 /// The side a request came from. A phone that is its own first hop and says another address than it has is
 /// behind a NAT, and one that says `ob` wants its flow used (RFC 5626 §4.3).
-fn back(journey: &Journey) -> Side {
+pub(crate) fn back(journey: &Journey) -> Side {
     let (request, flow) = (&journey.request, journey.flow);
     let contact = address(request, HeaderId::Contact);
     let is_first_hop = request.values(HeaderId::Via).nth(1).is_none();
@@ -89,7 +91,8 @@ pub(crate) fn onward(target: &Target, destination: &Destination) -> Side {
         Destination::Address { .. } | Destination::Named { .. } => None,
     };
     let (protocol, remote) = (destination.protocol(), destination.remote());
-    let only_flow = flow.is_some() && (is_outbound || !protocol.is_dialled());
+    let is_named = target.side.is_some_and(|side| side.only_flow);
+    let only_flow = flow.is_some() && (is_outbound || is_named || !protocol.is_dialled());
     let port = flow.and_then(|_| other_port(&target.uri, protocol, remote));
     Side { protocol, remote, port, flow, only_flow }
 }

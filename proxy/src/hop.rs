@@ -64,11 +64,9 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
     let flow = flow.or_else(|| target.side.as_ref().and_then(flow_of_side));
     let is_outbound = target.binding.as_deref().is_some_and(|binding| binding.reg_id().is_some());
     let only_flow = target.side.is_some_and(|side| side.only_flow);
-    if (is_outbound || only_flow)
-        && let Some(flow) = flow
-    {
+    if (is_outbound && next.is_none()) || only_flow {
         // RFC 5626 §5.3: a contact with a reg-id is reached over its flow alone.
-        return Ok(vec![flow]);
+        return Ok(vec![flow.ok_or(Refused::Unreachable)?]);
     }
     let uri = next.as_ref().unwrap_or(&target.uri);
     let asker = if target.named_by.is_some() { Asker::Stranger } else { Asker::Operator };
@@ -143,7 +141,7 @@ fn may_reach(journey: &Journey, source: IpAddr, addr: SocketAddr) -> bool {
 
 /// The flow a binding was registered on. Of an earlier run only the address is left, which is of use for
 /// datagrams.
-fn flow_of(binding: &Binding) -> Option<Hop> {
+pub(crate) fn flow_of(binding: &Binding) -> Option<Hop> {
     let source = &binding.source;
     let protocol = Protocol::from_name(source.transport.as_bytes())?;
     let destination = match (source.flow, protocol) {

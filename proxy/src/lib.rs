@@ -12,6 +12,7 @@ pub mod breadth;
 mod capability;
 mod context;
 mod course;
+mod edge;
 mod fork;
 mod forward;
 mod gate;

@@ -21,6 +21,12 @@ use transport::{Flow, Protocol};
 /// Octets of the seal, 96 bits.
 const SEAL: usize = 12;
 
+/// How a user part with a flow token begins.
+const TOKEN: &[u8] = b"flow.";
+
+/// Octets of the seal of a token, 80 bits.
+const TOKEN_SEAL: usize = 10;
+
 /// Characters of the longest mark: seal, kind, IPv6 address, two ports, flow, in base64.
 const LONGEST: usize = ((SEAL + 1 + 16 + 2 + 2 + 8) * 4).div_ceil(3);
 
@@ -219,15 +225,40 @@ impl RouteKey {
         Some(if sender == end { Mark::Sender(side) } else { Mark::Recipient(side) })
     }
 
+    /// The user part of a Path URI that leads to `side` over its flow, in any request (RFC 5626 §5.2).
+    pub(crate) fn token(&self, side: &Side) -> String {
+        let octets = side.octets(End::Caller);
+        let seal: [u8; TOKEN_SEAL] = self.mac(&[b"flow", &octets]);
+        format!("{}{}", String::from_utf8_lossy(TOKEN), URL_SAFE_NO_PAD.encode([&seal, &octets[..]].concat()))
+    }
+
+    /// The side that a user part leads to; `Some(None)` if it says to be a token and is none of ours.
+    pub(crate) fn read_token(&self, user: &[u8]) -> Option<Option<Side>> {
+        let user = grammar::percent_decode(user);
+        let text = user.strip_prefix(TOKEN)?;
+        let read = || {
+            let token = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let (seal, octets) = token.split_at_checked(TOKEN_SEAL)?;
+            let expected: [u8; TOKEN_SEAL] = self.mac(&[b"flow", octets]);
+            bool::from(expected.ct_eq(seal)).then(|| Side::read(octets)).flatten()
+        };
+        Some(read().map(|(side, _)| side))
+    }
+
     /// Binds what a mark says to the dialog whose caller is in `dialog`'s From.
     fn seal(&self, dialog: &Dialog<'_>, octets: &[u8]) -> [u8; SEAL] {
-        let mut seal = [0; SEAL];
-        // A key of any length is taken, so this is never an error.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return seal };
         let aor = |uri: &[u8]| Uri::parse(uri).map(|uri| uri.aor()).unwrap_or_default();
         let (caller, callee) = (aor(dialog.from.0), aor(dialog.to.0));
         let tag = dialog.from.1.unwrap_or_default();
-        for part in [b"dialog", dialog.call_id, tag, caller.as_bytes(), callee.as_bytes(), octets] {
+        self.mac(&[b"dialog", dialog.call_id, tag, caller.as_bytes(), callee.as_bytes(), octets])
+    }
+
+    /// The first octets of an HMAC over parts of which the first says what it is for.
+    fn mac<const OCTETS: usize>(&self, parts: &[&[u8]]) -> [u8; OCTETS] {
+        let mut seal = [0; OCTETS];
+        // A key of any length is taken, so this is never an error.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return seal };
+        for part in parts {
             mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(part);
         }
@@ -308,6 +339,29 @@ mod tests {
         for nonsense in [&b""[..], b"john", b"!", &mark.as_bytes()[..15], &mark.as_bytes()[..16]] {
             assert_eq!(key.read(nonsense, &FORTH), None);
         }
+    }
+
+    #[test]
+    fn a_token_leads_back_to_its_flow_and_to_nobody_elses() {
+        let key = RouteKey::new([7; 32]);
+        for side in sides() {
+            let token = key.token(&side);
+            assert!(Uri::parse(format!("sip:{token}@h;lr;ob").as_bytes()).is_ok());
+            assert_eq!(key.read_token(token.as_bytes()), Some(Some(side)));
+            for at in TOKEN.len()..token.len() - 1 {
+                let mut changed = token.clone().into_bytes();
+                changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+                assert_eq!(key.read_token(&changed), Some(None), "{at}");
+            }
+            assert_eq!(RouteKey::new([8; 32]).read_token(token.as_bytes()), Some(None));
+            assert_eq!(key.read(token.as_bytes(), &FORTH), None, "nor is it a mark");
+            let mark = key.mark(&FIRST, End::Caller, &side);
+            assert_eq!(key.read_token(format!("flow.{mark}").as_bytes()), Some(None), "nor a mark one");
+        }
+        for bad in ["flow.", "flow.AAAA", "flow.%00", "flow.~~~"] {
+            assert_eq!(key.read_token(bad.as_bytes()), Some(None), "{bad}");
+        }
+        assert_eq!(key.read_token(b"john"), None);
     }
 
     #[test]

@@ -26,6 +26,12 @@ pub(crate) enum Refused {
     /// Policy: the sender may not send there.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// The flow that a Route names is gone (RFC 5626 §5.3.1); whoever put it there tries another.
+    #[error("the flow is gone")]
+    FlowFailed,
+    /// The sender must know an extension and doesn't say so (RFC 3261 §21.4.16).
+    #[error("extension required")]
+    ExtensionRequired(&'static str),
     /// The sender is asked for a password (RFC 3261 §22), which only a terminal can answer.
     #[error("asked for a password")]
     Unproven {
@@ -131,6 +137,10 @@ impl Refused {
             }
             Refused::Breadth => Reply::new(440, "Max-Breadth Exceeded"),
             Refused::Forbidden(why) => Reply::new(403, "Forbidden").with("Warning", warning(host, why)),
+            Refused::FlowFailed => Reply::new(430, "Flow Failed"),
+            Refused::ExtensionRequired(option) => {
+                Reply::new(421, "Extension Required").with("Require", *option)
+            }
             Refused::Unproven { status, challenges } => unproven(*status, challenges),
             Refused::Banned { seconds } => Reply::new(403, "Too Many Failures")
                 .with("Retry-After", seconds.to_string())

@@ -125,14 +125,13 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
 fn way(journey: &Journey) -> Result<route::Way, Refused> {
     let request = &journey.request;
     let routes: Vec<&[u8]> = request.values(HeaderId::Route).collect();
-    let local = journey.flow.local.ip();
     route::preprocess(
         &request.uri(),
         &routes,
         &Dialog::of(request),
         &journey.policy.ours,
         &journey.rooms.key,
-        local,
+        &journey.flow,
     )
 }
 

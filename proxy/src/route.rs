@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 
 use sip::{NameAddr, Uri};
+use transport::Flow;
 
+use crate::edge;
 use crate::ours::{Ours, Place};
 use crate::record::{Dialog, Mark, RouteKey, Side};
 use crate::refuse::Refused;
@@ -23,9 +25,16 @@ pub(crate) struct Way {
     pub(crate) side: Option<Side>,
     /// Where its sender was when that dialog was set up.
     pub(crate) home: Option<Side>,
+    /// The phone whose flow its Route names, if it is not the sender's own (RFC 5626 §5.3).
+    pub(crate) named: Option<Side>,
 }
 
 impl Way {
+    /// Straight to a URI.
+    pub(crate) const fn to(uri: Uri) -> Way {
+        Way { uri, routes: Vec::new(), rerouted: false, side: None, home: None, named: None }
+    }
+
     /// Whether the request belongs to a dialog that was set up through here.
     pub(crate) const fn in_dialog(&self) -> bool {
         self.side.is_some()
@@ -50,19 +59,20 @@ impl Way {
     }
 }
 
-/// Reads the way of a request: its Request-URI and Route values. `local` is our end of its flow.
+/// Reads the way of a request: its Request-URI and Route values. `flow` is what it came on.
 ///
 /// # Errors
-/// [`Refused::Forbidden`] for a Route that can't be read.
+/// [`Refused::Forbidden`] for a Route that can't be read, or a flow token of somebody else's making.
 pub(crate) fn preprocess(
     uri: &Uri,
     routes: &[&[u8]],
     dialog: &Dialog<'_>,
     ours: &Ours,
     key: &RouteKey,
-    local: IpAddr,
+    flow: &Flow,
 ) -> Result<Way, Refused> {
-    let mut way = Way { uri: uri.clone(), routes: Vec::new(), rerouted: false, side: None, home: None };
+    let local = flow.local.ip();
+    let mut way = Way::to(uri.clone());
     let mut left = routes;
     let mark = recorded(uri, dialog, ours, key, local);
     if mark.is_some()
@@ -81,6 +91,11 @@ pub(crate) fn preprocess(
             break;
         }
         way.marked(recorded(&route, dialog, ours, key, local));
+        if let Some(named) = route.user().and_then(|user| key.read_token(user)) {
+            let named = named.ok_or(Refused::Forbidden("A flow token that is not of this server"))?;
+            // Of several in a row the first says where to; the others are other edges of ours.
+            way.named = way.named.or(Some(named).filter(|named| !edge::is_own(flow, named)));
+        }
         way.rerouted = true;
         left = after;
     }
@@ -139,7 +154,23 @@ mod tests {
     fn way(uri: &str, routes: &[&str], key: &RouteKey) -> Way {
         let ours = Ours::new(&["example.com".into()], &[], vec!["192.0.2.1:5060".parse().unwrap()]);
         let routes: Vec<_> = routes.iter().map(|route| route.as_bytes()).collect();
-        preprocess(&uri.parse().unwrap(), &routes, &DIALOG, &ours, key, "192.0.2.1".parse().unwrap()).unwrap()
+        preprocess(&uri.parse().unwrap(), &routes, &DIALOG, &ours, key, &flow()).unwrap()
+    }
+
+    fn flow() -> Flow {
+        let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.7:40000".parse().unwrap());
+        Flow { protocol: Protocol::Tcp, local, remote, id: 7 }
+    }
+
+    #[test]
+    fn a_flow_token_leads_to_its_flow_unless_the_request_came_on_it() {
+        let on = |id| Side { protocol: Protocol::Tcp, remote: flow().remote, flow: Some(id), ..side(1) };
+        let token = |id| format!("<sip:{}@192.0.2.1;lr;ob>", key().token(&on(id)));
+        assert_eq!(way("sip:a@b", &[&token(8)], &key()).named, Some(on(8)));
+        assert_eq!(way("sip:a@b", &[&token(7)], &key()).named, None);
+        assert_eq!(way("sip:a@b", &[&token(7), &token(9)], &key()).named, Some(on(9)));
+        let elsewhere = token(8).replace("192.0.2.1", "other.example");
+        assert_eq!(way("sip:a@b", &[&elsewhere], &key()).named, None);
     }
 
     fn side(port: u16) -> Side {
@@ -222,8 +253,7 @@ mod tests {
     #[test]
     fn a_route_that_cannot_be_read_is_refused() {
         let ours = Ours::new(&[], &[], Vec::new());
-        let local = "192.0.2.1".parse().unwrap();
-        let read = preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], &DIALOG, &ours, &key(), local);
+        let read = preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], &DIALOG, &ours, &key(), &flow());
         assert!(matches!(read, Err(Refused::Forbidden(_))));
     }
 }

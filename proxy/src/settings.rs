@@ -135,6 +135,9 @@ pub struct NextHop {
     pub domain: String,
     /// Where requests for it go: `sip:edge.example.net;transport=tcp`.
     pub next_hop: String,
+    /// Whether phones of that domain come through here (RFC 5626 §5): what they send to it passes, and their
+    /// flows are kept.
+    pub edge: bool,
 }
 
 /// `cpi.unknown`: what to do for a terminal of which nothing is known.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use registrar::{Binding, Lookup};
 use sip::Uri;
 
+use crate::edge;
 use crate::journey::Journey;
 use crate::ours::Place;
 use crate::prefer::{self, Disposition, Order};
@@ -40,8 +41,13 @@ pub(crate) type Groups = Vec<Vec<Vec<Target>>>;
 /// Finds the targets of a request.
 ///
 /// # Errors
-/// 404 and 480 for users of ours without a contact, 403 for what may not be relayed.
+/// 404 and 480 for users of ours without a contact, 403 for what may not be relayed, 430 for a flow that is gone,
+/// 421 for a REGISTER with a flow that can't be kept.
 pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
+    if let Some(side) = edge::named(journey, way)? {
+        return Ok(vec![vec![vec![over_its_flow(way, side)]]]);
+    }
+    edge::check(&journey.request)?;
     let relayed = if leaves(journey, way) { may_relay(journey, way)? } else { Relayed::Anywhere };
     if is_elsewhere(journey, way) {
         return Ok(vec![vec![vec![foreign(journey, way, relayed)]]]);
@@ -65,6 +71,7 @@ fn may_relay(journey: &Journey, way: &Way) -> Result<Relayed, Refused> {
     match journey.policy.settings.relay.permits(journey.standing()) {
         Ok(()) => Ok(Relayed::Anywhere),
         Err(_) if way.in_dialog() && journey.request.to_tag().is_some() => Ok(Relayed::ToItsSide),
+        Err(_) if edge::serves(journey, way) => Ok(Relayed::Anywhere),
         Err(why) => Err(Refused::Forbidden(why)),
     }
 }
@@ -76,16 +83,23 @@ enum Relayed {
     ToItsSide,
 }
 
+/// What a Route of ours sends over a flow: the Request-URI is the phone's Contact already.
+fn over_its_flow(way: &Way, side: Side) -> Target {
+    let side = Some(Side { only_flow: true, ..side });
+    Target { uri: way.uri.clone(), path: Vec::new(), named_by: None, binding: None, side, bound: true }
+}
+
 fn foreign(journey: &Journey, way: &Way, relayed: Relayed) -> Target {
     let host = way.uri.host_octets().unwrap_or_default();
     let routes = &journey.policy.settings.routes;
     let route = routes.iter().find(|route| route.domain.as_bytes().eq_ignore_ascii_case(host));
+    let is_configured = !way.routes.is_empty() && !way.in_dialog() && edge::serves(journey, way);
     // A Route the sender wrote goes before what is configured for the domain.
     let route = route.filter(|_| way.routes.is_empty() && !way.in_dialog());
     Target {
         uri: way.uri.clone(),
         path: route.map(|route| loose(&route.next_hop)).into_iter().collect(),
-        named_by: route.is_none().then(|| journey.flow.remote.ip()),
+        named_by: (route.is_none() && !is_configured).then(|| journey.flow.remote.ip()),
         binding: None,
         side: way.side,
         bound: relayed == Relayed::ToItsSide,
@@ -100,11 +114,15 @@ fn loose(next_hop: &str) -> Vec<u8> {
 
 fn of_user(journey: &Journey, way: &Way, relayed: Relayed) -> Result<Groups, Refused> {
     let aor = aor(journey, &way.uri).ok_or(Refused::UnknownUser)?;
-    let bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
+    let mut bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
         Lookup::Bindings(bindings) => bindings,
         Lookup::Known => return Err(Refused::Unavailable),
         Lookup::Unknown => return Err(Refused::UnknownUser),
     };
+    bindings.retain(|binding| edge::is_reachable(journey, binding));
+    if bindings.is_empty() {
+        return Err(Refused::Unavailable);
+    }
     let chosen = prefer::choose(&journey.request, bindings)?;
     let mut groups = groups(chosen);
     if !way.routes.is_empty() {

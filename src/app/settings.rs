@@ -236,7 +236,11 @@ fn offline(config: &config::Offline) -> proxy::settings::Offline {
 }
 
 fn next_hop(route: &config::Route) -> proxy::settings::NextHop {
-    proxy::settings::NextHop { domain: route.domain.to_ascii_lowercase(), next_hop: route.next_hop.clone() }
+    proxy::settings::NextHop {
+        domain: route.domain.to_ascii_lowercase(),
+        next_hop: route.next_hop.clone(),
+        edge: route.edge,
+    }
 }
 
 fn switches(config: &Config) -> proxy::settings::Switches {

@@ -208,6 +208,9 @@ section! {
         /// The next hop, a SIP URI with an address or a name: `sip:192.0.2.7:5060;transport=tcp`,
         /// `sip:edge.example.net`.
         next_hop: String = String::new(),
+        /// Phones of that domain register and send through this server (RFC 5626): who they are is
+        /// asked there, and what comes for them goes over the connections they opened.
+        edge: bool = false,
     }
 }
 

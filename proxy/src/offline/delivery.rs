@@ -168,7 +168,7 @@ async fn attempt(rooms: &Arc<Rooms>, aor: &Arc<str>, kept: &Kept) -> Option<Outc
     if journey.place(&uri) != Place::Domain {
         return None;
     }
-    let way = Way { uri, routes: Vec::new(), rerouted: false, side: None, home: None };
+    let way = Way::to(uri);
     let groups = target::find(&journey, &way).ok()?;
     let request = &journey.request;
     let second_part =

@@ -69,7 +69,7 @@ async fn house(servers: &[Udp]) -> House {
     let names = Cluster(servers.iter().map(|server| server.addr).collect());
     House::with_names(Arc::new(names), |settings| {
         let next_hop = "sip:cluster.example".to_owned();
-        settings.routes = vec![NextHop { domain: "example.net".to_owned(), next_hop }];
+        settings.routes = vec![NextHop { domain: "example.net".to_owned(), next_hop, edge: false }];
     })
     .await
 }

@@ -10,6 +10,7 @@
 
 mod adapting;
 mod calling;
+mod edging;
 mod failing_over;
 mod offline;
 mod overloading;

@@ -188,7 +188,7 @@ async fn options_to_the_server_says_what_it_takes() {
 async fn strangers_relay_nowhere_and_peers_where_the_operator_says() {
     let edge = Udp::new("127.0.0.1:9".parse().unwrap()).await;
     let next_hop = format!("sip:{}", edge.addr);
-    let route = NextHop { domain: "example.net".to_owned(), next_hop: next_hop.clone() };
+    let route = NextHop { domain: "example.net".to_owned(), next_hop: next_hop.clone(), edge: false };
 
     let house = House::with(|settings| settings.routes = vec![route.clone()]).await;
     let alice = house.phone().await;

@@ -96,7 +96,7 @@ async fn a_sender_who_wants_to_stay_hidden_is_named_to_nobody_but_a_neighbour() 
     let edge = Udp::at("127.0.0.2", "127.0.0.1:9".parse().unwrap()).await;
     let next_hop = format!("sip:{}", edge.addr);
     let house = House::guarded(|settings| {
-        settings.routes = vec![NextHop { domain: "example.net".to_owned(), next_hop }];
+        settings.routes = vec![NextHop { domain: "example.net".to_owned(), next_hop, edge: false }];
         settings.peers = vec!["127.0.0.2".parse().unwrap()];
     })
     .await;

@@ -1,5 +1,6 @@
 //! One branch: its body, its way out, and what came back (RFC 3261 §16.6 steps 7 to 11, §16.8, §16.9).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use adapter::Plan;
@@ -33,6 +34,8 @@ pub(crate) enum Event {
     Sent,
     /// A provisional response to an INVITE.
     Provisional(Response),
+    /// The terminal of a user, at that address, names others in its place.
+    Redirected(Response, IpAddr),
     /// It has ended; an INVITE may end several times with a 2xx.
     Ended(Ending<Answer>),
 }
@@ -288,7 +291,7 @@ impl Branch {
                         if response.status() > 100 {
                             timer_c = Instant::now() + self.journey.policy.settings.timer_c;
                         }
-                        if invite && self.has_way_back(&response) {
+                        if !invite || self.has_way_back(&response) {
                             self.tell(Event::Provisional(response)).await;
                         }
                     }
@@ -329,7 +332,13 @@ impl Branch {
         }
         let is_invite = self.journey.is_invite();
         let more = is_invite && response.status() < 300;
-        self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+        let event = match &self.target.binding {
+            Some(binding) if (300..=302).contains(&response.status()) => {
+                Event::Redirected(response, binding.source.remote.ip())
+            }
+            _ => Event::Ended(Ending::Answered(Answer::Received(response))),
+        };
+        self.tell(event).await;
         while is_invite && !self.silent.is_empty() {
             if let Late::Answered(_, response, _) = self.silent.next().await
                 && response.status() < 300
@@ -354,13 +363,13 @@ impl Branch {
 
     async fn end_refused(&self, refused: &Refused) {
         self.journey.note(|| refused.to_string());
-        let reply = refused.reply(&self.journey.policy.settings.host);
+        let reply = refused.reply(&self.journey.policy.settings);
         self.tell(Event::Ended(Ending::Answered(Answer::Made(reply)))).await;
     }
 
     async fn end_failed(&self, refused: &Refused) {
         self.journey.note(|| refused.to_string());
-        let reply = refused.reply(&self.journey.policy.settings.host);
+        let reply = refused.reply(&self.journey.policy.settings);
         self.tell(Event::Ended(Ending::Failed(Answer::Made(reply)))).await;
     }
 

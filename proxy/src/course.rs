@@ -64,6 +64,12 @@ impl<T, F: Final> Course<T, F> {
         self.context.settle(ending)
     }
 
+    /// A terminal has answered with others to ask in its place.
+    pub(crate) fn redirected(&mut self, branch: Branch, groups: Vec<Vec<Vec<T>>>) {
+        self.search.ended(branch, End::Answered);
+        self.search.add(groups);
+    }
+
     /// Nobody waits for an answer any more, or the caller has cancelled: nothing is started from now on.
     pub(crate) const fn stop(&mut self) {
         self.stopped = true;

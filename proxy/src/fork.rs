@@ -1,6 +1,7 @@
 //! Forwarding to the contacts of a user and choosing among their answers (RFC 3261 §16.6, §16.7): drives the
 //! `course` of a request with branches over real sockets.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use adapter::{Plan, Verdict};
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use sip::{HeaderId, Method, Outgoing};
+use sip::{HeaderId, Method, Outgoing, Response};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use crate::journey::Journey;
 use crate::offline;
 use crate::prefer;
 use crate::record::RouteKey;
+use crate::redirect::Asked;
 use crate::refuse::Refused;
 use crate::route::Way;
 use crate::search::{self, Start};
@@ -41,6 +43,9 @@ const EVENTS: usize = 32;
 /// How long a message may go without an answer before it is kept: its sender waits 64*T1 = 32 s, and over
 /// UDP asks every 4 s, so that an answer which is lost is still asked for.
 const KEEP_AFTER: Duration = Duration::from_secs(24);
+
+/// When nobody waits for an answer to anything but an INVITE any more: 64*T1 (Timer F).
+const GIVEN_UP: Duration = Duration::from_secs(32);
 
 /// What runs for a request beside others: all of it in the request's own task.
 type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -67,6 +72,8 @@ struct Fork {
     events: mpsc::Sender<(search::Branch, Event)>,
     course: Course<Target, Answer>,
     upstream: Upstream,
+    /// Whom the request went to, so that redirections end.
+    asked: Asked,
     /// When a message nobody has taken is kept, so that its sender hears of it before he gives up.
     keep_at: Option<Instant>,
     /// Where it is kept, while its branches run on.
@@ -94,6 +101,7 @@ pub(crate) async fn run(
         cancel: CancellationToken::new(),
         no_cancel: prefer::disposition(&journey.request).no_cancel,
         events,
+        asked: Asked::default(),
         course: Course::new(invite, groups, breadth, pace),
         upstream,
         keep_at: may_keep(&journey).then(|| Instant::now() + KEEP_AFTER),
@@ -121,7 +129,7 @@ impl Fork {
     async fn drive(mut self, mut incoming: mpsc::Receiver<(search::Branch, Event)>) -> Fork {
         let mut work = FuturesUnordered::new();
         loop {
-            if self.upstream.is_cancelled() {
+            if self.upstream.is_cancelled() || self.is_given_up() {
                 self.course.stop();
             }
             let starts = self.course.start(Instant::now());
@@ -148,6 +156,12 @@ impl Fork {
                 }
             }
         }
+    }
+
+    /// Whether the sender has given up: what is started now would reach somebody of whom he never hears.
+    fn is_given_up(&self) -> bool {
+        let waits = self.journey.is_invite() || self.journey.from_store || self.kept.is_some();
+        !waits && self.journey.age() >= GIVEN_UP
     }
 
     /// Nobody has taken the message for long: keeps it and tells the sender so, while the branches run on.
@@ -193,7 +207,7 @@ impl Fork {
             // A branch that broke off must not end in silence.
             Done::Broken(branches) => {
                 for branch in branches {
-                    let reply = Refused::Broken.reply(&self.journey.policy.settings.host);
+                    let reply = Refused::Broken.reply(&self.journey.policy.settings);
                     self.settle(branch, Ending::Answered(Answer::Made(reply)));
                 }
             }
@@ -209,6 +223,7 @@ impl Fork {
                     self.upstream.forward(&response, &[]);
                 }
             }
+            Event::Redirected(response, named_by) => self.redirect(branch, response, named_by),
             Event::Ended(ending) => self.settle(branch, ending),
         }
     }
@@ -228,6 +243,20 @@ impl Fork {
             }
             Step::Stop => self.cancel.cancel(),
             Step::Go | Step::Drop => {}
+        }
+    }
+
+    /// A terminal at `named_by` names others in its place.
+    fn redirect(&mut self, branch: search::Branch, response: Response, named_by: IpAddr) {
+        let asked = (!self.course.is_stopped())
+            .then(|| self.asked.follow(&self.journey, &self.way, &response, named_by))
+            .flatten();
+        match asked {
+            Some(groups) => {
+                self.journey.note(|| format!("branch {}, followed", response.status()));
+                self.course.redirected(branch, groups);
+            }
+            None => self.settle(branch, Ending::Answered(Answer::Received(response))),
         }
     }
 

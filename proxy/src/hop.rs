@@ -132,7 +132,7 @@ fn flow_of_side(side: &Side) -> Option<Hop> {
 
 /// Whether who came from `source` may name that address: none further inside, and of our own machine no port but
 /// those where we take SIP from everybody, and its own.
-fn may_reach(journey: &Journey, source: IpAddr, addr: SocketAddr) -> bool {
+pub(crate) fn may_reach(journey: &Journey, source: IpAddr, addr: SocketAddr) -> bool {
     let ours = &journey.policy.ours;
     let (source, ip) = (source.to_canonical(), addr.ip().to_canonical());
     let is_next_door = ours.is_own_address(ip, journey.flow.local.ip()) && !ours.is_own_port(addr.port());

@@ -30,6 +30,7 @@ mod prefer;
 mod rates;
 mod record;
 pub mod redact;
+mod redirect;
 mod refuse;
 pub mod relay;
 mod road;

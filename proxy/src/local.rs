@@ -69,11 +69,11 @@ async fn register(journey: &Journey, way: &Way) -> Reply {
     }
     if let Err(refused) = authenticate::check_register(journey) {
         journey.note(|| refused.to_string());
-        return refused.reply(&journey.policy.settings.host);
+        return refused.reply(&journey.policy.settings);
     }
     if !authenticate::is_in_rate(journey, way) {
         metrics::overload("user");
-        return Refused::Busy.reply(&journey.policy.settings.host);
+        return Refused::Busy.reply(&journey.policy.settings);
     }
     let flow = journey.flow;
     let source = Source {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::settings::Settings;
+
 /// Why a request, or one branch of it, goes no further.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
@@ -98,9 +100,6 @@ pub(crate) enum Refused {
     Busy,
 }
 
-/// Seconds after which a refused sender may try again when we are too busy.
-pub(crate) const RETRY_AFTER: u32 = 5;
-
 /// A response in plain values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -126,8 +125,9 @@ impl Reply {
 }
 
 impl Refused {
-    /// The response, `host` being the name this server gives itself in Warning.
-    pub(crate) fn reply(&self, host: &str) -> Reply {
+    /// The response; `settings` have the name this server gives itself in Warning, and when to come back.
+    pub(crate) fn reply(&self, settings: &Settings) -> Reply {
+        let host = &settings.host;
         match self {
             Refused::Scheme => Reply::new(416, "Unsupported URI Scheme"),
             Refused::TooManyHops => Reply::new(483, "Too Many Hops"),
@@ -176,7 +176,7 @@ impl Refused {
             Refused::Timeout => Reply::new(408, "Request Timeout"),
             Refused::Internal => Reply::new(500, "No Contact In Service"),
             Refused::Busy => {
-                Reply::new(503, "Service Unavailable").with("Retry-After", RETRY_AFTER.to_string())
+                Reply::new(503, "Service Unavailable").with("Retry-After", settings.retry_after.to_string())
             }
         }
     }
@@ -213,7 +213,7 @@ mod tests {
             reason: "image/bmp \"x\" is not accepted".into(),
             headers: vec![("Accept".into(), "text/plain".into())],
         };
-        let reply = refused.reply("proxy.example.com");
+        let reply = refused.reply(&Settings::new("example.com", "proxy.example.com"));
         assert_eq!((reply.status, &*reply.reason), (415, "Unsupported Media Type"));
         assert!(reply.headers.contains(&("Accept".into(), b"text/plain".to_vec())));
         let warning = br#"399 proxy.example.com "image/bmp \"x\" is not accepted""#;
@@ -222,13 +222,14 @@ mod tests {
 
     #[test]
     fn a_bad_extension_names_what_is_not_supported() {
-        let reply = Refused::BadExtension { unsupported: "foo, bar".into() }.reply("h");
+        let reply = Refused::BadExtension { unsupported: "foo, bar".into() }.reply(&Settings::new("d", "h"));
         assert_eq!((reply.status, reply.headers), (420, vec![("Unsupported".into(), b"foo, bar".to_vec())]));
     }
 
     #[test]
     fn a_busy_server_says_when_to_come_back() {
-        let reply = Refused::Busy.reply("h");
-        assert_eq!((reply.status, reply.headers), (503, vec![("Retry-After".into(), b"5".to_vec())]));
+        let settings = Settings { retry_after: 7, ..Settings::new("d", "h") };
+        let reply = Refused::Busy.reply(&settings);
+        assert_eq!((reply.status, reply.headers), (503, vec![("Retry-After".into(), b"7".to_vec())]));
     }
 }

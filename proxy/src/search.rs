@@ -9,6 +9,11 @@
 //! branch open, so that a late answer still counts. RFC 5626 §5.3 wants one contact of an instance at a
 //! time; a silent one is taken for gone. Should it come back, the terminal sees the same From tag, Call-ID
 //! and CSeq again and drops the second copy (RFC 3261 §8.2.2.2).
+//!
+//! Of what may run at once (Max-Breadth) a contact of which nothing at all was heard holds no share once it counts as
+//! silent, or with a breadth of 1 a dead one would swallow a message. Deviation from RFC 5393 §5.3.3, which has its
+//! share taken until Timer F. What the rule guards against goes on: an element that forks further says 100 (RFC 4320
+//! §4.1), and keeps its share.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -81,11 +86,17 @@ enum Turn {
     Passed,
 }
 
+fn whole<T>(group: Vec<Vec<T>>) -> Vec<VecDeque<T>> {
+    group.into_iter().map(VecDeque::from).collect()
+}
+
 #[derive(Debug)]
 struct Running {
     terminal: usize,
     breadth: u32,
     sent: bool,
+    /// Something came, if only a 100.
+    lives: bool,
     rang: bool,
 }
 
@@ -96,8 +107,9 @@ impl<T> Search<T> {
         let contacts = groups.iter().flatten().map(Vec::len).sum();
         let deepest = |group: &Vec<Vec<T>>| group.iter().map(Vec::len).max().unwrap_or(0);
         let steps: usize = groups.iter().map(deepest).sum();
-        let steps = u32::try_from(steps).unwrap_or(u32::MAX).max(1);
-        let whole = |group: Vec<Vec<T>>| group.into_iter().map(VecDeque::from).collect();
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        // With little breadth contacts follow each other that would otherwise run beside each other.
+        let steps = steps.max(u32::try_from(contacts).unwrap_or(u32::MAX).div_ceil(breadth.max(1))).max(1);
         Search {
             invite,
             ahead: groups.into_iter().map(whole).collect(),
@@ -107,6 +119,16 @@ impl<T> Search<T> {
             // Nobody waits 64*T1 for an INVITE: its sender has had a 100.
             pace: if invite { pace } else { share(pace, steps) },
         }
+    }
+
+    /// More contacts, in the place of one that named them: the first of these groups now, the others before those
+    /// that were to follow.
+    pub(crate) fn add(&mut self, groups: Vec<Vec<Vec<T>>>) {
+        let mut groups = groups.into_iter().map(whole);
+        let first = groups.next().into_iter().flatten();
+        self.terminals.extend(first.map(|untried| Terminal { untried, turn: Turn::Due }));
+        let others: Vec<_> = groups.collect();
+        others.into_iter().rev().for_each(|group| self.ahead.push_front(group));
     }
 
     /// What is to be started now.
@@ -135,7 +157,7 @@ impl<T> Search<T> {
             let Some(breadth) = self.breadth.take() else { return };
             let Some(target) = terminal.untried.pop_front() else { return };
             let branch = self.branches.len();
-            self.branches.push(Running { terminal: at, breadth, sent: false, rang: false });
+            self.branches.push(Running { terminal: at, breadth, sent: false, lives: false, rang: false });
             terminal.turn = Turn::Trying { branch, until: Some(now + self.pace) };
             starts.push(Start { branch, target, breadth });
         }
@@ -153,8 +175,13 @@ impl<T> Search<T> {
     /// Time has passed: silent contacts are waited for no longer.
     pub(crate) fn on_timeout(&mut self, now: Instant) {
         for terminal in &mut self.terminals {
-            if matches!(terminal.turn, Turn::Trying { until: Some(until), .. } if until <= now) {
-                terminal.turn = if terminal.untried.is_empty() { Turn::Passed } else { Turn::Due };
+            let Turn::Trying { branch, until: Some(until) } = terminal.turn else { continue };
+            if until > now {
+                continue;
+            }
+            terminal.turn = if terminal.untried.is_empty() { Turn::Passed } else { Turn::Due };
+            if let Some(running) = self.branches.get_mut(branch).filter(|running| !running.lives) {
+                self.breadth.give(std::mem::take(&mut running.breadth));
             }
         }
     }
@@ -176,10 +203,12 @@ impl<T> Search<T> {
     /// another request it says no more than that the next hop lives (RFC 4320 §4.1), which may be a proxy
     /// before a dead phone.
     pub(crate) fn heard(&mut self, branch: Branch, status: u16) {
-        if !self.invite {
-            return;
-        }
+        let invite = self.invite;
         if let Some((terminal, running)) = self.find(branch) {
+            running.lives = true;
+            if !invite {
+                return;
+            }
             running.rang |= status > 100;
             if let Turn::Trying { branch: current, until } = &mut terminal.turn
                 && *current == branch
@@ -398,6 +427,21 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_terminal_names_in_its_place_come_before_those_who_were_to_follow() {
+        let now = Instant::now();
+        let mut search = message("a b | c");
+        assert_eq!(started(&mut search, now), ["a", "b"]);
+        search.ended(0, End::Answered);
+        search.add(groups("x | y"));
+        assert_eq!(started(&mut search, now), ["x"], "while b goes on");
+        search.ended(1, End::Answered);
+        search.ended(2, End::Answered);
+        assert_eq!(started(&mut search, now), ["y"]);
+        search.ended(3, End::Answered);
+        assert_eq!(started(&mut search, now), ["c"]);
+    }
+
+    #[test]
     fn running_branches_never_have_more_breadth_than_came_in() {
         let now = Instant::now();
         for (breadth, text, expected) in [
@@ -413,10 +457,30 @@ mod tests {
     }
 
     #[test]
+    fn a_contact_of_which_nothing_was_heard_does_not_hold_the_breadth_for_ever() {
+        let now = Instant::now();
+        let mut search = Search::new(false, groups("a b | c"), 1, PACE);
+        for (at, (name, branch)) in [("a", 0), ("b", 1), ("c", 2)].into_iter().enumerate() {
+            let now = now + PACE * u32::try_from(at).unwrap();
+            let starts = search.start(now);
+            assert_eq!((starts[0].target, starts[0].branch, starts[0].breadth), (name, branch, 1));
+            search.on_timeout(now + PACE);
+        }
+        assert!(!search.ended(0, End::Answered), "its late answer counts");
+        assert_eq!(search.breadth.free, 1, "and gives nothing back twice");
+        let many = groups("a b c d e f g h i j k l");
+        let mut search = Search::new(false, many, 1, PACE);
+        search.start(now);
+        assert_eq!(search.deadline(), Some(now + Duration::from_secs(2)), "all are tried in time");
+    }
+
+    #[test]
     fn with_too_little_breadth_contacts_wait_for_others_to_end() {
         let now = Instant::now();
         let mut search = Search::new(false, groups("a b c d e | f"), 2, PACE);
         assert_eq!(started(&mut search, now), ["a", "b"]);
+        search.heard(0, 100);
+        search.heard(1, 100);
         search.on_timeout(now + PACE);
         assert_eq!(started(&mut search, now + PACE), [""; 0], "both are still open");
         search.ended(0, End::Answered);

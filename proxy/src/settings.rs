@@ -46,6 +46,8 @@ pub struct Settings {
     pub in_progress: usize,
     /// How long a request may wait for its first step before new ones are refused.
     pub delay: Duration,
+    /// `overload.retry_after`: what a sender hears for whom there is no room, in seconds.
+    pub retry_after: u32,
     /// Requests a second from one address; 0 is no limit. Peers have none.
     pub source_rate: u32,
     /// Requests a second of one user of ours, wherever they come from; 0 is no limit.
@@ -78,6 +80,7 @@ impl Settings {
             timer_c: Duration::from_secs(185),
             in_progress: 10_000,
             delay: Duration::from_secs(1),
+            retry_after: 5,
             source_rate: 0,
             user_rate: 0,
             offline: Offline::default(),

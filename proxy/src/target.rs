@@ -194,7 +194,7 @@ fn of_binding(binding: Arc<Binding>) -> Target {
 
 /// A Contact URI without what may not stand in a Request-URI: headers, and the parameter `method`
 /// (RFC 3261 §19.1.1 table 1).
-fn request_uri(contact: &Uri) -> Uri {
+pub(crate) fn request_uri(contact: &Uri) -> Uri {
     if contact.headers().is_none() && contact.param(b"method").is_none() {
         return contact.clone();
     }

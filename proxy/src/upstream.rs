@@ -113,7 +113,7 @@ impl Upstream {
     /// Refuses the request.
     pub(crate) fn refuse(&mut self, refused: &Refused) {
         self.journey.note(|| refused.to_string());
-        self.reply(&refused.reply(&self.journey.policy.settings.host));
+        self.reply(&refused.reply(&self.journey.policy.settings));
     }
 
     /// Sends the best of the answers, when all branches have ended.

@@ -212,6 +212,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         adapt_deadline: config.adapt.deadline.0,
         in_progress: count(config.overload.requests),
         delay: config.overload.delay.0,
+        retry_after: config.overload.retry_after,
         source_rate: config.limits.source_rate,
         user_rate: config.limits.user_rate,
         offline: offline(&config.offline),

@@ -98,7 +98,7 @@ pub(crate) async fn keep(journey: &Journey, way: &Way) -> Option<(Option<Place>,
         }
     };
     journey.note(|| refused.to_string());
-    Some((None, refused.reply(&journey.policy.settings.host)))
+    Some((None, refused.reply(&journey.policy.settings)))
 }
 
 /// Until when a message is worth keeping, if it is.

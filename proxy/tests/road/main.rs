@@ -15,6 +15,7 @@ mod failing_over;
 mod offline;
 mod overloading;
 mod preferring;
+mod redirecting;
 mod relaying;
 mod routing;
 mod searching;

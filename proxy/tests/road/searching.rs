@@ -77,16 +77,36 @@ async fn a_late_answer_of_a_silent_contact_still_counts() {
 }
 
 #[tokio::test]
-async fn with_a_breadth_of_one_the_next_waits_until_the_first_has_ended() {
+async fn with_a_breadth_of_one_the_next_is_tried_once_the_first_is_silent() {
     let house = House::new().await;
-    let [dead, last] = phones(&house, [";q=0.9", ";q=0.5"]).await;
+    let [_dead, last] = phones(&house, [";q=0.9", ";q=0.5"]).await;
+    let alice = house.phone().await;
+    tokio::time::pause();
+    let start = Instant::now();
+    alice.send(text("sip:john@example.com", alice.addr, "Max-Breadth: 1\r\n")).await;
+    let got = next(&last).await;
+    assert_eq!((start.elapsed().as_secs(), got.field("Max-Breadth")), (4, "1"));
+    last.send(got.answer("200 OK", "")).await;
+    loop {
+        let answer = next(&alice).await;
+        if answer.status() != 100 {
+            assert_eq!(answer.status(), 200);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_a_breadth_of_one_a_proxy_that_is_still_at_it_is_waited_for_and_nobody_asked_too_late() {
+    let house = House::new().await;
+    let [busy, last] = phones(&house, [";q=0.9", ";q=0.5"]).await;
     let alice = house.phone().await;
     tokio::time::pause();
     let start = Instant::now();
     alice.send(text("sip:john@example.com", alice.addr, "Max-Breadth: 1\r\n")).await;
     while start.elapsed() < Duration::from_secs(40) {
         tokio::select! {
-            _ = dead.recv() => {}
+            got = busy.recv() => busy.send(got.answer("100 Trying", "")).await,
             answer = alice.recv() => assert_eq!(answer.status(), 100),
             late = last.recv() => panic!("its sender has given up: {late:#?}"),
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

@@ -1,12 +1,10 @@
 //! From pixels to a file, at one setting. Nothing but what shows the picture is written.
 
-use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, ImageBuffer, JpegColorType, SamplingFactor};
-
 use super::decode::Frame;
-use super::huffman;
 use super::palette::Palette;
 use super::raster::{Layout, Raster};
 use super::{ImageError, Kind};
+use crate::jpeg::write::{Samples, Spectrum};
 
 /// What is written: one picture, or the frames of an animation, all of one size.
 #[derive(Clone, Debug)]
@@ -39,16 +37,13 @@ pub(super) struct Written {
     pub(super) palette: Option<u16>,
 }
 
-/// Writes `pictures`. `tight` spends time on octets.
-pub(super) fn write(
-    kind: Kind,
-    pictures: &Pictures,
-    setting: Setting,
-    tight: bool,
-) -> Result<Written, ImageError> {
+/// Writes `pictures`.
+pub(super) fn write(kind: Kind, pictures: &Pictures, setting: Setting) -> Result<Written, ImageError> {
     let first = pictures.frames.first().map(|frame| &frame.raster);
     let written = match (kind, setting, first) {
-        (Kind::Jpeg, Setting::Quality(quality), Some(raster)) => jpeg(raster, quality, tight),
+        (Kind::Jpeg, Setting::Quality(quality), Some(raster)) => {
+            spectrum(raster).map(|spectrum| Written { bytes: spectrum.write(quality), palette: None })
+        }
         (Kind::Png, Setting::Colours(colours), Some(raster)) => png_indexed(raster, colours),
         (Kind::Png, Setting::Full, Some(raster)) => png(raster),
         (Kind::Gif, Setting::Colours(colours), Some(_)) => gif(pictures, colours),
@@ -57,61 +52,14 @@ pub(super) fn write(
     written.ok_or(ImageError::Unsupported { kind, what: "a picture of this size" })
 }
 
-/// Baseline, 4:2:0 with averaged chroma.
-fn jpeg(raster: &Raster, quality: u8, tight: bool) -> Option<Written> {
-    let raster = raster.over_white();
-    let (width, height) = (u16::try_from(raster.width).ok()?, u16::try_from(raster.height).ok()?);
-    let colours = match raster.layout {
-        Layout::L8 => ColorType::Luma,
-        Layout::Ycbcr8 => ColorType::Ycbcr,
-        Layout::Rgb8 => ColorType::Rgb,
-        Layout::Ycbcr420 => ColorType::Ycbcr,
-        Layout::La8 | Layout::Rgba8 => return None,
-    };
-    let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, quality.clamp(1, 100));
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    if raster.layout == Layout::Ycbcr420 {
-        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Nearest);
-        encoder.encode_image(Planes(&raster)).ok()?;
-    } else {
-        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
-        encoder.encode(&raster.pixels, width, height, colours).ok()?;
-    }
-    let tightened = if tight { huffman::tighten(&bytes) } else { None };
-    Some(Written { bytes: tightened.unwrap_or(bytes), palette: None })
-}
-
-/// Gives the encoder planes as they are. It takes whole rows of each and keeps every second chroma sample of every
-/// second row, so each is given twice.
-struct Planes<'a>(&'a Raster);
-
-impl ImageBuffer for Planes<'_> {
-    fn get_jpeg_color_type(&self) -> JpegColorType {
-        JpegColorType::Ycbcr
-    }
-
-    fn width(&self) -> u16 {
-        self.0.width as u16
-    }
-
-    fn height(&self) -> u16 {
-        self.0.height as u16
-    }
-
-    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
-        let whole = self.0.width as usize;
-        for (at, ((width, _, samples), buffer)) in self.0.planes().zip(buffers).enumerate() {
-            let is_luma = at == 0;
-            let (width, row) = (width as usize, usize::from(if is_luma { y } else { y / 2 }));
-            let row = samples.get(row * width..(row + 1) * width).unwrap_or_default();
-            if is_luma {
-                buffer.extend_from_slice(row);
-            } else {
-                buffer.extend(row.iter().flat_map(|&sample| [sample; 2]).take(whole));
-            }
-        }
-    }
+/// What a JPEG of any quality is written from.
+pub(super) fn spectrum(raster: &Raster) -> Option<Spectrum> {
+    let raster = raster.for_jpeg();
+    let planes: Vec<Samples<'_>> = raster
+        .planes()
+        .map(|(width, height, samples)| Samples { width: width as usize, height: height as usize, samples })
+        .collect();
+    Spectrum::of(&planes)
 }
 
 /// Every colour; as a palette when there are at most 256 of them, which loses nothing.

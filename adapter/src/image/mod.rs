@@ -11,7 +11,7 @@
 mod container;
 mod decode;
 mod encode;
-mod huffman;
+mod fit;
 mod palette;
 mod pictures;
 mod planes;
@@ -241,8 +241,9 @@ pub struct Spec {
     pub quality: u8,
     /// Most colours (2..=256); `None`: 256 for GIF, full colour for PNG.
     pub palette: Option<u16>,
-    /// Most octets. The search takes any quality from `quality` down to `floor.quality`, palettes of 256, 64
-    /// and 16, and scales of 3/4 each down to `floor` (CPI.md §3.5 V5).
+    /// Most octets. The search takes any quality from `quality` down to `floor.quality`, or palettes of 256, 64
+    /// and 16, and smaller scales down to `floor` (CPI.md §3.5 V5). A JPEG stays as large as its lowest quality
+    /// allows.
     pub octets: Option<u64>,
     /// How far the search may go down.
     pub floor: Floor,
@@ -428,13 +429,21 @@ pub fn transform(
     let size = (spec.width.clamp(1, probe.width), spec.height.clamp(1, probe.height));
     guards.admit_memory(&probe, size)?;
     let mut work = Work::default();
-    let pictures = pictures::read(bytes, &probe, spec, size, guards, stop, &mut work)?;
-    let found = match spec.octets {
-        Some(limit) => {
-            let guess = predict(&probe, bytes.len() as u64, spec);
-            search::within(limit, pictures, spec, guess, stop, &mut work)?
+    let found = if spec.kind == Kind::Jpeg {
+        let mut still = pictures::still(bytes, &probe, spec, size, stop, &mut work)?;
+        match spec.octets {
+            Some(limit) => fit::within(limit, &mut still, spec, size, stop, &mut work)?,
+            None => plain(still.alone(size)?, spec, &mut work)?,
         }
-        None => plain(pictures, spec, &mut work)?,
+    } else {
+        let pictures = pictures::read(bytes, &probe, spec, size, guards, stop, &mut work)?;
+        match spec.octets {
+            Some(limit) => {
+                let guess = predict(&probe, bytes.len() as u64, spec);
+                search::within(limit, pictures, spec, guess, stop, &mut work)?
+            }
+            None => plain(pictures, spec, &mut work)?,
+        }
     };
     let (width, height) = found.size;
     Ok(Image {
@@ -452,8 +461,6 @@ pub fn transform(
 
 /// At the setting that was asked for.
 fn plain(pictures: Pictures, spec: &Spec, work: &mut Work) -> Result<search::Found, ImageError> {
-    /// Pixels up to which tables of its own cost a JPEG no time worth naming.
-    const SMALL: u64 = 320 * 240;
     let setting = match spec.kind {
         Kind::Jpeg => Setting::Quality(spec.quality.clamp(1, 100)),
         Kind::Png if spec.palette.is_none() => Setting::Full,
@@ -461,7 +468,7 @@ fn plain(pictures: Pictures, spec: &Spec, work: &mut Work) -> Result<search::Fou
     };
     work.encodes = 1;
     work.encoded = pictures.count();
-    let written = encode::write(spec.kind, &pictures, setting, pictures.count() <= SMALL)?;
+    let written = encode::write(spec.kind, &pictures, setting)?;
     Ok(search::Found::new(written, &pictures, setting))
 }
 

@@ -7,10 +7,61 @@ use super::encode::Pictures;
 use super::planes;
 use super::raster::Raster;
 use super::{Guards, ImageError, Kind, Probe, Spec, Work};
-use crate::jpeg::Plane;
 
 /// Pixels of all frames of an animation together, beside those of one picture ([`Guards::pixels`]).
 const ANIMATION_PIXELS: u64 = 4;
+
+/// A picture, or the first one of several, decoded as large as is wanted at most.
+pub(super) struct Still<'a> {
+    decoded: Decoded,
+    probe: &'a Probe,
+    resizer: Resizer,
+    ycbcr: bool,
+}
+
+/// Decodes what pictures of `size` (upright) and below can be made of.
+pub(super) fn still<'a>(
+    bytes: &[u8],
+    probe: &'a Probe,
+    spec: &Spec,
+    size: (u32, u32),
+    stop: &dyn Fn() -> bool,
+    work: &mut Work,
+) -> Result<Still<'a>, ImageError> {
+    proceed(stop)?;
+    let ycbcr = spec.kind == Kind::Jpeg;
+    let decoded = decode::still(bytes, probe, Want { at_least: lying(size, probe), ycbcr })?;
+    work.decoded += match &decoded {
+        // Rows of a PNG are decoded also where only their average is kept.
+        Decoded::Raster(_) if probe.kind == Kind::Png => probe.pixels(),
+        Decoded::Raster(raster) => raster.count(),
+        Decoded::Planes(planes) => planes::count(planes),
+    };
+    proceed(stop)?;
+    Ok(Still { decoded, probe, resizer: Resizer::new(), ycbcr })
+}
+
+impl Still<'_> {
+    /// The picture upright and at `size`. It is scaled before it is turned: there is less to turn then.
+    pub(super) fn at(&mut self, size: (u32, u32)) -> Result<Raster, ImageError> {
+        let (width, height) = lying(size, self.probe);
+        let scaled = match &self.decoded {
+            Decoded::Raster(raster) if (raster.width, raster.height) == (width, height) => {
+                Some(raster.clone())
+            }
+            Decoded::Raster(raster) => raster.scaled(&mut self.resizer, width, height),
+            Decoded::Planes(planes) => planes::scaled(&mut self.resizer, planes, (width, height), self.ycbcr),
+        };
+        let scaled = scaled.ok_or(unscaled(self.probe))?;
+        Ok(scaled.upright(self.probe.orientation))
+    }
+
+    /// The same for an encoder of several frames.
+    pub(super) fn alone(mut self, size: (u32, u32)) -> Result<Pictures, ImageError> {
+        let raster = self.at(size)?;
+        Ok(Pictures { frames: vec![Frame { raster, delay: 0 }], repeat: gif::Repeat::Infinite })
+    }
+}
 
 /// Decodes `bytes`, scales to `size` (upright) and turns upright.
 pub(super) fn read(
@@ -23,19 +74,8 @@ pub(super) fn read(
     work: &mut Work,
 ) -> Result<Pictures, ImageError> {
     let animated = probe.kind == Kind::Gif && spec.kind == Kind::Gif && spec.animation && probe.frames > 1;
-    let mut make = Maker { resizer: Resizer::new(), probe, size, stop, work };
     if !animated {
-        let want = Want { at_least: make.lying_size(), ycbcr: spec.kind == Kind::Jpeg };
-        make.proceed()?;
-        let raster = match decode::still(bytes, probe, want)? {
-            Decoded::Raster(raster) => {
-                // Rows of a PNG are decoded also where only their average is kept.
-                make.work.decoded += if probe.kind == Kind::Png { probe.pixels() } else { raster.count() };
-                make.finish(raster)?
-            }
-            Decoded::Planes(planes) => make.finish_planes(&planes, want.ycbcr)?,
-        };
-        return Ok(Pictures { frames: vec![Frame { raster, delay: 0 }], repeat: gif::Repeat::Infinite });
+        return still(bytes, probe, spec, size, stop, work)?.alone(size);
     }
     let frames = u64::from(probe.frames);
     let limit = guards.pixels.saturating_mul(ANIMATION_PIXELS);
@@ -49,55 +89,30 @@ pub(super) fn read(
     }
     let mut film = Film::open(bytes, probe)?;
     let mut pictures = Pictures { frames: Vec::new(), repeat: film.repeat() };
+    let mut resizer = Resizer::new();
     while pictures.frames.len() < probe.frames as usize {
-        make.proceed()?;
+        proceed(stop)?;
         let Some(Frame { raster, delay }) = film.next_frame()? else { break };
-        make.work.decoded += raster.count();
-        pictures.frames.push(Frame { raster: make.finish(raster)?, delay });
+        work.decoded += raster.count();
+        let raster = if (raster.width, raster.height) == size {
+            raster
+        } else {
+            raster.scaled(&mut resizer, size.0, size.1).ok_or(unscaled(probe))?
+        };
+        pictures.frames.push(Frame { raster, delay });
     }
     Ok(pictures)
 }
 
-struct Maker<'a> {
-    resizer: Resizer,
-    probe: &'a Probe,
-    size: (u32, u32),
-    stop: &'a dyn Fn() -> bool,
-    work: &'a mut Work,
+fn proceed(stop: &dyn Fn() -> bool) -> Result<(), ImageError> {
+    if stop() { Err(ImageError::Stopped) } else { Ok(()) }
 }
 
-impl Maker<'_> {
-    fn proceed(&self) -> Result<(), ImageError> {
-        if (self.stop)() { Err(ImageError::Stopped) } else { Ok(()) }
-    }
+/// An upright size as it lies in the file.
+fn lying((width, height): (u32, u32), probe: &Probe) -> (u32, u32) {
+    if probe.orientation >= 5 { (height, width) } else { (width, height) }
+}
 
-    /// The wanted size as it lies in the file.
-    fn lying_size(&self) -> (u32, u32) {
-        let (width, height) = self.size;
-        if self.probe.orientation >= 5 { (height, width) } else { (width, height) }
-    }
-
-    /// Scales before it turns: there is less to turn then.
-    fn finish(&mut self, raster: Raster) -> Result<Raster, ImageError> {
-        self.proceed()?;
-        let (width, height) = self.lying_size();
-        let scaled = if (raster.width, raster.height) == (width, height) {
-            raster
-        } else {
-            let scaled = raster.scaled(&mut self.resizer, width, height);
-            scaled.ok_or(ImageError::Unsupported { kind: self.probe.kind, what: "a picture of this size" })?
-        };
-        Ok(scaled.upright(self.probe.orientation))
-    }
-
-    /// The same for a JPEG that was decoded at a fraction of its size.
-    fn finish_planes(&mut self, decoded: &[Plane], ycbcr: bool) -> Result<Raster, ImageError> {
-        self.work.decoded += planes::count(decoded);
-        self.proceed()?;
-        let size = self.lying_size();
-        let scaled = planes::scaled(&mut self.resizer, decoded, size, ycbcr);
-        let scaled =
-            scaled.ok_or(ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" })?;
-        Ok(scaled.upright(self.probe.orientation))
-    }
+const fn unscaled(probe: &Probe) -> ImageError {
+    ImageError::Unsupported { kind: probe.kind, what: "a picture of this size" }
 }

@@ -29,6 +29,11 @@ impl Layout {
         }
     }
 
+    /// Whether the last sample of a pixel is its alpha.
+    pub(super) const fn has_alpha(self) -> bool {
+        matches!(self, Layout::La8 | Layout::Rgba8)
+    }
+
     const fn pixel_type(self) -> fir::PixelType {
         match self {
             Layout::L8 | Layout::Ycbcr420 => fir::PixelType::U8,
@@ -122,6 +127,30 @@ impl Raster {
         std::borrow::Cow::Owned(Raster { width: self.width, height: self.height, layout, pixels })
     }
 
+    /// The same with alpha left out, of a picture in which nothing is transparent.
+    pub(super) fn without_alpha(self) -> Raster {
+        let (layout, pixels) = match self.layout {
+            Layout::La8 => (Layout::L8, self.pixels.as_chunks::<2>().0.iter().map(|[l, _]| *l).collect()),
+            Layout::Rgba8 => (
+                Layout::Rgb8,
+                self.pixels.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect(),
+            ),
+            _ => return self,
+        };
+        Raster { layout, pixels, ..self }
+    }
+
+    /// The same as a JPEG keeps it: gray, or planes with half the chroma; what is transparent shows white.
+    pub(super) fn for_jpeg(&self) -> std::borrow::Cow<'_, Raster> {
+        let opaque = self.over_white();
+        let ycbcr = match opaque.layout {
+            Layout::Rgb8 => halved(&opaque, rgb_to_ycbcr),
+            Layout::Ycbcr8 => halved(&opaque, |pixel| pixel.map(i32::from)),
+            _ => return opaque,
+        };
+        std::borrow::Cow::Owned(ycbcr)
+    }
+
     /// The pixels as red, green, blue and alpha. Planes are for JPEG alone: of them this gives the gray.
     pub(super) fn rgba(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
         let layout = self.layout;
@@ -161,6 +190,54 @@ fn turn(plane: &[u8], n: usize, (w, h): (usize, usize), orientation: u8, pixels:
             pixels.extend_from_slice(plane.get(at..at + n).unwrap_or_default());
         }
     }
+}
+
+/// Y of every pixel, and the mean Cb and Cr of every two by two.
+fn halved(raster: &Raster, ycbcr: impl Fn([u8; 3]) -> [i32; 3]) -> Raster {
+    let (width, height) = (raster.width as usize, raster.height as usize);
+    let (half, count) = (width.div_ceil(2), width.div_ceil(2) * height.div_ceil(2));
+    let mut pixels = Vec::with_capacity(width * height + 2 * count);
+    let (mut cb, mut cr) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut sums = vec![[0i32; 2]; half];
+    for rows in raster.pixels.chunks(width * 6) {
+        for row in rows.chunks_exact(width * 3) {
+            for (pair, sums) in row.chunks(6).zip(&mut sums) {
+                let mut last = [0; 3];
+                for &pixel in pair.as_chunks::<3>().0 {
+                    last = ycbcr(pixel);
+                    let [y, cb, cr] = last;
+                    pixels.push(y as u8);
+                    *sums = [sums[0] + cb, sums[1] + cr];
+                }
+                // At the edge the last pixel stands for the one that is missing.
+                if pair.len() == 3 {
+                    *sums = [sums[0] + last[1], sums[1] + last[2]];
+                }
+            }
+        }
+        let shift = if rows.len() == width * 6 { 2 } else { 1 };
+        for sums in &mut sums {
+            let [blue, red] = std::mem::take(sums);
+            cb.push(((blue + shift) >> shift) as u8);
+            cr.push(((red + shift) >> shift) as u8);
+        }
+    }
+    pixels.append(&mut cb);
+    pixels.append(&mut cr);
+    Raster { width: raster.width, height: raster.height, layout: Layout::Ycbcr420, pixels }
+}
+
+/// JFIF 1.02, in 16-bit fixed point.
+#[inline(always)]
+fn rgb_to_ycbcr(pixel: [u8; 3]) -> [i32; 3] {
+    const HALF: i32 = 1 << 15;
+    const CENTRE: i32 = 128 << 16;
+    let [r, g, b] = pixel.map(i32::from);
+    [
+        (19_595 * r + 38_470 * g + 7_471 * b + HALF) >> 16,
+        (-11_059 * r - 21_709 * g + 32_768 * b + CENTRE + HALF - 1) >> 16,
+        (32_768 * r - 27_439 * g - 5_329 * b + CENTRE + HALF - 1) >> 16,
+    ]
 }
 
 /// JFIF 1.02, in 16-bit fixed point.

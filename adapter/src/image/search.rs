@@ -1,6 +1,6 @@
-//! The best picture within an octet limit, in few encodes: a model of the size (its logarithm is near linear in
-//! those of the pixels and of the quantiser) says where to try, each try corrects the model, and the first that comes
-//! near enough below the limit wins. Bisection takes seven encodes where this takes two or three.
+//! The best PNG or GIF within an octet limit, in few encodes: a model of the size (its logarithm is near linear in
+//! those of the pixels and of the bits of a colour) says where to try, each try corrects the model, and the first that
+//! comes near enough below the limit wins. JPEGs have [`super::fit`].
 
 use fast_image_resize::Resizer;
 
@@ -22,9 +22,6 @@ const CONFIDENCE: f64 = 0.85;
 
 /// How the octets grow with the pixels: smaller pictures have more in each pixel.
 const PIXEL_EXPONENT: f64 = 0.85;
-
-/// How the octets of a JPEG shrink as its quantiser grows.
-const QUANTISER_EXPONENT: f64 = 0.68;
 
 /// What was found.
 pub(super) struct Found {
@@ -84,7 +81,7 @@ fn search(
         }
         let size = search.size(next);
         let pictures = scaled.at(next.step, size)?;
-        let written = encode::write(spec.kind, pictures, search.setting(next), true)?;
+        let written = encode::write(spec.kind, pictures, search.setting(next))?;
         work.encodes += 1;
         work.encoded += pictures.count();
         let octets = written.bytes.len() as u64;
@@ -130,7 +127,7 @@ impl Scaled {
     }
 }
 
-/// A point of the search: a scale step and a level of quality or colours, the best first.
+/// A point of the search: a scale step and a level of colours, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Try {
     step: usize,
@@ -270,11 +267,6 @@ fn steps(full: (u32, u32), spec: &Spec) -> Vec<(u32, u32)> {
 }
 
 fn levels(spec: &Spec) -> Vec<Level> {
-    if spec.kind == Kind::Jpeg {
-        let highest = spec.quality.clamp(1, 100);
-        let lowest = spec.floor.quality.clamp(1, highest);
-        return (lowest..=highest).rev().map(quality_level).collect();
-    }
     let most = spec.palette.map_or(256, |colours| colours.clamp(2, 256));
     let colours = [(most, 0.98), (64, 0.9), (16, 0.75)];
     let full =
@@ -293,21 +285,4 @@ fn levels(spec: &Spec) -> Vec<Level> {
 /// A pixel costs a bit less than the bits of its index.
 fn indexed_cost(colours: u16) -> f64 {
     f64::from(colours).log2().max(1.0).ln() * 1.3
-}
-
-/// What a JPEG quality is worth beside a smaller picture: by SSIMULACRA2 of photos, quality 75 at 0.6 of the width looks
-/// better than quality 30 at all of it.
-fn quality_level(quality: u8) -> Level {
-    const WORTH: [(f64, f64); 7] =
-        [(1.0, 0.02), (20.0, 0.3), (35.0, 0.5), (50.0, 0.66), (65.0, 0.78), (75.0, 0.86), (100.0, 1.0)];
-    let q = f64::from(quality);
-    let quantiser = if q < 50.0 { 5000.0 / q } else { (200.0 - 2.0 * q).max(1.0) };
-    let between = WORTH.iter().zip(WORTH.iter().skip(1)).find(|(_, (high, _))| q <= *high);
-    let worth = between.map_or(1.0, |((q0, w0), (q1, w1))| w0 + (w1 - w0) * (q - q0) / (q1 - q0));
-    Level {
-        setting: Setting::Quality(quality),
-        worth,
-        cost: -QUANTISER_EXPONENT * (quantiser / 50.0).ln(),
-        overhead: 350.0,
-    }
 }

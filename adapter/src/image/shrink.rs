@@ -9,10 +9,13 @@ use super::raster::{Layout, Raster};
 /// How many times larger than wanted the averaged picture stays.
 const SPARE: u32 = 2;
 
+/// The largest cell: the sums of one pixel more to either side lie within 32 bits.
+const LARGEST: u32 = 256;
+
 /// The side of the square of pixels that is averaged into one; `None` if there is nothing to average.
 pub(super) fn cell(from: (u32, u32), at_least: (u32, u32)) -> Option<u32> {
     let cell = |from: u32, at_least: u32| from / at_least.max(1).saturating_mul(SPARE);
-    let cell = cell(from.0, at_least.0).min(cell(from.1, at_least.1));
+    let cell = cell(from.0, at_least.0).min(cell(from.1, at_least.1)).min(LARGEST);
     (cell >= 2).then_some(cell)
 }
 
@@ -22,8 +25,11 @@ pub(super) struct Shrink {
     layout: Layout,
     from: (u32, u32),
     to: (u32, u32),
-    /// Sums of the cells of the row of cells that is under way: the samples, and the pixels that were added.
-    sums: Vec<u64>,
+    /// For each sample of a row, the sum over the rows of cells that are under way. Colours count by their alpha, as
+    /// what can't be seen has none.
+    sums: Vec<u32>,
+    /// Whether no pixel was transparent so far.
+    opaque: bool,
     /// Rows taken.
     taken: u32,
     pixels: Vec<u8>,
@@ -36,84 +42,86 @@ impl Shrink {
         let to = (from.0 / cell, from.1 / cell);
         let n = layout.channels();
         let pixels = Vec::with_capacity(to.0 as usize * to.1 as usize * n);
-        Some(Shrink { layout, from, to, sums: vec![0; to.0 as usize * n], taken: 0, pixels })
+        let sums = vec![0; from.0 as usize * n];
+        Some(Shrink { layout, from, to, sums, opaque: true, taken: 0, pixels })
     }
 
     /// Takes the next row of the large picture, from the top.
     pub(super) fn row(&mut self, row: &[u8]) {
-        let n = self.layout.channels();
-        for (cell, sums) in self.sums.chunks_exact_mut(n).enumerate() {
-            let start = share(cell, self.from.0, self.to.0) * n;
-            let end = share(cell + 1, self.from.0, self.to.0) * n;
-            add(self.layout, sums, row.get(start..end).unwrap_or_default());
+        match self.layout {
+            Layout::La8 => self.opaque &= add_weighted::<2>(&mut self.sums, row),
+            Layout::Rgba8 => self.opaque &= add_weighted::<4>(&mut self.sums, row),
+            _ => self.sums.iter_mut().zip(row).for_each(|(sum, &sample)| *sum += u32::from(sample)),
         }
         self.taken += 1;
-        let done = self.pixels.len() / (self.to.0 as usize * n);
+        let done = self.pixels.len() / (self.to.0 as usize * self.layout.channels());
         if self.taken as usize == share(done + 1, self.from.1, self.to.1) {
-            self.finish_cells(done);
-        }
-    }
-
-    /// The averages, once all rows were taken.
-    pub(super) fn into_raster(self) -> Option<Raster> {
-        Raster::new(self.to.0, self.to.1, self.layout, self.pixels)
-    }
-
-    fn finish_cells(&mut self, row: usize) {
-        let n = self.layout.channels();
-        let high = share(row + 1, self.from.1, self.to.1) - share(row, self.from.1, self.to.1);
-        for (cell, sums) in self.sums.chunks_exact_mut(n).enumerate() {
-            let wide = share(cell + 1, self.from.0, self.to.0) - share(cell, self.from.0, self.to.0);
-            let count = (wide * high) as u64;
-            match (self.layout, &*sums) {
-                (Layout::La8 | Layout::Rgba8, [colours @ .., alpha]) => {
-                    let weight = (*alpha).max(1);
-                    self.pixels.extend(colours.iter().map(|sum| mean(*sum, weight)));
-                    self.pixels.push(mean(*alpha, count));
-                }
-                (_, samples) => self.pixels.extend(samples.iter().map(|sum| mean(*sum, count))),
+            let high = share(done + 1, self.from.1, self.to.1) - share(done, self.from.1, self.to.1);
+            match self.layout.channels() {
+                1 => self.finish_cells::<1>(high),
+                2 => self.finish_cells::<2>(high),
+                3 => self.finish_cells::<3>(high),
+                _ => self.finish_cells::<4>(high),
             }
-            sums.fill(0);
         }
     }
+
+    /// The averages, once all rows were taken; without alpha if nothing is transparent.
+    pub(super) fn into_raster(self) -> Option<Raster> {
+        let raster = Raster::new(self.to.0, self.to.1, self.layout, self.pixels)?;
+        Some(if self.opaque { raster.without_alpha() } else { raster })
+    }
+
+    /// Writes the means of a row of cells, `high` pixels each.
+    fn finish_cells<const N: usize>(&mut self, high: usize) {
+        let (columns, _) = self.sums.as_chunks::<N>();
+        let mut rest = columns;
+        let mut end = 0;
+        for cell in 0..self.to.0 as usize {
+            let start = std::mem::replace(&mut end, share(cell + 1, self.from.0, self.to.0));
+            let Some((columns, behind)) = rest.split_at_checked(end - start) else { break };
+            rest = behind;
+            let mut sums = [0u32; N];
+            for column in columns {
+                sums.iter_mut().zip(column).for_each(|(sum, add)| *sum += add);
+            }
+            let count = ((end - start) * high) as f32;
+            let alpha = sums.last().copied().filter(|_| self.layout.has_alpha());
+            let share = 1.0 / alpha.map_or(count, |alpha| alpha.max(1) as f32);
+            let mut means = sums.map(|sum| (sum as f32 * share + 0.5) as u8);
+            if let (Some(alpha), Some(last)) = (alpha, means.last_mut()) {
+                *last = (alpha as f32 / count + 0.5) as u8;
+            }
+            self.pixels.extend_from_slice(&means);
+        }
+        self.sums.fill(0);
+    }
+}
+
+/// Adds a row of pixels whose last sample is their alpha; says whether all are opaque.
+fn add_weighted<const N: usize>(sums: &mut [u32], row: &[u8]) -> bool {
+    let ((sums, _), (pixels, _)) = (sums.as_chunks_mut::<N>(), row.as_chunks::<N>());
+    let alpha = |pixel: &[u8; N]| pixel.last().copied().unwrap_or_default();
+    let opaque = pixels.iter().fold(u8::MAX, |all, pixel| all & alpha(pixel)) == u8::MAX;
+    let weigh =
+        |weight: u8| std::array::from_fn::<u32, N, _>(|at| if at + 1 == N { 1 } else { weight.into() });
+    let add = |sums: &mut [u32; N], pixel: &[u8; N], factors: [u32; N]| {
+        for (sum, (&sample, factor)) in sums.iter_mut().zip(pixel.iter().zip(factors)) {
+            *sum += u32::from(sample) * factor;
+        }
+    };
+    let pairs = sums.iter_mut().zip(pixels);
+    if opaque {
+        pairs.for_each(|(sums, pixel)| add(sums, pixel, weigh(u8::MAX)));
+    } else {
+        pairs.for_each(|(sums, pixel)| add(sums, pixel, weigh(alpha(pixel))));
+    }
+    opaque
 }
 
 /// Where the part `index` of `parts` begins on a line of `whole`: the parts differ by one at most.
 fn share(index: usize, whole: u32, parts: u32) -> usize {
     (index as u64 * u64::from(whole) / u64::from(parts.max(1))) as usize
-}
-
-fn mean(sum: u64, count: u64) -> u8 {
-    ((sum + count / 2) / count.max(1)).min(255) as u8
-}
-
-/// Adds pixels to the sums of their cell; colours count by their alpha, as what can't be seen has none.
-fn add(layout: Layout, sums: &mut [u64], pixels: &[u8]) {
-    match (layout, sums) {
-        (Layout::L8, [gray]) => *gray += pixels.iter().map(|&l| u64::from(l)).sum::<u64>(),
-        (Layout::La8, [gray, alpha]) => {
-            for &[l, a] in pixels.as_chunks::<2>().0 {
-                *gray += u64::from(l) * u64::from(a);
-                *alpha += u64::from(a);
-            }
-        }
-        (Layout::Rgb8 | Layout::Ycbcr8, [red, green, blue]) => {
-            for &[r, g, b] in pixels.as_chunks::<3>().0 {
-                *red += u64::from(r);
-                *green += u64::from(g);
-                *blue += u64::from(b);
-            }
-        }
-        (Layout::Rgba8, [red, green, blue, alpha]) => {
-            for &[r, g, b, a] in pixels.as_chunks::<4>().0 {
-                *red += u64::from(r) * u64::from(a);
-                *green += u64::from(g) * u64::from(a);
-                *blue += u64::from(b) * u64::from(a);
-                *alpha += u64::from(a);
-            }
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]
@@ -148,6 +156,8 @@ mod tests {
         let rows = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(8);
         let raster = shrunk(Layout::Rgba8, (4, 4), (1, 1), &rows).unwrap();
         assert_eq!((raster.width, raster.pixels), (2, [255, 0, 0, 128].repeat(4)));
+        let opaque = shrunk(Layout::Rgba8, (4, 4), (1, 1), &[9, 8, 7, 255].repeat(16)).unwrap();
+        assert_eq!((opaque.layout, opaque.pixels), (Layout::Rgb8, [9, 8, 7].repeat(4)));
         let clear = shrunk(Layout::La8, (4, 4), (1, 1), &[9, 0].repeat(16)).unwrap();
         assert_eq!(clear.pixels, [0; 8]);
     }

@@ -14,6 +14,7 @@ mod scan;
 mod symbols;
 #[cfg(test)]
 mod tests;
+pub(crate) mod write;
 
 pub(crate) use head::Head;
 

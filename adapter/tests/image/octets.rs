@@ -33,10 +33,35 @@ fn a_phone_photo_fits_16384_octets_at_90x120() {
 }
 
 #[test]
-fn fewer_pixels_at_a_fair_quality_beat_many_at_a_poor_one() {
-    let spec = Spec { octets: Some(16_384), ..jpeg(640, 480) };
-    let made = make(&file("life_640x480.jpg"), &spec);
-    assert!(made.width < 640 && made.quality.unwrap() >= 60, "{}px q{:?}", made.width, made.quality);
+fn a_jpeg_stays_as_large_as_a_fair_quality_allows() {
+    for limit in [4096, 16_384] {
+        let spec = Spec { octets: Some(limit), ..jpeg(640, 480) };
+        let made = make(&file("life_640x480.jpg"), &spec);
+        let quality = made.quality.unwrap();
+        assert!(made.width < 640 && (35..=45).contains(&quality), "{}px q{quality}", made.width);
+        assert!(made.bytes.len() as u64 * 100 > limit * 92, "{} of {limit}", made.bytes.len());
+        assert!(made.work.encodes <= 3, "{} encodes", made.work.encodes);
+    }
+}
+
+#[test]
+fn a_limit_that_is_looser_never_gives_a_smaller_jpeg_or_a_poorer_one_of_the_same_size() {
+    let photo = file("picos_1280x960.jpg");
+    let mut last = (0, 0);
+    let mut encodes = 0;
+    for limit in (1..=24).map(|at| at * 2000) {
+        let made = make(&photo, &Spec { octets: Some(limit), ..jpeg(320, 240) });
+        let found = (made.width, made.quality.unwrap());
+        assert!(found >= last, "{found:?} after {last:?} at {limit}");
+        assert!(
+            made.bytes.len() as u64 * 100 > limit * 92 || found == (320, 85),
+            "{} of {limit}",
+            made.bytes.len()
+        );
+        last = found;
+        encodes += made.work.encodes;
+    }
+    assert!(encodes <= 3 * 24, "{encodes} encodes for 24 limits");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The bits of a scan, without the zeros that are stuffed behind 0xFF (T.81 §B.1.1.5).
 
 /// Reads from the highest bit down. Behind the end, and behind a marker, it reads zeros.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -37,11 +37,13 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.fill_slowly();
+        *self = self.filled_slowly();
     }
 
+    /// By value, so that the state of the fast way can stay in registers.
     #[cold]
-    fn fill_slowly(&mut self) {
+    #[inline(never)]
+    fn filled_slowly(mut self) -> Bits<'a> {
         while self.count <= 56 {
             let octet = match (self.data.get(self.at), self.data.get(self.at + 1)) {
                 (Some(0xff), Some(0)) => {
@@ -60,6 +62,7 @@ impl<'a> Bits<'a> {
             self.held |= u64::from(octet) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     /// The next `N` bits, which stay.
@@ -72,7 +75,7 @@ impl<'a> Bits<'a> {
     #[inline(always)]
     pub(super) fn skip(&mut self, n: u32) {
         self.held <<= n;
-        self.count = self.count.saturating_sub(n);
+        self.count = self.count.wrapping_sub(n);
     }
 
     /// The next `n` bits as T.81 §F.2.2.1 extends them: the lower half of the values is negative.

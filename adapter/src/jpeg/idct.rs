@@ -1,7 +1,6 @@
 //! The inverse DCT onto N x N samples from the N x N lowest coefficients of a block: what an 8 x 8 inverse DCT gives,
 //! averaged down to N/8.
 //!
-//! The rows of the first pass are summed as the coefficients come, so a block costs what its coefficients are worth.
 //! Floats, because the baseline of x86-64 multiplies four of them at once and no four integers.
 
 use std::f32::consts::PI;
@@ -31,71 +30,154 @@ const fn zigzag() -> [(u8, u8); 64] {
     order
 }
 
-/// The basis of `N` samples a side, padded to `W` lanes.
-#[derive(Debug)]
-pub(super) struct Basis<const N: usize, const W: usize> {
-    /// For each frequency, its value at each sample.
-    waves: [[f32; W]; N],
-}
+/// Rows and columns of [`ZIGZAG`] that the coefficients up to each place may lie in.
+const REACHED: [u8; 64] = {
+    let mut reached = [0; 64];
+    let (mut most, mut at) = (0, 0);
+    while at < 64 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            let (row, column) = ZIGZAG[at];
+            let further = if row > column { row } else { column };
+            most = if further + 1 > most { further + 1 } else { most };
+            reached[at] = most;
+        }
+        at += 1;
+    }
+    reached
+};
 
-/// A block that is being summed.
+/// Where in a block a coefficient of no use is put.
+pub(super) const UNUSED: u8 = 64;
+
+/// The coefficients of a block, column by column, and one that is not used; each times [`scale`] of its row and column.
 #[derive(Clone, Debug)]
-pub(super) struct Block<const N: usize, const W: usize> {
-    /// For each vertical frequency, its row of samples.
-    rows: [[f32; W]; N],
-    /// One more than the highest row that is not zero.
-    used: usize,
+pub(super) struct Block {
+    pub(super) coefficients: [f32; UNUSED as usize + 1],
+    /// The place in the zigzag of the last one that is not zero.
+    pub(super) last: usize,
 }
 
-impl<const N: usize, const W: usize> Basis<N, W> {
-    pub(super) fn new() -> Basis<N, W> {
-        let mut waves = [[0.0; W]; N];
-        for (frequency, wave) in waves.iter_mut().enumerate() {
-            for (at, value) in wave.iter_mut().enumerate().take(N) {
+impl Block {
+    /// Nothing but zeros.
+    pub(super) const fn empty() -> Block {
+        Block { coefficients: [0.0; UNUSED as usize + 1], last: 0 }
+    }
+}
+
+/// What the waves of [`Basis`] leave out.
+pub(super) fn scale(frequency: u8) -> f32 {
+    if frequency == 0 { 0.125f32.sqrt() } else { 0.5 }
+}
+
+/// The basis of `N` samples a side.
+#[derive(Debug)]
+pub(super) struct Basis<const N: usize> {
+    /// For each frequency, its value at each sample of the first half, once a lane; the second half mirrors it, the odd
+    /// frequencies with the other sign.
+    waves: [[Lanes; 4]; 8],
+}
+
+/// Four columns or rows beside each other.
+type Lanes = [f32; 4];
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "every index is bounded by constants"
+)]
+impl<const N: usize> Basis<N> {
+    pub(super) fn new() -> Basis<N> {
+        let mut waves = [[[0.0; 4]; 4]; 8];
+        for (frequency, wave) in waves.iter_mut().enumerate().take(N) {
+            for (at, value) in wave.iter_mut().enumerate().take(N.div_ceil(2)) {
                 let angle = (2 * at + 1) as f32 * frequency as f32 * PI / (2 * N) as f32;
-                *value = if frequency == 0 { 0.125f32.sqrt() } else { 0.5 * angle.cos() };
+                *value = [angle.cos(); 4];
             }
         }
         Basis { waves }
     }
 
-    /// A block of one shade.
+    /// Writes the samples of a block into `rows` from `left` on, and empties it.
     #[inline(always)]
-    pub(super) fn begin(&self, dc: f32) -> Block<N, W> {
-        let mut rows = [[0.0; W]; N];
-        if let Some(first) = rows.first_mut() {
-            *first = [dc * 0.353_553_4; W];
+    pub(super) fn draw(&self, block: &mut Block, rows: &mut [u8], stride: usize, left: usize) {
+        if block.last == 0 {
+            let [dc, ..] = block.coefficients;
+            return write::<N>([[sample(dc + 128.0); 8]; 8], rows, stride, left);
         }
-        Block { rows, used: 1 }
-    }
-
-    /// Adds a coefficient of these frequencies, if both are below the size.
-    #[inline(always)]
-    pub(super) fn add(&self, block: &mut Block<N, W>, (down, across): (u8, u8), value: f32) {
-        let (down, across) = (usize::from(down), usize::from(across));
-        if let (Some(row), Some(wave)) = (block.rows.get_mut(down), self.waves.get(across)) {
-            row.iter_mut().zip(wave).for_each(|(sum, wave)| *sum += value * wave);
-            block.used = block.used.max(down + 1);
+        // Most blocks have no more than the lowest four by four.
+        if N <= 4 || REACHED.get(block.last).is_some_and(|&reached| reached <= 4) {
+            self.passes::<4>(block, rows, stride, left);
+        } else {
+            self.passes::<8>(block, rows, stride, left);
         }
     }
 
-    /// Writes the samples of a finished block into `rows` from `left` on.
+    /// Draws the lowest `F` by `F` frequencies in two passes, the lanes of each across what the other sums.
     #[inline(always)]
-    pub(super) fn finish(&self, block: &Block<N, W>, rows: &mut [u8], stride: usize, left: usize) {
-        let mut sums = [[128.0f32; W]; N];
-        for (wave, terms) in self.waves.iter().zip(&block.rows).take(block.used) {
-            for (sum, factor) in sums.iter_mut().zip(wave) {
-                sum.iter_mut().zip(terms).for_each(|(sum, term)| *sum += factor * term);
+    fn passes<const F: usize>(&self, block: &mut Block, rows: &mut [u8], stride: usize, left: usize) {
+        let (columns, _) = block.coefficients.as_chunks_mut::<4>();
+        columns[0][0] += 128.0;
+        let mut turned = [[[0.0; 4]; 8]; 2];
+        for half in 0..F / 4 {
+            let mut lanes = [[0.0; 4]; 8];
+            for at in 0..F.min(N) {
+                lanes[at] = std::mem::take(&mut columns[at * 2 + half]);
+            }
+            let summed = self.pass::<F>(&lanes);
+            for at in 0..N {
+                for lane in 0..4 {
+                    turned[at / 4][half * 4 + lane][at % 4] = summed[at][lane];
+                }
             }
         }
-        let mut rest = rows.get_mut(left..).unwrap_or_default();
-        for sum in sums {
-            let samples = sum.map(sample);
-            if let (Some(to), Some(samples)) = (rest.first_chunk_mut::<N>(), samples.first_chunk::<N>()) {
-                *to = *samples;
+        let mut shown = [[0u8; 8]; 8];
+        for half in 0..N.div_ceil(4) {
+            let summed = self.pass::<F>(&turned[half]);
+            for at in 0..N {
+                for lane in 0..4 {
+                    shown[at][half * 4 + lane] = sample(summed[at][lane]);
+                }
             }
-            rest = rest.get_mut(stride..).unwrap_or_default();
         }
+        write::<N>(shown, rows, stride, left);
+    }
+
+    /// Samples from the first `F` frequencies, in four lanes.
+    #[inline(always)]
+    fn pass<const F: usize>(&self, lanes: &[Lanes; 8]) -> [Lanes; 8] {
+        let mut summed = [[0.0; 4]; 8];
+        for at in 0..N.div_ceil(2) {
+            let mut even = lanes[0];
+            let mut odd = [0.0; 4];
+            for frequency in 1..F.min(N) {
+                let sums = if frequency % 2 == 0 { &mut even } else { &mut odd };
+                for lane in 0..4 {
+                    sums[lane] += lanes[frequency][lane] * self.waves[frequency][at][lane];
+                }
+            }
+            for lane in 0..4 {
+                summed[at][lane] = even[lane] + odd[lane];
+                summed[N - 1 - at][lane] = even[lane] - odd[lane];
+            }
+        }
+        summed
+    }
+}
+
+/// Copies the first `N` samples of the first `N` rows.
+#[inline(always)]
+fn write<const N: usize>(samples: [[u8; 8]; 8], rows: &mut [u8], stride: usize, left: usize) {
+    let mut rest = rows.get_mut(left..).unwrap_or_default();
+    // What is written too far is written again by the next block, unless it is the last of its row.
+    let roomy = left + 8 <= stride;
+    for row in samples.iter().take(N) {
+        if roomy && let Some(to) = rest.first_chunk_mut::<8>() {
+            *to = *row;
+        } else if let (Some(to), Some(row)) = (rest.first_chunk_mut::<N>(), row.first_chunk::<N>()) {
+            *to = *row;
+        }
+        rest = rest.get_mut(stride..).unwrap_or_default();
     }
 }
 
@@ -122,15 +204,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dc_of_eight_times_a_shade_is_that_shade_at_every_size() {
-        fn shown<const N: usize, const W: usize>() -> Vec<u8> {
-            let (basis, mut rows) = (Basis::<N, W>::new(), vec![0; 64]);
-            basis.finish(&basis.begin(8.0 * 72.0), &mut rows, 8, 0);
+    fn a_block_of_one_shade_is_that_shade_at_every_size() {
+        fn shown<const N: usize>(last: usize) -> Vec<u8> {
+            let (basis, mut rows) = (Basis::<N>::new(), vec![0; 64]);
+            let mut block = Block { last, ..Block::empty() };
+            block.coefficients[0] = 72.0;
+            basis.draw(&mut block, &mut rows, 8, 0);
             rows
         }
-        for (size, rows) in [(2, shown::<2, 4>()), (3, shown::<3, 4>()), (7, shown::<7, 8>())] {
-            assert_eq!(rows[..size], vec![200; size], "{size}");
-            assert_eq!(rows[(size - 1) * 8..][..size], vec![200; size], "{size}");
+        for last in [0, 9, 63] {
+            for (size, rows) in [(2, shown::<2>(last)), (3, shown::<3>(last)), (7, shown::<7>(last))] {
+                assert_eq!(rows[..size], vec![200; size], "{size}");
+                assert_eq!(rows[(size - 1) * 8..][..size], vec![200; size], "{size}");
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::bits::{Bits, COEFFICIENT};
 use super::head::{Component, Head, Segment, Segments, Tables};
-use super::idct::{Basis, ZIGZAG, sample};
-use super::symbols::{AcTable, DcTable, Next};
+use super::idct::{Basis, Block, UNUSED, ZIGZAG, sample, scale};
+use super::symbols::{AcTable, DcTable, LOOK};
 use super::{Plane, Unread};
 
 const CUT: Unread = Unread::Damaged("it ends within a scan");
@@ -89,6 +89,20 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// For each place of the zigzag, the factor of its quantiser and where in a block it belongs: what the smaller picture
+/// does not need is put where nobody looks, and so is what would lie behind the block.
+type Slots = [(f32, u8); 128];
+
+fn slots(quantiser: &[u16; 64], eighths: usize) -> Slots {
+    let mut slots = [(0.0, UNUSED); 128];
+    for (slot, (&factor, &(row, column))) in slots.iter_mut().zip(quantiser.iter().zip(&ZIGZAG)) {
+        let needed = usize::from(row.max(column)) < eighths;
+        let factor = f32::from(factor) * scale(row) * scale(column);
+        *slot = (factor, if needed { column * 8 + row } else { UNUSED });
+    }
+    slots
+}
+
 /// One component of a scan.
 struct Part {
     place: usize,
@@ -98,9 +112,7 @@ struct Part {
     plane: Plane,
     dc: DcTable,
     ac: AcTable,
-    /// For each coefficient, the factor of its quantiser, and where it belongs; `None`: the smaller picture does not
-    /// need it.
-    factors: [f32; 64],
+    slots: Slots,
     /// Coefficients up to the last one that is needed.
     needed: usize,
     last_dc: i32,
@@ -138,7 +150,7 @@ fn part(id: u8, codes: u8, frame: &Frame<'_>, tables: &Tables<'_>) -> Result<Par
         plane: frame.plane(component),
         dc: DcTable::new(dc)?,
         ac: AcTable::new(ac)?,
-        factors: quantiser.map(f32::from),
+        slots: slots(quantiser, frame.eighths),
         needed: ZIGZAG.iter().rposition(is_needed).unwrap_or_default(),
         last_dc: 0,
     })
@@ -147,7 +159,7 @@ fn part(id: u8, codes: u8, frame: &Frame<'_>, tables: &Tables<'_>) -> Result<Par
 /// What a block is read with.
 struct Coded<'a> {
     ac: &'a AcTable,
-    factors: &'a [f32; 64],
+    slots: &'a Slots,
     needed: usize,
 }
 
@@ -156,9 +168,10 @@ trait Draw {
     /// Samples of a side.
     const SIZE: usize;
 
-    /// Reads a block behind its DC coefficient and draws it into `rows` from `left` on.
+    /// Reads a block behind its DC coefficient and draws it into `rows` from `left` on. `block` is empty before and after.
     fn block(
         &self,
+        block: &mut Block,
         dc: f32,
         part: &Coded<'_>,
         bits: &mut Bits<'_>,
@@ -175,20 +188,30 @@ impl Draw for Means {
     const SIZE: usize = 1;
 
     #[inline(always)]
-    fn block(&self, dc: f32, part: &Coded<'_>, bits: &mut Bits<'_>, rows: &mut [u8], _: usize, left: usize) {
+    fn block(
+        &self,
+        _: &mut Block,
+        dc: f32,
+        part: &Coded<'_>,
+        bits: &mut Bits<'_>,
+        rows: &mut [u8],
+        _: usize,
+        left: usize,
+    ) {
         part.ac.pass(bits, 1);
         if let Some(to) = rows.get_mut(left) {
-            *to = sample(dc / 8.0 + 128.0);
+            *to = sample(dc + 128.0);
         }
     }
 }
 
-impl<const N: usize, const W: usize> Draw for Basis<N, W> {
+impl<const N: usize> Draw for Basis<N> {
     const SIZE: usize = N;
 
     #[inline(always)]
     fn block(
         &self,
+        block: &mut Block,
         dc: f32,
         part: &Coded<'_>,
         bits: &mut Bits<'_>,
@@ -196,23 +219,30 @@ impl<const N: usize, const W: usize> Draw for Basis<N, W> {
         stride: usize,
         left: usize,
     ) {
-        let mut block = self.begin(dc);
         let mut at = 1;
+        block.last = 0;
+        if let Some(first) = block.coefficients.first_mut() {
+            *first = dc;
+        }
         while at <= part.needed {
-            bits.fill(COEFFICIENT);
-            match part.ac.next(bits) {
-                Next::Value { run, value } => {
-                    at += usize::from(run);
-                    let (Some(&place), Some(factor)) = (ZIGZAG.get(at), part.factors.get(at)) else { break };
-                    self.add(&mut block, place, value as f32 * factor);
-                    at += 1;
+            bits.fill(4 * LOOK);
+            // So many can be read before the next bits are needed; a long one says so itself.
+            for _ in 0..4 {
+                let (long, run, value) = part.ac.next(bits);
+                at += run;
+                let (factor, place) = part.slots.get(at & 127).copied().unwrap_or_default();
+                if let Some(to) = block.coefficients.get_mut(usize::from(place)) {
+                    *to = value as f32 * factor;
                 }
-                Next::Zeros => at += 16,
-                Next::End => at = 64,
+                block.last = if at < 64 { at } else { block.last };
+                at += 1;
+                if long || at > part.needed {
+                    break;
+                }
             }
         }
         part.ac.pass(bits, at);
-        self.finish(&block, rows, stride, left);
+        self.draw(block, rows, stride, left);
     }
 }
 
@@ -229,36 +259,40 @@ impl Scan<'_, '_> {
     fn at(&mut self, eighths: usize) -> Result<(), Unread> {
         match eighths {
             1 => self.read(&Means),
-            2 => self.read(&Basis::<2, 4>::new()),
-            3 => self.read(&Basis::<3, 4>::new()),
-            4 => self.read(&Basis::<4, 4>::new()),
-            5 => self.read(&Basis::<5, 8>::new()),
-            6 => self.read(&Basis::<6, 8>::new()),
-            7 => self.read(&Basis::<7, 8>::new()),
-            _ => self.read(&Basis::<8, 8>::new()),
+            2 => self.read(&Basis::<2>::new()),
+            3 => self.read(&Basis::<3>::new()),
+            4 => self.read(&Basis::<4>::new()),
+            5 => self.read(&Basis::<5>::new()),
+            6 => self.read(&Basis::<6>::new()),
+            7 => self.read(&Basis::<7>::new()),
+            _ => self.read(&Basis::<8>::new()),
         }
     }
 
     fn read<D: Draw>(&mut self, draw: &D) -> Result<(), Unread> {
         let units = self.units();
         let mut left = self.restart;
+        // Its own copy lies in registers.
+        let mut bits = *self.bits;
+        let mut block = Block::empty();
         for y in 0..units.1 {
             for x in 0..units.0 {
                 if self.restart > 0 {
                     if left == 0 {
-                        self.start_again()?;
+                        self.start_again(&mut bits)?;
                         left = self.restart;
                     }
                     left -= 1;
                 }
                 for part in self.parts.iter_mut() {
-                    unit(part, (x, y), self.bits, draw);
+                    unit(part, (x, y), &mut bits, draw, &mut block);
                 }
             }
-            if self.bits.is_past_end() {
+            if bits.is_past_end() {
                 return Err(CUT);
             }
         }
+        *self.bits = bits;
         Ok(())
     }
 
@@ -276,8 +310,8 @@ impl Scan<'_, '_> {
         units
     }
 
-    fn start_again(&mut self) -> Result<(), Unread> {
-        if self.bits.is_past_end() || !self.bits.restart() {
+    fn start_again(&mut self, bits: &mut Bits<'_>) -> Result<(), Unread> {
+        if bits.is_past_end() || !bits.restart() {
             return Err(CUT);
         }
         self.parts.iter_mut().for_each(|part| part.last_dc = 0);
@@ -287,9 +321,9 @@ impl Scan<'_, '_> {
 
 /// The blocks of one component in one unit.
 #[inline(always)]
-fn unit<D: Draw>(part: &mut Part, (x, y): (usize, usize), bits: &mut Bits<'_>, draw: &D) {
-    let coded = Coded { ac: &part.ac, factors: &part.factors, needed: part.needed };
-    let first = part.factors.first().copied().unwrap_or_default();
+fn unit<D: Draw>(part: &mut Part, (x, y): (usize, usize), bits: &mut Bits<'_>, draw: &D, block: &mut Block) {
+    let coded = Coded { ac: &part.ac, slots: &part.slots, needed: part.needed };
+    let first = part.slots.first().map_or(0.0, |(factor, _)| *factor);
     let stride = part.plane.stride;
     for down in 0..part.down {
         let top = (y * part.down + down) * D::SIZE * stride;
@@ -298,7 +332,7 @@ fn unit<D: Draw>(part: &mut Part, (x, y): (usize, usize), bits: &mut Bits<'_>, d
             bits.fill(COEFFICIENT);
             part.last_dc = part.last_dc.wrapping_add(part.dc.next(bits));
             let dc = part.last_dc as f32 * first;
-            draw.block(dc, &coded, bits, rows, stride, (x * part.across + across) * D::SIZE);
+            draw.block(block, dc, &coded, bits, rows, stride, (x * part.across + across) * D::SIZE);
         }
     }
 }

@@ -10,8 +10,8 @@ pub(super) struct Code<'a> {
     pub(super) symbols: &'a [u8],
 }
 
-/// Bits the tables look ahead.
-const LOOK: u32 = 12;
+/// Bits the tables look ahead: with more they don't stay in the first cache, with fewer more codes are long.
+pub(super) const LOOK: u32 = 11;
 const SIZE: usize = 1 << LOOK;
 
 /// Decodes one symbol at a time.
@@ -60,13 +60,13 @@ impl Symbols {
     fn next(&self, bits: &Bits<'_>) -> (u8, u32) {
         match self.short.get(bits.peek::<LOOK>()) {
             Some(&entry) if entry != 0 => ((entry >> 8) as u8, u32::from(entry & 0xff)),
-            _ => self.long(bits),
+            _ => self.long(bits.peek::<16>() as u32),
         }
     }
 
     #[cold]
-    fn long(&self, bits: &Bits<'_>) -> (u8, u32) {
-        let ahead = bits.peek::<16>() as u32;
+    #[inline(never)]
+    fn long(&self, ahead: u32) -> (u8, u32) {
         let mut lengths = (0u32..).zip(self.beyond.iter().zip(&self.offset)).skip(LOOK as usize + 1);
         let found = lengths.find(|(_, (beyond, _))| ahead < **beyond);
         let symbol = found.and_then(|(length, (_, offset))| {
@@ -95,19 +95,14 @@ impl DcTable {
     }
 }
 
-/// A coefficient that follows `run` zeros; or the end of the block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    Value { run: u8, value: i32 },
-    Zeros,
-    End,
-}
+/// The run of zeros that ends a block, wherever it stands.
+const END: u8 = 64;
 
 /// The codes of AC coefficients.
 #[derive(Debug)]
 pub(super) struct AcTable {
     symbols: Symbols,
-    /// Where code and value lie within the look ahead: the value in the upper half, the run in bits 8 to 11, the bits
+    /// Where code and value lie within the look ahead: the value in the upper half, the run in bits 8 to 14, the bits
     /// taken below; 0 elsewhere.
     values: Box<[u32; SIZE]>,
     /// As many whole coefficients as lie within the look ahead, to be passed over: how far they reach in bits 8 to 14,
@@ -130,20 +125,22 @@ impl AcTable {
         Ok(AcTable { symbols, values, passed })
     }
 
-    /// The next coefficient. Takes at most 31 bits.
+    /// The next coefficient, how many zeros stand before it, and whether it was none of the short ones, so that more
+    /// bits than [`LOOK`] are gone. Sixteen zeros are a run of fifteen before a zero; [`END`] leads behind any block.
     #[inline(always)]
-    pub(super) fn next(&self, bits: &mut Bits<'_>) -> Next {
+    pub(super) fn next(&self, bits: &mut Bits<'_>) -> (bool, usize, i32) {
         let entry = self.values.get(bits.peek::<LOOK>()).copied().unwrap_or_default();
         if entry != 0 {
             bits.skip(entry & 0xff);
-            return Next::Value { run: (entry >> 8 & 15) as u8, value: entry as i32 >> 16 };
+            return (false, (entry >> 8 & 0x7f) as usize, entry as i32 >> 16);
         }
+        bits.fill(COEFFICIENT);
         let (symbol, length) = self.symbols.next(bits);
         bits.skip(length);
         match (symbol >> 4, symbol & 15) {
-            (15, 0) => Next::Zeros,
-            (_, 0) => Next::End,
-            (run, size) => Next::Value { run, value: bits.extended(u32::from(size)) },
+            (15, 0) => (true, 15, 0),
+            (_, 0) => (true, END.into(), 0),
+            (run, size) => (true, run.into(), bits.extended(u32::from(size))),
         }
     }
 
@@ -158,11 +155,8 @@ impl AcTable {
                 // At 64 the block has ended by itself: what follows is the next one's.
                 if entry == 0 || at + reach + usize::from(entry / ENDS) > 64 {
                     bits.fill(COEFFICIENT);
-                    match self.next(bits) {
-                        Next::Value { run, .. } => at += usize::from(run) + 1,
-                        Next::Zeros => at += 16,
-                        Next::End => return,
-                    }
+                    let (_, run, _) = self.next(bits);
+                    at += run + 1;
                     break;
                 }
                 bits.skip(u32::from(entry & 0xff));
@@ -180,8 +174,12 @@ fn value_of(symbols: &Symbols, ahead: usize) -> u32 {
     let Some(&entry) = symbols.short.get(ahead).filter(|&&entry| entry != 0) else { return 0 };
     let (length, run, size) = (u32::from(entry & 0xff), entry >> 12, u32::from(entry >> 8 & 15));
     let taken = length + size;
-    if size == 0 || taken > LOOK {
+    if taken > LOOK {
         return 0;
+    }
+    if size == 0 {
+        let run = if run == 15 { 15 } else { u32::from(END) };
+        return run << 8 | taken;
     }
     let raw = (ahead >> (LOOK - taken)) & ((1 << size) - 1);
     let value = extend(raw as i32, size);

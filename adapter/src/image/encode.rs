@@ -4,7 +4,7 @@ use super::decode::Frame;
 use super::palette::Palette;
 use super::raster::{Layout, Raster};
 use super::{ImageError, Kind};
-use crate::jpeg::write::{Samples, Spectrum};
+use crate::jpeg::write::{Sample, Samples, Spectrum};
 
 /// What is written: one picture, or the frames of an animation, all of one size.
 #[derive(Clone, Debug)]
@@ -54,12 +54,19 @@ pub(super) fn write(kind: Kind, pictures: &Pictures, setting: Setting) -> Result
 
 /// What a JPEG of any quality is written from.
 pub(super) fn spectrum(raster: &Raster) -> Option<Spectrum> {
-    let raster = raster.for_jpeg();
-    let planes: Vec<Samples<'_>> = raster
-        .planes()
+    Spectrum::of(&samples(&raster.for_jpeg()))
+}
+
+/// What says about how long a JPEG will be.
+pub(super) fn sample(raster: &Raster) -> Option<Sample> {
+    Sample::of(&samples(&raster.for_jpeg()))
+}
+
+fn samples(raster: &Raster) -> Vec<Samples<'_>> {
+    let planes = raster.planes();
+    planes
         .map(|(width, height, samples)| Samples { width: width as usize, height: height as usize, samples })
-        .collect();
-    Spectrum::of(&planes)
+        .collect()
 }
 
 /// Every colour; as a palette when there are at most 256 of them, which loses nothing.

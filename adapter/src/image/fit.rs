@@ -6,11 +6,14 @@
 //! the size is near linear in that of the quantiser, so a second or third file is the one. Integers and plain float
 //! arithmetic in a fixed order: the same picture and limit give the same file.
 
+use fast_image_resize::Resizer;
+
 use super::encode::{self, Setting, Written};
 use super::pictures::Still;
+use super::raster::Raster;
 use super::search::Found;
 use super::{ImageError, Kind, Spec, Work};
-use crate::jpeg::write::Spectrum;
+use crate::jpeg::write::{Sample, Spectrum};
 
 /// From one scale to the next smaller one: fine enough to lose no quality that is worth naming.
 const STEP: f64 = 0.93;
@@ -45,15 +48,27 @@ pub(super) fn within(
     let highest = spec.quality.clamp(1, 100);
     let range = (spec.floor.quality.clamp(1, highest), highest);
     let sizes = sizes(size, spec);
-    let mut scales = Scales { limit: limit as f64, lowest: range.0, still, sizes: &sizes, seen: Vec::new() };
+    let whole = still.at(size)?.for_jpeg().into_owned();
+    let mut scales = Scales {
+        limit: limit as f64,
+        lowest: range.0,
+        resizer: Resizer::new(),
+        whole,
+        sizes: &sizes,
+        seen: Vec::new(),
+    };
     let mut at = scales.largest(stop)?;
     let mut smallest = u64::MAX;
     loop {
         let Some(&size) = sizes.get(at) else { return Err(ImageError::CantFit { smallest, limit }) };
-        let candidate = scales.take(at)?;
-        let mut search = Search { limit, range, candidate, size, over: range.1 + 1, found: None };
-        search.run(stop, work)?;
-        smallest = smallest.min(search.candidate.smallest);
+        let estimates = scales.take(at)?;
+        let spectrum =
+            if at == 0 { encode::spectrum(&scales.whole) } else { encode::spectrum(&still.at(size)?) };
+        let spectrum = spectrum.ok_or(TOO_LARGE)?;
+        let mut search =
+            Search { limit, range, estimates, spectrum, size, over: range.1 + 1, smallest, found: None };
+        search.run(stop, work);
+        smallest = search.smallest;
         if let Some((quality, bytes)) = search.found {
             let written = Written { bytes, palette: None };
             return Ok(Found { written, size, setting: Setting::Quality(quality), frames: 1 });
@@ -66,6 +81,8 @@ pub(super) fn within(
         at = if work.encodes >= MAX_ENCODES && at < last { last } else { at + 1 };
     }
 }
+
+const TOO_LARGE: ImageError = ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" };
 
 /// Sizes from `full` down, none below the floor.
 fn sizes(full: (u32, u32), spec: &Spec) -> Vec<(u32, u32)> {
@@ -85,27 +102,23 @@ fn sizes(full: (u32, u32), spec: &Spec) -> Vec<(u32, u32)> {
     sizes
 }
 
-/// One size of the picture.
-struct Candidate {
-    spectrum: Spectrum,
-    /// One unit in so many is looked at to estimate.
-    every: usize,
-    /// Estimates by quality, rising.
-    estimates: Vec<(u8, f64)>,
+/// About the octets that one size of the picture takes.
+struct Estimates {
+    sample: Sample,
+    /// By quality, rising.
+    known: Vec<(u8, f64)>,
     /// What the last file was of its estimate.
     correction: f64,
-    /// Octets of the smallest file.
-    smallest: u64,
 }
 
-impl Candidate {
-    /// About the octets at this quality, looked at or known from before.
-    fn estimate(&mut self, quality: u8) -> f64 {
-        match self.estimates.binary_search_by_key(&quality, |(quality, _)| *quality) {
-            Ok(at) => self.estimates.get(at).map_or(0.0, |(_, octets)| *octets),
+impl Estimates {
+    /// Looked at, or known from before.
+    fn at(&mut self, quality: u8) -> f64 {
+        match self.known.binary_search_by_key(&quality, |(quality, _)| *quality) {
+            Ok(at) => self.known.get(at).map_or(0.0, |(_, octets)| *octets),
             Err(at) => {
-                let octets = self.spectrum.estimate(quality, self.every);
-                self.estimates.insert(at, (quality, octets));
+                let octets = self.sample.octets(quality);
+                self.known.insert(at, (quality, octets));
                 octets
             }
         }
@@ -113,9 +126,9 @@ impl Candidate {
 
     /// The octets expected at this quality, from the estimates next to it.
     fn expected(&self, quality: u8) -> f64 {
-        let at = self.estimates.partition_point(|(known, _)| *known < quality);
-        let at = at.clamp(1, self.estimates.len().saturating_sub(1).max(1));
-        let octets = match (self.estimates.get(at - 1), self.estimates.get(at)) {
+        let at = self.known.partition_point(|(known, _)| *known < quality);
+        let at = at.clamp(1, self.known.len().saturating_sub(1).max(1));
+        let octets = match (self.known.get(at - 1), self.known.get(at)) {
             (Some(&(low, few)), Some(&(high, many))) => {
                 let slope = (many / few).ln() / (step(high) / step(low)).ln();
                 few * ((step(quality) / step(low)).ln() * slope).exp()
@@ -145,16 +158,17 @@ fn step(quality: u8) -> f64 {
     if quality < 50.0 { 5000.0 / quality } else { (200.0 - 2.0 * quality).max(1.0) }
 }
 
-/// The sizes, made when they are looked at.
-struct Scales<'a, 'b> {
+/// The sizes, looked at when they are asked for: made of the whole size, which is near enough for a guess.
+struct Scales<'a> {
     limit: f64,
     lowest: u8,
-    still: &'a mut Still<'b>,
+    resizer: Resizer,
+    whole: Raster,
     sizes: &'a [(u32, u32)],
-    seen: Vec<(usize, Candidate)>,
+    seen: Vec<(usize, Estimates)>,
 }
 
-impl Scales<'_, '_> {
+impl Scales<'_> {
     /// The largest size whose lowest quality seems to fit, or the last one.
     fn largest(&mut self, stop: &dyn Fn() -> bool) -> Result<usize, ImageError> {
         let last = self.sizes.len() - 1;
@@ -184,76 +198,65 @@ impl Scales<'_, '_> {
     }
 
     fn lowest(&mut self, at: usize) -> Result<f64, ImageError> {
-        let lowest = self.lowest;
-        Ok(self.candidate(at)?.estimate(lowest))
+        let mut estimates = self.take(at)?;
+        let octets = estimates.at(self.lowest);
+        self.seen.push((at, estimates));
+        Ok(octets)
     }
 
-    fn candidate(&mut self, at: usize) -> Result<&mut Candidate, ImageError> {
-        let place = match self.seen.iter().position(|(seen, _)| *seen == at) {
-            Some(place) => place,
-            None => {
-                let size = self.sizes.get(at).copied().unwrap_or((1, 1));
-                let none = ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" };
-                let spectrum = encode::spectrum(&self.still.at(size)?).ok_or(none)?;
-                let every = (spectrum.units().count() / UNITS).clamp(1, 8);
-                let candidate =
-                    Candidate { spectrum, every, estimates: Vec::new(), correction: 1.0, smallest: u64::MAX };
-                self.seen.push((at, candidate));
-                self.seen.len() - 1
-            }
+    fn take(&mut self, at: usize) -> Result<Estimates, ImageError> {
+        if let Some(place) = self.seen.iter().position(|(seen, _)| *seen == at) {
+            return Ok(self.seen.swap_remove(place).1);
+        }
+        let (width, height) = self.sizes.get(at).copied().unwrap_or((1, 1));
+        let sample = if at == 0 {
+            encode::sample(&self.whole)
+        } else {
+            self.whole.scaled(&mut self.resizer, width, height).and_then(|raster| encode::sample(&raster))
         };
-        let none = ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" };
-        self.seen.get_mut(place).map(|(_, candidate)| candidate).ok_or(none)
-    }
-
-    fn take(&mut self, at: usize) -> Result<Candidate, ImageError> {
-        self.candidate(at)?;
-        let place = self.seen.iter().position(|(seen, _)| *seen == at);
-        let taken = place.map(|place| self.seen.swap_remove(place).1);
-        taken.ok_or(ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" })
+        Ok(Estimates { sample: sample.ok_or(TOO_LARGE)?, known: Vec::new(), correction: 1.0 })
     }
 }
-
-/// Units an estimate looks at, at least.
-const UNITS: usize = 150;
 
 /// The search for the quality of one size.
 struct Search {
     limit: u64,
     range: (u8, u8),
-    candidate: Candidate,
+    estimates: Estimates,
+    spectrum: Spectrum,
     size: (u32, u32),
     /// The lowest quality known not to fit.
     over: u8,
+    /// Octets of the smallest file.
+    smallest: u64,
     /// The highest quality that fits, and its file.
     found: Option<(u8, Vec<u8>)>,
 }
 
 impl Search {
-    fn run(&mut self, stop: &dyn Fn() -> bool, work: &mut Work) -> Result<(), ImageError> {
+    fn run(&mut self, stop: &dyn Fn() -> bool, work: &mut Work) {
         let limit = self.limit as f64;
-        self.candidate.estimate(self.range.0);
+        self.estimates.at(self.range.0);
         // Twice, as the estimates bend between far qualities.
         for _ in 0..2 {
-            let guess = self.candidate.highest(limit, self.range).unwrap_or(self.range.0);
-            self.candidate.estimate(guess);
+            let guess = self.estimates.highest(limit, self.range).unwrap_or(self.range.0);
+            self.estimates.at(guess);
         }
-        let mut next = self.candidate.highest(limit * FIRST_AIM, self.range).or(Some(self.range.0));
+        let mut next = self.estimates.highest(limit * FIRST_AIM, self.range).or(Some(self.range.0));
         while let Some(quality) = next.filter(|_| work.encodes < MAX_ENCODES && !stop()) {
             self.write(quality, work);
             next = self.next(limit * AIM);
         }
-        Ok(())
     }
 
     fn write(&mut self, quality: u8, work: &mut Work) {
-        let bytes = self.candidate.spectrum.write(quality);
+        let bytes = self.spectrum.write(quality);
         work.encodes += 1;
         work.encoded += u64::from(self.size.0) * u64::from(self.size.1);
         let octets = bytes.len() as u64;
-        self.candidate.smallest = self.candidate.smallest.min(octets);
-        let estimate = self.candidate.expected(quality) / self.candidate.correction;
-        self.candidate.correction = octets as f64 / estimate.max(1.0);
+        self.smallest = self.smallest.min(octets);
+        let estimate = self.estimates.expected(quality) / self.estimates.correction;
+        self.estimates.correction = octets as f64 / estimate.max(1.0);
         if octets > self.limit {
             self.over = quality;
         } else {
@@ -268,7 +271,7 @@ impl Search {
         if low > high {
             return None;
         }
-        let best = self.candidate.highest(aim, (low, high));
+        let best = self.estimates.highest(aim, (low, high));
         // With nothing that fits, the lowest quality is worth a try.
         best.or_else(|| self.found.is_none().then_some(low))
     }

@@ -168,11 +168,11 @@ trait Draw {
     /// Samples of a side.
     const SIZE: usize;
 
-    /// Reads a block behind its DC coefficient and draws it into `rows` from `left` on. `block` is empty before and after.
+    /// Reads the rest of a block of which `block` has the DC coefficient, and draws it into `rows` from `left` on. The
+    /// other coefficients are zero before and after.
     fn block(
         &self,
         block: &mut Block,
-        dc: f32,
         part: &Coded<'_>,
         bits: &mut Bits<'_>,
         rows: &mut [u8],
@@ -190,8 +190,7 @@ impl Draw for Means {
     #[inline(always)]
     fn block(
         &self,
-        _: &mut Block,
-        dc: f32,
+        block: &mut Block,
         part: &Coded<'_>,
         bits: &mut Bits<'_>,
         rows: &mut [u8],
@@ -199,6 +198,7 @@ impl Draw for Means {
         left: usize,
     ) {
         part.ac.pass(bits, 1);
+        let [dc, ..] = block.coefficients;
         if let Some(to) = rows.get_mut(left) {
             *to = sample(dc + 128.0);
         }
@@ -212,7 +212,6 @@ impl<const N: usize> Draw for Basis<N> {
     fn block(
         &self,
         block: &mut Block,
-        dc: f32,
         part: &Coded<'_>,
         bits: &mut Bits<'_>,
         rows: &mut [u8],
@@ -221,9 +220,6 @@ impl<const N: usize> Draw for Basis<N> {
     ) {
         let mut at = 1;
         block.last = 0;
-        if let Some(first) = block.coefficients.first_mut() {
-            *first = dc;
-        }
         while at <= part.needed {
             bits.fill(4 * LOOK);
             // So many can be read before the next bits are needed; a long one says so itself.
@@ -331,8 +327,10 @@ fn unit<D: Draw>(part: &mut Part, (x, y): (usize, usize), bits: &mut Bits<'_>, d
         for across in 0..part.across {
             bits.fill(COEFFICIENT);
             part.last_dc = part.last_dc.wrapping_add(part.dc.next(bits));
-            let dc = part.last_dc as f32 * first;
-            draw.block(block, dc, &coded, bits, rows, stride, (x * part.across + across) * D::SIZE);
+            if let Some(dc) = block.coefficients.first_mut() {
+                *dc = part.last_dc as f32 * first;
+            }
+            draw.block(block, &coded, bits, rows, stride, (x * part.across + across) * D::SIZE);
         }
     }
 }

@@ -1,46 +1,58 @@
-//! The forward DCT (Arai, Agui and Nakajima's, in floats): eight columns at once, then eight rows at once.
+//! The forward DCT (Arai, Agui and Nakajima's, in floats): four columns at once, then four rows at once.
 
 use std::ops::{Add, Mul, Sub};
 
 use super::{Block, Samples};
 use crate::jpeg::idct::ZIGZAG;
 
-/// All blocks in the order of the scan.
-pub(super) fn blocks(planes: &[Samples<'_>]) -> Vec<Block> {
-    let factors = factors();
-    let sides = |plane: &Samples<'_>, of: usize| (plane.width.div_ceil(of), plane.height.div_ceil(of));
-    let (units, of_unit) = match planes {
-        [luma, _, _] => (sides(luma, 16), 6),
-        [luma, ..] => (sides(luma, 8), 1),
-        [] => return Vec::new(),
-    };
-    let mut blocks = Vec::with_capacity(units.0 * units.1 * of_unit);
-    for (y, x) in (0..units.1).flat_map(|y| (0..units.0).map(move |x| (y, x))) {
-        match planes {
-            [luma, cb, cr] => {
-                for (down, across) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                    blocks.push(block(luma, x * 2 + across, y * 2 + down, &factors));
-                }
-                blocks.push(block(cb, x, y, &factors));
-                blocks.push(block(cr, x, y, &factors));
-            }
-            _ => blocks.extend(planes.first().map(|luma| block(luma, x, y, &factors))),
-        }
-    }
-    blocks
+/// Makes the blocks of units of a picture.
+pub(super) struct Forward<'a, 'b> {
+    planes: &'a [Samples<'b>],
+    factors: [[f32; 8]; 8],
+    /// Units from left to right and from top to bottom.
+    units: (usize, usize),
 }
 
-/// One sample of each of eight columns (or rows).
+impl<'a, 'b> Forward<'a, 'b> {
+    pub(super) fn new(planes: &'a [Samples<'b>]) -> Forward<'a, 'b> {
+        let of = if planes.len() > 1 { 16 } else { 8 };
+        let units = planes.first().map_or((0, 0), |y| (y.width.div_ceil(of), y.height.div_ceil(of)));
+        Forward { planes, factors: factors(), units }
+    }
+
+    /// How many units there are.
+    pub(super) fn count(&self) -> usize {
+        self.units.0 * self.units.1
+    }
+
+    /// Appends the blocks of a unit, by its place in the scan.
+    pub(super) fn unit(&self, at: usize, blocks: &mut Vec<Block>) {
+        let across = self.units.0.max(1);
+        let (x, y) = (at % across, at / across);
+        match self.planes {
+            [luma, cb, cr] => {
+                for (down, across) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                    blocks.push(block(luma, x * 2 + across, y * 2 + down, &self.factors));
+                }
+                blocks.push(block(cb, x, y, &self.factors));
+                blocks.push(block(cr, x, y, &self.factors));
+            }
+            _ => blocks.extend(self.planes.first().map(|luma| block(luma, x, y, &self.factors))),
+        }
+    }
+}
+
+/// One sample of each of four columns (or rows).
 #[derive(Clone, Copy)]
-struct Lanes([f32; 8]);
+struct Lanes([f32; 4]);
 
 impl Add for Lanes {
     type Output = Lanes;
 
     #[inline(always)]
-    fn add(mut self, other: Lanes) -> Lanes {
-        self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a += b);
-        self
+    fn add(self, other: Lanes) -> Lanes {
+        let (Lanes([a, b, c, d]), Lanes([e, f, g, h])) = (self, other);
+        Lanes([a + e, b + f, c + g, d + h])
     }
 }
 
@@ -48,9 +60,9 @@ impl Sub for Lanes {
     type Output = Lanes;
 
     #[inline(always)]
-    fn sub(mut self, other: Lanes) -> Lanes {
-        self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a -= b);
-        self
+    fn sub(self, other: Lanes) -> Lanes {
+        let (Lanes([a, b, c, d]), Lanes([e, f, g, h])) = (self, other);
+        Lanes([a - e, b - f, c - g, d - h])
     }
 }
 
@@ -58,9 +70,8 @@ impl Mul<f32> for Lanes {
     type Output = Lanes;
 
     #[inline(always)]
-    fn mul(mut self, factor: f32) -> Lanes {
-        self.0.iter_mut().for_each(|a| *a *= factor);
-        self
+    fn mul(self, factor: f32) -> Lanes {
+        Lanes(self.0.map(|a| a * factor))
     }
 }
 
@@ -78,35 +89,54 @@ fn transform([a, b, c, d, e, f, g, h]: [Lanes; 8]) -> [Lanes; 8] {
     [even + odd, up + four, rest + tilted, down - two, even - odd, down + two, rest - tilted, up - four]
 }
 
-#[inline(always)]
-fn turned(lanes: [Lanes; 8]) -> [Lanes; 8] {
-    std::array::from_fn(|at| Lanes(lanes.map(|Lanes(row)| row.get(at).copied().unwrap_or_default())))
-}
-
 /// What makes the frequencies of both passes coefficients times 16; by column, then row.
-fn factors() -> [Lanes; 8] {
+fn factors() -> [[f32; 8]; 8] {
     let wave = |at: usize| {
         let angle = at as f32 * std::f32::consts::PI / 16.0;
         if at == 0 { 1.0 } else { angle.cos() * std::f32::consts::SQRT_2 }
     };
-    std::array::from_fn(|column| Lanes(std::array::from_fn(|row| 2.0 / (wave(column) * wave(row)))))
+    std::array::from_fn(|column| std::array::from_fn(|row| 2.0 / (wave(column) * wave(row))))
 }
 
-fn block(plane: &Samples<'_>, x: usize, y: usize, factors: &[Lanes; 8]) -> Block {
-    let mut rows = samples(plane, x * 8, y * 8).map(|row| Lanes(row.map(|sample| f32::from(sample) - 128.0)));
-    rows = turned(transform(rows));
-    let columns = transform(rows);
+#[expect(clippy::indexing_slicing, reason = "every index is bounded by constants")]
+fn block(plane: &Samples<'_>, x: usize, y: usize, factors: &[[f32; 8]; 8]) -> Block {
+    let rows = samples(plane, x * 8, y * 8);
+    let mut turned = [[0.0; 8]; 8];
+    for half in 0..2 {
+        let mut lanes = [Lanes([0.0; 4]); 8];
+        for row in 0..8 {
+            for lane in 0..4 {
+                lanes[row].0[lane] = f32::from(rows[row][half * 4 + lane]) - 128.0;
+            }
+        }
+        let summed = transform(lanes);
+        for row in 0..8 {
+            for lane in 0..4 {
+                turned[half * 4 + lane][row] = summed[row].0[lane];
+            }
+        }
+    }
     let mut natural = [0i16; 64];
-    let (pieces, _) = natural.as_chunks_mut::<8>();
-    for (to, (Lanes(column), Lanes(factors))) in pieces.iter_mut().zip(columns.iter().zip(factors)) {
-        for (to, (value, factor)) in to.iter_mut().zip(column.iter().zip(factors)) {
-            // Adding 1.5 * 2^23 leaves the rounded number in the lowest bits.
-            *to = (value * factor + 12_582_912.0).to_bits() as i16;
+    for half in 0..2 {
+        let mut lanes = [Lanes([0.0; 4]); 8];
+        for column in 0..8 {
+            for lane in 0..4 {
+                lanes[column].0[lane] = turned[column][half * 4 + lane];
+            }
+        }
+        let summed = transform(lanes);
+        for column in 0..8 {
+            for lane in 0..4 {
+                let row = half * 4 + lane;
+                // Adding 1.5 * 2^23 leaves the rounded number in the lowest bits.
+                let rounded = summed[column].0[lane] * factors[column][row] + 12_582_912.0;
+                natural[column * 8 + row] = rounded.to_bits() as i16;
+            }
         }
     }
     let mut block = [0; 64];
-    for (to, at) in block.iter_mut().zip(ORDER) {
-        *to = natural.get(usize::from(at & 63)).copied().unwrap_or_default();
+    for at in 0..64 {
+        block[at] = natural[usize::from(ORDER[at] & 63)];
     }
     block
 }

@@ -11,6 +11,7 @@ mod tables;
 mod tests;
 mod tokens;
 
+use forward::Forward;
 use tables::Quantisers;
 use tokens::Tokens;
 
@@ -23,7 +24,7 @@ pub(crate) struct Samples<'a> {
 }
 
 /// The coefficients of a block in zigzag order, each times 16.
-pub(crate) type Block = [i16; 64];
+type Block = [i16; 64];
 
 /// A picture as the frequencies of its blocks.
 #[derive(Clone, Debug)]
@@ -39,23 +40,11 @@ impl Spectrum {
     /// From gray, or from Y, Cb and Cr; chroma has half the samples either way, rounded up. `None` for anything else,
     /// and for sides that no JPEG can have.
     pub(crate) fn of(planes: &[Samples<'_>]) -> Option<Spectrum> {
-        let luma = planes.first()?;
-        let (width, height) = (u16::try_from(luma.width).ok()?, u16::try_from(luma.height).ok()?);
-        if width == 0 || height == 0 {
-            return None;
-        }
-        let whole = |plane: &Samples<'_>, width: usize, height: usize| {
-            (plane.width, plane.height) == (width, height) && plane.samples.len() == width * height
-        };
-        let half = (luma.width.div_ceil(2), luma.height.div_ceil(2));
-        let fits = match planes {
-            [y] => whole(y, y.width, y.height),
-            [y, cb, cr] => {
-                whole(y, y.width, y.height) && [cb, cr].iter().all(|chroma| whole(chroma, half.0, half.1))
-            }
-            _ => false,
-        };
-        fits.then(|| Spectrum { width, height, gray: planes.len() == 1, blocks: forward::blocks(planes) })
+        let (width, height) = size(planes)?;
+        let forward = Forward::new(planes);
+        let mut blocks = Vec::with_capacity(forward.count() * of_unit(planes.len() == 1));
+        (0..forward.count()).for_each(|at| forward.unit(at, &mut blocks));
+        Some(Spectrum { width, height, gray: planes.len() == 1, blocks })
     }
 
     /// The file at a quality of 1 to 100, as libjpeg scales the tables of Annex K.
@@ -68,34 +57,81 @@ impl Spectrum {
         file::write(self, &quantisers, &tokens)
     }
 
-    /// About how many octets [`Spectrum::write`] will give, from one unit in `every`, by the entropy of the symbols.
-    pub(crate) fn estimate(&self, quality: u8, every: usize) -> f64 {
-        let every = every.max(1);
+    fn units(&self) -> impl Iterator<Item = &[Block]> {
+        self.blocks.chunks_exact(of_unit(self.gray))
+    }
+}
+
+/// A part of a picture's units, that says about how long a file will be.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    gray: bool,
+    /// In groups of [`GROUP`] units that follow each other; the first of a group is there for the difference to it.
+    blocks: Vec<Block>,
+    /// How many units there are for one that counts.
+    weight: f64,
+}
+
+/// Units of a sample that lie beside each other.
+const GROUP: usize = 4;
+
+/// Groups of a sample, at least, if there are as many.
+const GROUPS: usize = 50;
+
+impl Sample {
+    /// A sample of what [`Spectrum::of`] would take.
+    pub(crate) fn of(planes: &[Samples<'_>]) -> Option<Sample> {
+        size(planes)?;
+        let gray = planes.len() == 1;
+        let forward = Forward::new(planes);
+        let groups = forward.count().div_ceil(GROUP);
+        let every = (groups / GROUPS).clamp(1, 8);
+        let mut blocks = Vec::new();
+        let mut counted = 0;
+        for group in 0..groups {
+            // Rows are often a multiple of `every` long: steps in the golden ratio meet no pattern.
+            if (group.wrapping_mul(0x9e37_79b9) & 0xffff) * every >= 1 << 16 {
+                continue;
+            }
+            let units = group * GROUP..((group + 1) * GROUP).min(forward.count());
+            counted += units.len().saturating_sub(1);
+            units.for_each(|at| forward.unit(at, &mut blocks));
+        }
+        let weight = forward.count() as f64 / counted.max(1) as f64;
+        Some(Sample { gray, blocks, weight })
+    }
+
+    /// About how many octets [`Spectrum::write`] will give, by the entropy of the symbols.
+    pub(crate) fn octets(&self, quality: u8) -> f64 {
         let quantisers = Quantisers::new(quality);
         let mut tokens = Tokens::default();
-        let mut before = None;
-        let mut taken = 0;
-        for (at, unit) in self.units().enumerate() {
-            // Rows are often a multiple of `every` long: the step in the golden ratio meets no pattern.
-            if (at.wrapping_mul(0x9e37_79b9) & 0xffff) * every < 1 << 16 {
-                if let Some(before) = before {
-                    tokens.follow(before, &quantisers);
-                }
-                tokens.unit(unit, &quantisers);
-                taken += 1;
-            }
-            before = Some(unit);
+        let of_unit = of_unit(self.gray);
+        for group in self.blocks.chunks(of_unit * GROUP) {
+            let (first, others) = group.split_at_checked(of_unit).unwrap_or((group, &[]));
+            tokens.follow(first, &quantisers);
+            others.chunks_exact(of_unit).for_each(|unit| tokens.unit(unit, &quantisers));
         }
-        let all = self.blocks.len() / self.of_unit();
-        file::overhead(self.gray) + tokens.octets() * all as f64 / f64::from(taken.max(1))
+        file::overhead(self.gray) + tokens.octets() * self.weight
     }
+}
 
-    fn of_unit(&self) -> usize {
-        if self.gray { 1 } else { 6 }
-    }
+fn of_unit(gray: bool) -> usize {
+    if gray { 1 } else { 6 }
+}
 
-    /// The pieces of the scan.
-    pub(crate) fn units(&self) -> impl Iterator<Item = &[Block]> {
-        self.blocks.chunks_exact(self.of_unit())
-    }
+/// Width and height, if these are the planes of one picture that a JPEG can hold.
+fn size(planes: &[Samples<'_>]) -> Option<(u16, u16)> {
+    let luma = planes.first()?;
+    let (width, height) = (u16::try_from(luma.width).ok()?, u16::try_from(luma.height).ok()?);
+    let whole = |plane: &Samples<'_>, width: usize, height: usize| {
+        (plane.width, plane.height) == (width, height) && plane.samples.len() == width * height
+    };
+    let half = (luma.width.div_ceil(2), luma.height.div_ceil(2));
+    let fits = whole(luma, luma.width, luma.height)
+        && match planes {
+            [_] => true,
+            [_, cb, cr] => [cb, cr].iter().all(|chroma| whole(chroma, half.0, half.1)),
+            _ => false,
+        };
+    (fits && width > 0 && height > 0).then_some((width, height))
 }

@@ -17,12 +17,15 @@ fn drawn(width: usize, height: usize) -> [(usize, usize, Vec<u8>); 3] {
     ]
 }
 
-fn spectrum(planes: &[(usize, usize, Vec<u8>)]) -> Spectrum {
-    let planes: Vec<Samples<'_>> = planes
+fn samples(planes: &[(usize, usize, Vec<u8>)]) -> Vec<Samples<'_>> {
+    planes
         .iter()
         .map(|(width, height, samples)| Samples { width: *width, height: *height, samples })
-        .collect();
-    Spectrum::of(&planes).unwrap()
+        .collect()
+}
+
+fn spectrum(planes: &[(usize, usize, Vec<u8>)]) -> Spectrum {
+    Spectrum::of(&samples(planes)).unwrap()
 }
 
 fn far(a: &[u8], b: &[u8]) -> f64 {
@@ -76,11 +79,13 @@ fn the_picture_is_that_of_another_encoder_and_the_file_is_shorter() {
 
 #[test]
 fn the_estimate_is_near() {
+    let half = plane(160, 120, |x, y| (x + y * y / 9) % 256);
     let noise = plane(320, 240, |x, y| (x * x + y * 7 + (x * y) % 31) % 256);
-    let spectrum = spectrum(&[(320, 240, noise)]);
+    let planes = [(320, 240, noise), (160, 120, half.clone()), (160, 120, half)];
+    let (spectrum, sample) = (spectrum(&planes), Sample::of(&samples(&planes)).unwrap());
     for quality in [35, 60, 85] {
-        let (estimate, octets) = (spectrum.estimate(quality, 8), spectrum.write(quality).len() as f64);
-        assert!((estimate / octets - 1.0).abs() < 0.06, "{quality}: {estimate} for {octets}");
+        let (about, octets) = (sample.octets(quality), spectrum.write(quality).len() as f64);
+        assert!((about / octets - 1.0).abs() < 0.06, "{quality}: {about} for {octets}");
     }
 }
 

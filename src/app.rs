@@ -8,6 +8,7 @@ mod console;
 mod links;
 pub(crate) mod log;
 mod measure;
+mod offload;
 pub(crate) mod settings;
 pub(crate) mod signals;
 mod web;
@@ -101,9 +102,10 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let health = Health::new(store);
     let (http, admin) = (public.address(), operators.address());
-    let public = public.with_door(door(&config, &endpoint));
+    let secure = settings::is_http_secure(&config).then(|| endpoint.clone());
+    let public = public.with_door(door(&config, &endpoint)).with_tls(secure);
     let certificates = certificates::Watch::begin(endpoint.clone(), config::tls_files(&config.tls));
-    public.serve(contents.router(&config).merge(admin::health(health.clone())), stop.clone(), &tasks);
+    public.serve(contents.router().merge(admin::health(health.clone())), stop.clone(), &tasks);
     let desk = Desk::new(Arc::clone(&registrar), settings::algorithms(&config.auth));
     let mut running = Running {
         config,
@@ -130,9 +132,10 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         open: !running.config.log.redact,
         registrar: Arc::clone(&running.registrar),
         desk: running.desk.clone(),
+        contents: contents.store(),
     };
     console::serve(&running.config, admin::console(page.clone()), running.stop.clone(), &running.tasks);
-    operators.serve(admin::router(page), running.stop.clone(), &running.tasks);
+    operators.serve(admin::router(page, contents.adapting()), running.stop.clone(), &running.tasks);
     running.sweep(contents);
     running.sum_up(recorded);
     running.look_for_users();

@@ -24,6 +24,8 @@ pub struct Content {
     pub fixed: bool,
     /// For whom: an AOR. Only a keyed hash of it is kept, to count what one recipient has lying here.
     pub recipient: Option<String>,
+    /// From whom: an AOR, of which only a keyed hash is kept, to count what one sender has lying here.
+    pub sender: Option<String>,
     /// Kept at least until then (the MESSAGE's Expires), as far as [`crate::Options::max_ttl`] allows.
     pub keep_until: Option<SystemTime>,
 }

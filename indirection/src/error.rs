@@ -17,9 +17,47 @@ pub enum OpenError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// What lies in it can't be read.
+    #[error("content store: {0}")]
+    Shelf(#[source] ShelfError),
     /// There was no randomness for the key of the recipients' hashes.
     #[error("no randomness from the operating system: {0}")]
     Random(getrandom::Error),
+}
+
+/// Why a shelf did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    /// Nothing of that name lies there.
+    #[error("it is not there")]
+    Missing,
+    /// There is no room.
+    #[error("there is no room")]
+    Full,
+    /// The octets are not those that were written.
+    #[error("its octets are not those that were stored")]
+    Corrupt,
+    /// The server of a bucket does not do it.
+    #[error("the bucket's server: {0}")]
+    Unreachable(String),
+    /// The prefix of a bucket is another server's.
+    #[error("its prefix belongs to another server: choose a prefix of its own for each")]
+    Taken,
+    /// The disk failed.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl From<io::Error> for ShelfError {
+    fn from(error: io::Error) -> ShelfError {
+        match error.kind() {
+            io::ErrorKind::NotFound => ShelfError::Missing,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                ShelfError::Full
+            }
+            _ => ShelfError::Io(error),
+        }
+    }
 }
 
 /// Why a content was not stored. Nothing of it is left behind.
@@ -35,6 +73,12 @@ pub enum PutError {
     #[error("the recipient's links hold more than {limit} octets")]
     RecipientFull {
         /// [`crate::Options::recipient_octets`]
+        limit: u64,
+    },
+    /// The sender has too much lying here.
+    #[error("the sender's contents hold more than {limit} octets")]
+    SenderFull {
+        /// [`crate::Options::sender_octets`]
         limit: u64,
     },
     /// The store is at its quota.
@@ -55,6 +99,9 @@ pub enum PutError {
     /// The disk failed.
     #[error("the content store's disk: {0}")]
     Disk(#[source] io::Error),
+    /// The server of the bucket does not store it.
+    #[error("the content store's bucket: {0}")]
+    Unreachable(String),
     /// The content's source failed.
     #[error("the content could not be read: {0}")]
     Source(#[source] io::Error),
@@ -70,11 +117,17 @@ impl PutError {
     }
 
     pub(crate) fn disk(error: io::Error) -> PutError {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                PutError::DiskFull
-            }
-            _ => PutError::Disk(error),
+        PutError::shelf(ShelfError::from(error))
+    }
+
+    pub(crate) fn shelf(error: ShelfError) -> PutError {
+        match error {
+            ShelfError::Full => PutError::DiskFull,
+            ShelfError::Io(error) => PutError::Disk(error),
+            ShelfError::Unreachable(why) => PutError::Unreachable(why),
+            ShelfError::Taken => PutError::Disk(io::ErrorKind::PermissionDenied.into()),
+            ShelfError::Missing => PutError::Disk(io::ErrorKind::NotFound.into()),
+            ShelfError::Corrupt => PutError::Disk(io::ErrorKind::InvalidData.into()),
         }
     }
 }

@@ -7,19 +7,30 @@
 //! On disk, below the folder given to [`ContentStore::open`]: `blobs/` (each content once, named by its SHA-256),
 //! `links/` (one record a link, named by the SHA-256 of its token, so the folder gives no link away), `tmp/`.
 
+mod breaker;
+mod cache;
 mod content;
 mod error;
-mod files;
+mod flight;
+mod home;
 mod http;
+mod place;
+mod pool;
 mod put;
 mod record;
+mod shelf;
 mod state;
 mod store;
 mod token;
+mod variant;
+mod workshop;
 
+pub use breaker::Breaker;
 pub use content::{Content, Link};
-pub use error::{OpenError, PutError};
-pub use http::{Fetching, router};
+pub use error::{OpenError, PutError, ShelfError};
+pub use http::{Fetching, Late, adapting, router};
+pub use place::{Bucket, Place, PlaceError};
 pub use record::Record;
 pub use store::{ContentStore, Lookup, Options, Swept, Usage};
 pub use token::Token;
+pub use workshop::Workshop;

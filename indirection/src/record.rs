@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, hex, unhex};
+use crate::state::Share;
 use crate::token::Sum;
 
 /// A link as the store knows it. Times are whole seconds since 1970.
@@ -15,6 +16,8 @@ pub struct Record {
     pub(crate) expires: u64,
     /// Keyed hash of the AOR.
     pub(crate) recipient: Option<Sum>,
+    /// Keyed hash of the sender's AOR.
+    pub(crate) sender: Option<Sum>,
     /// Octets of the content.
     pub size: u64,
     /// SHA-1 of the content.
@@ -34,13 +37,14 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(content: Content, sums: &Sums, recipient: Option<Sum>, expires: u64) -> Record {
+    pub(crate) fn new(content: Content, share: &Share, sha1: [u8; 20], expires: u64) -> Record {
         Record {
-            blob: sums.sha256,
+            blob: share.blob,
             expires,
-            recipient,
-            size: sums.size,
-            sha1: sums.sha1,
+            recipient: share.recipient,
+            sender: share.sender,
+            size: share.octets,
+            sha1,
             content_type: content.content_type,
             serve_as: content.serve_as,
             content_encoding: content.content_encoding,
@@ -61,6 +65,7 @@ impl Record {
             blob: hex(&self.blob),
             expires: self.expires,
             recipient: self.recipient.as_ref().map(|sum| hex(sum)),
+            sender: self.sender.as_ref().map(|sum| hex(sum)),
             size: self.size,
             sha1: hex(&self.sha1),
             content_type: self.content_type.clone(),
@@ -76,14 +81,15 @@ impl Record {
     pub(crate) fn from_json(json: &[u8]) -> Option<Record> {
         let record: OnDisk = serde_json::from_slice(json).ok()?;
         (record.v == VERSION).then_some(())?;
-        let recipient = match &record.recipient {
-            Some(sum) => Some(unhex(sum)?),
-            None => None,
+        let person = |sum: &Option<String>| match sum {
+            Some(sum) => unhex(sum).map(Some),
+            None => Some(None),
         };
         Some(Record {
             blob: unhex(&record.blob)?,
             expires: record.expires,
-            recipient,
+            recipient: person(&record.recipient)?,
+            sender: person(&record.sender)?,
             size: record.size,
             sha1: unhex(&record.sha1)?,
             content_type: record.content_type,
@@ -124,6 +130,8 @@ struct OnDisk {
     blob: String,
     expires: u64,
     recipient: Option<String>,
+    #[serde(default)]
+    sender: Option<String>,
     size: u64,
     sha1: String,
     #[serde(rename = "type")]
@@ -148,8 +156,8 @@ mod tests {
             fixed: true,
             ..Content::default()
         };
-        let sums = Sums { size: 3073, sha1: [7; 20], sha256: [9; 32] };
-        let record = Record::new(content, &sums, Some([1; 32]), 4_000_000_000);
+        let share = Share { blob: [9; 32], octets: 3073, recipient: Some([1; 32]), sender: Some([2; 32]) };
+        let record = Record::new(content, &share, [7; 20], 4_000_000_000);
         let json = record.to_json().unwrap();
         assert_eq!(Record::from_json(&json), Some(record));
         assert_eq!(Record::from_json(&json[1..]), None);

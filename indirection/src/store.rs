@@ -1,20 +1,36 @@
 //! The store itself: opening, finding, sweeping. Putting is in [`crate::put`].
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
-use crate::error::OpenError;
-use crate::files::{Files, Room};
+use crate::cache::Cache;
+use crate::error::{OpenError, PutError, ShelfError};
+use crate::home::Home;
+use crate::place::Place;
 use crate::record::{Record, seconds};
+use crate::shelf::{Bucket, Disk, Parcel, Pieces, Room, Shelf, whole};
 use crate::state::{Entry, State};
 use crate::token::{Sum, Token, same};
+
+/// Records read at the same time when a store is opened.
+const READ_AT_ONCE: usize = 64;
+
+/// Octets of the longest record that is read.
+const RECORD: u64 = 256 << 10;
 
 /// Limits and times of a store.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Where the octets lie.
+    pub place: Place,
     /// How links begin, without a slash at the end: `https://content.example.com`.
     pub public_url: String,
     /// How long a link lasts at least.
@@ -29,15 +45,30 @@ pub struct Options {
     pub content_octets: u64,
     /// Most octets of one recipient's links together.
     pub recipient_octets: u64,
+    /// Most octets of what one sender has lying here, each content once.
+    pub sender_octets: u64,
+    /// Most octets of adapted contents that are kept in memory.
+    pub cache_memory: u64,
+    /// Most octets of them on this machine's disk.
+    pub cache_disk: u64,
     /// Most links, expired ones that are still known included.
     pub max_links: usize,
 }
 
+impl Options {
+    /// Octets of every link's URL.
+    pub fn url_octets(&self) -> usize {
+        self.public_url.len() + "/c/".len() + Token::OCTETS
+    }
+}
+
 impl Default for Options {
-    /// A week, 10 GiB in all, 64 MiB one content, 512 MiB one recipient, a million links.
+    /// A week, 10 GiB in all, 64 MiB one content, 512 MiB one recipient and one sender, a million links, 64 MiB
+    /// and 1 GiB of adapted contents.
     fn default() -> Self {
         const DAY: Duration = Duration::from_hours(24);
         Options {
+            place: Place::Disk,
             public_url: "http://127.0.0.1:8080".into(),
             ttl: DAY * 7,
             max_ttl: DAY * 90,
@@ -45,12 +76,15 @@ impl Default for Options {
             quota_octets: 10 << 30,
             content_octets: 64 << 20,
             recipient_octets: 512 << 20,
+            sender_octets: 512 << 20,
+            cache_memory: 64 << 20,
+            cache_disk: 1 << 30,
             max_links: 1_000_000,
         }
     }
 }
 
-/// Contents on disk and the links to them. Cheap to clone; all clones are one store.
+/// Contents and the links to them. Cheap to clone; all clones are one store.
 #[derive(Clone, Debug)]
 pub struct ContentStore {
     pub(crate) inner: Arc<Inner>,
@@ -59,10 +93,15 @@ pub struct ContentStore {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) options: Options,
-    pub(crate) files: Files,
-    /// Of the recipients' hashes.
+    pub(crate) home: Home,
+    pub(crate) shelf: Box<dyn Shelf>,
+    /// What was made of contents.
+    pub(crate) cache: Cache,
+    /// Of the persons' hashes.
     key: Sum,
     state: Mutex<State>,
+    /// Rung when a content has been taken away.
+    pub(crate) left: Notify,
 }
 
 /// What a token leads to.
@@ -99,31 +138,57 @@ pub struct Usage {
 }
 
 impl ContentStore {
-    /// Opens the store in `dir`, made if it is not there, and removes what a crash left half done. Blocks: it
+    /// Opens the store whose folder is `dir`, made if it is not there, and removes what a crash left half done. It
     /// reads every link's record.
     ///
     /// # Errors
     /// [`OpenError`]: the folder can't be used, or another process uses it.
-    pub fn open(dir: impl AsRef<Path>, options: Options, now: SystemTime) -> Result<ContentStore, OpenError> {
-        let dir = dir.as_ref();
-        let failed = |source| OpenError::Io { path: dir.into(), source };
-        let files = Files::open(dir).map_err(failed)?.ok_or_else(|| OpenError::InUse(dir.into()))?;
-        let key = files.key(|| {
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map(|()| key).map_err(Failed::Random)
+    pub async fn open(
+        dir: impl AsRef<Path>,
+        options: Options,
+        now: SystemTime,
+    ) -> Result<ContentStore, OpenError> {
+        let dir = dir.as_ref().to_owned();
+        let (cache_memory, cache_disk) = (options.cache_memory, options.cache_disk);
+        let place = options.place.clone();
+        let opening = tokio::task::spawn_blocking(move || {
+            let failed = |source| OpenError::Io { path: dir.clone(), source };
+            let home = Home::open(&dir).map_err(failed)?.ok_or_else(|| OpenError::InUse(dir.clone()))?;
+            let key = home.key(|| {
+                let mut key = [0; 32];
+                getrandom::fill(&mut key).map(|()| key).map_err(Failed::Random)
+            });
+            let key = key.map_err(|error| match error {
+                Failed::Io(source) => failed(source),
+                Failed::Random(error) => OpenError::Random(error),
+            })?;
+            let disk = match place {
+                Place::Disk => Some(Disk::open(home.clone()).map_err(failed)?),
+                Place::Bucket(_) => None,
+            };
+            let cache = Cache::open(home.clone(), cache_memory, cache_disk).map_err(failed)?;
+            Ok((home, key, disk, cache))
         });
-        let key = key.map_err(|error| match error {
-            Failed::Io(source) => failed(source),
-            Failed::Random(error) => OpenError::Random(error),
-        })?;
-        let state = read(&files, &options, seconds(now)).map_err(failed)?;
-        let inner = Inner { options, files, key, state: Mutex::new(state) };
-        Ok(ContentStore { inner: Arc::new(inner) })
+        let (home, key, disk, cache) =
+            opening.await.map_err(|broken| OpenError::Shelf(ShelfError::Io(broken.into())))??;
+        let shelf: Box<dyn Shelf> = match (&options.place, disk) {
+            (Place::Bucket(address), _) => {
+                let owner = Sum::from(Sha256::new().chain_update(key).chain_update("owner").finalize());
+                Box::new(Bucket::open(address, &owner).await.map_err(OpenError::Shelf)?)
+            }
+            (Place::Disk, Some(disk)) => Box::new(disk),
+            (Place::Disk, None) => return Err(OpenError::Shelf(ShelfError::Missing)),
+        };
+        let state = restore(&*shelf, &options, seconds(now)).await.map_err(OpenError::Shelf)?;
+        let inner = Inner { options, home, shelf, cache, key, state: Mutex::new(state), left: Notify::new() };
+        let store = ContentStore { inner: Arc::new(inner) };
+        store.inner.collect().await;
+        Ok(store)
     }
 
     /// Octets of every link's URL.
     pub fn url_octets(&self) -> usize {
-        self.inner.options.public_url.len() + "/c/".len() + Token::OCTETS
+        self.inner.options.url_octets()
     }
 
     /// What `token` leads to at `now`.
@@ -139,31 +204,67 @@ impl ContentStore {
         }
     }
 
-    /// Where the octets of a record lie. They may be swept away once it has expired; a file that is open stays
-    /// readable.
-    pub(crate) fn path(&self, record: &Record) -> PathBuf {
-        self.inner.files.path(Room::Blobs, &record.blob)
+    /// The octets `range` of a content, in pieces. They may be swept away once its link has expired; what is being
+    /// read stays readable.
+    pub(crate) async fn read(&self, record: &Record, range: Range<u64>) -> Result<Pieces, ShelfError> {
+        self.inner.shelf.read(Room::Blobs, record.blob, range).await
     }
 
-    /// Takes away what has expired at `now`. Blocks shortly for each file; call it now and then, off the
-    /// threads of sockets.
-    pub fn sweep(&self, now: SystemTime) -> Swept {
+    /// All of a content, held against its sum.
+    pub(crate) async fn load(&self, record: &Record) -> Result<Bytes, ShelfError> {
+        let octets = whole(self.read(record, 0..record.size).await?, record.size).await?;
+        let (summed, blob) = (octets.clone(), record.blob);
+        let sum = tokio::task::spawn_blocking(move || Sum::from(Sha256::digest(&summed))).await;
+        if sum.is_ok_and(|sum| sum == blob) { Ok(octets) } else { Err(ShelfError::Corrupt) }
+    }
+
+    /// Takes away what has expired at `now`. Call it now and then.
+    pub async fn sweep(&self, now: SystemTime) -> Swept {
         let (now, tombstone) = (seconds(now), self.inner.options.tombstone.as_secs());
         let mut swept = Swept::default();
         // The lock is taken for one link at a time, so that fetches get their turn.
-        while let Some(freed) = self.inner.end_one(now, tombstone) {
+        while self.inner.end_next(now, tombstone) {
             swept.expired += 1;
-            swept.contents += u64::from(freed);
+            tokio::task::consume_budget().await;
         }
+        swept.contents = self.inner.collect().await;
         loop {
             let next = self.inner.state().next_forgotten(now);
             let Some(link) = next else { break };
             swept.forgotten += 1;
-            if let Err(error) = self.inner.files.remove(Room::Links, &link) {
-                tracing::warn!(%error, "an expired link's record could not be removed");
-            }
+            self.inner.forget(link).await;
         }
         swept
+    }
+
+    /// Ends a link that was given out: from now on it is gone. Whether there was one.
+    ///
+    /// # Errors
+    /// It could not be written down: the link is ended until a restart only.
+    pub async fn revoke(&self, token: &Token, now: SystemTime) -> Result<bool, PutError> {
+        self.inner.revoke(token.sum(), seconds(now)).await
+    }
+
+    /// Ends all links for a recipient; how many those were.
+    ///
+    /// # Errors
+    /// As for [`ContentStore::revoke`].
+    pub async fn revoke_all(&self, recipient: &str, now: SystemTime) -> Result<u64, PutError> {
+        let links = self.inner.state().of_recipient(&self.inner.person(recipient));
+        let mut ended = 0;
+        for link in links {
+            ended += u64::from(self.inner.revoke(link, seconds(now)).await?);
+        }
+        Ok(ended)
+    }
+
+    /// Takes away a link that nobody was given.
+    pub async fn discard(&self, token: &Token) {
+        let ended = self.inner.state().end(&token.sum());
+        if ended.is_some() {
+            self.inner.forget(token.sum()).await;
+            self.inner.collect().await;
+        }
     }
 
     /// How much there is.
@@ -179,24 +280,62 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends one link; whether that freed its content.
-    fn end_one(&self, now: u64, tombstone: u64) -> Option<bool> {
-        let mut state = self.state();
-        let record = state.next_ended(now, tombstone)?;
-        Some(self.let_go(&mut state, &record.blob))
+    fn end_next(&self, now: u64, tombstone: u64) -> bool {
+        self.state().end_next(now, tombstone)
     }
 
-    /// Lets a blob go, and removes its file with the last holder. The state stays locked meanwhile: a put of the
-    /// same content must not find it stored and lose it.
-    pub(crate) fn let_go(&self, state: &mut State, blob: &Sum) -> bool {
-        let last = state.let_go(blob);
-        if last && let Err(error) = self.files.remove(Room::Blobs, blob) {
-            tracing::warn!(%error, "a content nobody links to could not be removed");
+    /// The tombstone is written before the answer is given: a restart must not bring the link back.
+    async fn revoke(self: &Arc<Self>, link: Sum, now: u64) -> Result<bool, PutError> {
+        let Some(record) = self.state().end(&link) else { return Ok(false) };
+        let end = now.saturating_sub(1);
+        self.state().bury(link, end.saturating_add(self.options.tombstone.as_secs()));
+        let ended = Record { expires: end, ..(*record).clone() };
+        let json = ended.to_json().map_err(|error| PutError::Disk(error.into()))?;
+        let written = self.shelf.write(Room::Links, link, Parcel::Octets(json.into())).await;
+        self.collect().await;
+        written.map_err(PutError::shelf)?;
+        Ok(true)
+    }
+
+    async fn forget(&self, link: Sum) {
+        if let Err(error) = self.shelf.remove(Room::Links, link).await {
+            tracing::warn!(%error, "an expired link's record could not be removed");
         }
-        last
     }
 
-    pub(crate) fn recipient(&self, aor: &str) -> Sum {
+    /// Takes away the contents nobody holds; how many those were. A task of its own does it: a removal that was
+    /// begun and not waited for could meet a put of the same content.
+    pub(crate) async fn collect(self: &Arc<Self>) -> u64 {
+        if self.state().idle() == 0 {
+            return 0;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move { this.collect_now().await }).await.unwrap_or_default()
+    }
+
+    async fn collect_now(&self) -> u64 {
+        let mut collected = 0;
+        // What can't be removed is idle again, and not tried again before the next sweep.
+        let idle = self.state().idle();
+        for _ in 0..idle {
+            let next = self.state().next_idle();
+            let Some(blob) = next else { break };
+            let removed = self.shelf.remove(Room::Blobs, blob).await;
+            self.state().left(&blob, removed.is_ok());
+            self.left.notify_waiters();
+            match removed {
+                Ok(()) => {
+                    self.cache.forget(&blob);
+                    collected += 1;
+                }
+                Err(error) => tracing::warn!(%error, "a content nobody links to could not be removed"),
+            }
+        }
+        collected
+    }
+
+    /// What is kept of a person.
+    pub(crate) fn person(&self, aor: &str) -> Sum {
         Sha256::new().chain_update(self.key).chain_update(aor).finalize().into()
     }
 }
@@ -212,39 +351,45 @@ impl From<std::io::Error> for Failed {
     }
 }
 
-/// The state that the files say. Blobs without a link are removed: their put was cut off by a crash.
-fn read(files: &Files, options: &Options, now: u64) -> std::io::Result<State> {
+/// The state that the shelf says. Contents without a link are idle: their put was cut off by a crash.
+async fn restore(shelf: &dyn Shelf, options: &Options, now: u64) -> Result<State, ShelfError> {
     let mut state = State::default();
-    let mut unreadable = 0u64;
-    files.walk(Room::Links, |link, path| {
-        let Some(record) = Record::from_json(&std::fs::read(path)?) else {
-            unreadable += 1;
-            return Ok(());
-        };
-        if record.expires < now {
-            state.bury(link, record.expires.saturating_add(options.tombstone.as_secs()));
-        } else if files.path(Room::Blobs, &record.blob).try_exists()? {
-            state.hold(record.blob, record.size);
-            state.is_stored(&record.blob);
-            state.link(link, Arc::new(record));
-        } else {
-            unreadable += 1;
+    let blobs: HashMap<Sum, u64> = shelf.list(Room::Blobs).await?.into_iter().collect();
+    let links = shelf.list(Room::Links).await?;
+    let tombstone = options.tombstone.as_secs();
+    let reading = links.into_iter().map(async |(link, octets)| {
+        let pieces = shelf.read(Room::Links, link, 0..octets).await?;
+        Ok::<_, ShelfError>((link, Record::from_json(&whole(pieces, RECORD).await?)))
+    });
+    let mut records = futures_util::stream::iter(reading).buffer_unordered(READ_AT_ONCE);
+    let (mut unreadable, mut lost) = (0u64, 0u64);
+    while let Some(read) = records.next().await {
+        let (link, record) = read?;
+        match record {
+            None => unreadable += 1,
+            Some(record) if record.expires < now => {
+                state.bury(link, record.expires.saturating_add(tombstone));
+            }
+            Some(record) if blobs.get(&record.blob) == Some(&record.size) => {
+                state.hold(record.blob, record.size);
+                state.is_stored(&record.blob);
+                state.restore(link, Arc::new(record));
+            }
+            Some(record) => {
+                lost += 1;
+                state.bury(link, record.expires.saturating_add(tombstone));
+            }
         }
-        Ok(())
-    })?;
-    if unreadable > 0 {
-        tracing::warn!(unreadable, "links of the content store can't be read and are not served");
     }
-    let mut left = 0u64;
-    files.walk(Room::Blobs, |blob, _| {
-        if state.holds(&blob) {
-            return Ok(());
+    if unreadable > 0 || lost > 0 {
+        tracing::warn!(unreadable, lost, "links of the content store can't be read or lead to nothing");
+    }
+    // A record that can't be read may name any of them.
+    if unreadable == 0 {
+        for (blob, octets) in blobs.into_iter().filter(|(blob, _)| !state.holds(blob)).collect::<Vec<_>>() {
+            state.hold(blob, octets);
+            state.let_go(&blob);
         }
-        left += 1;
-        files.remove(Room::Blobs, &blob)
-    })?;
-    if left > 0 {
-        tracing::info!(left, "contents without a link removed from the content store");
     }
     Ok(state)
 }

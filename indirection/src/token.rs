@@ -37,6 +37,12 @@ impl Token {
         bits.try_into().ok().map(Token)
     }
 
+    /// The token at the end of a link.
+    pub fn of_url(url: &str) -> Option<Token> {
+        let (_, token) = url.rsplit_once("/c/")?;
+        Token::parse(token)
+    }
+
     /// What the store knows it by. Looking this up in a table says nothing about the token by the time it
     /// takes.
     pub(crate) fn sum(&self) -> Sum {

@@ -2,82 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
-use std::net::SocketAddr;
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use indirection::{Content, ContentStore, Fetching, Link, Options, router};
-use sha1::{Digest, Sha1};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use indirection::Content;
 
-const START: u64 = 1_900_000_000;
-
-struct Server {
-    store: ContentStore,
-    addr: SocketAddr,
-    now: Arc<AtomicU64>,
-    _dir: tempfile::TempDir,
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn field(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    fn sha1(&self) -> String {
-        Sha1::digest(&self.body).iter().map(|octet| format!("{octet:02x}")).collect()
-    }
-}
-
-impl Server {
-    async fn start(change: impl FnOnce(&mut Fetching)) -> Server {
-        let dir = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let options = Options { public_url: format!("http://{addr}"), ..Options::default() };
-        let now = Arc::new(AtomicU64::new(START));
-        let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let store = ContentStore::open(dir.path(), options, time(START)).unwrap();
-        let mut fetching = Fetching::new(adapter::Settings::new("store.example.com"));
-        let clock = now.clone();
-        fetching.now = Arc::new(move || time(clock.load(Ordering::Relaxed)));
-        change(&mut fetching);
-        let app = router(store.clone(), fetching);
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Server { store, addr, now, _dir: dir }
-    }
-
-    async fn put(&self, content: Content, octets: Vec<u8>) -> Link {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(START);
-        self.store.put(content, Bytes::from(octets), now).await.unwrap()
-    }
-
-    async fn ask(&self, method: &str, path: &str, fields: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.addr).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{fields}\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-        let body = answer.split_off(end);
-        let head = String::from_utf8(answer).unwrap();
-        Answer { status: head[9..12].parse().unwrap(), head, body }
-    }
-
-    async fn get(&self, link: &Link, fields: &str) -> Answer {
-        self.ask("GET", &format!("/c/{}", link.token), fields).await
-    }
-}
+use support::{Answer, START, Server, of};
 
 fn message(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/../tests/data/messages/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -92,10 +25,6 @@ fn sunset() -> (Content, Vec<u8>) {
         ..Content::default()
     };
     (content, message[message.len() - 3073..].to_vec())
-}
-
-fn of(content_type: &str) -> Content {
-    Content { content_type: content_type.into(), ..Content::default() }
 }
 
 /// Width and height of a GIF's screen.
@@ -149,13 +78,14 @@ async fn without_capabilities_the_original_comes() {
 }
 
 #[tokio::test]
-async fn a_browser_sees_the_original_too() {
+async fn a_browser_that_asks_for_the_content_itself_gets_the_original() {
     let server = Server::start(|_| ()).await;
     let (content, octets) = sunset();
     let link = server.put(content, octets).await;
     let browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
                    Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en\r\n";
-    assert_eq!(server.get(&link, browser).await.sha1(), "3b0df19df882945e936f385c840baf5fc85f97a1");
+    let raw = server.ask("GET", &format!("/c/{}?raw", link.token), browser).await;
+    assert_eq!(raw.sha1(), "3b0df19df882945e936f385c840baf5fc85f97a1");
 }
 
 #[tokio::test]
@@ -355,7 +285,7 @@ async fn a_content_that_is_swept_while_it_is_fetched_is_gone_and_no_failure() {
     .await;
     let (content, octets) = sunset();
     let link = server.put(content, octets).await;
-    for folder in std::fs::read_dir(server._dir.path().join("blobs")).unwrap() {
+    for folder in std::fs::read_dir(server.dir.as_ref().unwrap().path().join("blobs")).unwrap() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
             std::fs::remove_file(file.unwrap().path()).unwrap();
         }
@@ -368,4 +298,206 @@ async fn a_token_that_is_no_text_is_a_problem_document_too() {
     let server = Server::start(|_| ()).await;
     let answer = server.ask("GET", "/c/%ff%fe", "").await;
     assert_eq!((answer.status, answer.field("content-type")), (404, Some("application/problem+json")));
+}
+
+#[tokio::test]
+async fn who_has_the_representation_gets_304_and_who_wants_another_412() {
+    let server = Server::start(|_| ()).await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    let mut tags = Vec::new();
+    for fields in [String::new(), accept_025()] {
+        let first = server.get(&link, &fields).await;
+        let etag = first.field("etag").unwrap().to_owned();
+        let again = server.get(&link, &format!("{fields}If-None-Match: \"x\", W/{etag}\r\n")).await;
+        assert_eq!((again.status, again.body.len(), again.field("etag")), (304, 0, Some(&*etag)));
+        assert_eq!(again.field("vary"), first.field("vary"));
+        let other = server.get(&link, &format!("{fields}If-Match: \"x\"\r\n")).await;
+        assert_eq!((other.status, other.field("content-type")), (412, Some("application/problem+json")));
+        tags.push(etag);
+    }
+    assert_ne!(tags[0], tags[1], "the original and what is made of it are two representations");
+}
+
+#[tokio::test]
+async fn ranges_of_the_original_and_of_a_variant_are_cut_out_of_them() {
+    let server = Server::start(|_| ()).await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    for fields in [String::new(), accept_025()] {
+        let whole = server.get(&link, &fields).await;
+        assert_eq!(whole.field("accept-ranges"), Some("bytes"));
+        let all = whole.body.len();
+        let part = server.get(&link, &format!("{fields}Range: bytes=100-199\r\n")).await;
+        assert_eq!((part.status, &*part.body), (206, &whole.body[100..200]));
+        assert_eq!(part.field("content-range"), Some(&*format!("bytes 100-199/{all}")));
+        assert_eq!((part.field("etag"), part.field("content-length")), (whole.field("etag"), Some("100")));
+        let last = server.get(&link, &format!("{fields}Range: bytes=-5\r\n")).await;
+        assert_eq!((last.status, &*last.body), (206, &whole.body[all - 5..]));
+        let beyond = server.get(&link, &format!("{fields}Range: bytes={all}-\r\n")).await;
+        let place = format!("bytes */{all}");
+        assert_eq!((beyond.status, beyond.field("content-range")), (416, Some(&*place)));
+        let many = server.get(&link, &format!("{fields}Range: bytes=0-1,10-12\r\n")).await;
+        assert_eq!(many.status, 206);
+        assert_eq!(many.field("content-length").unwrap(), many.body.len().to_string());
+        assert!(many.field("content-type").unwrap().starts_with("multipart/byteranges; boundary="));
+        let piece = [b"bytes 10-12/", all.to_string().as_bytes(), b"\r\n\r\n", &whole.body[10..13]].concat();
+        assert!(many.body.windows(piece.len()).any(|part| part == piece));
+        let stale = server.get(&link, &format!("{fields}Range: bytes=0-1\r\nIf-Range: \"x\"\r\n")).await;
+        assert_eq!((stale.status, stale.body.len()), (200, all));
+    }
+}
+
+/// Makes sound for phones, and counts how often.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl adapter::Converter for Counting {
+    fn offers(&self, media_type: &str, _: &[u8]) -> Vec<adapter::Offer> {
+        let offer = adapter::Offer { media_type: "audio/amr".into(), octets: 3, lossless: false };
+        if media_type == "audio/basic" { vec![offer] } else { Vec::new() }
+    }
+
+    fn convert(
+        &self,
+        _: &[u8],
+        _: &str,
+        _: &adapter::Offer,
+        _: Option<u64>,
+        _: &dyn Fn() -> bool,
+    ) -> Result<adapter::Product, adapter::JobError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(adapter::Product {
+            media_type: "audio/amr".into(),
+            bytes: (&b"AMR"[..]).into(),
+            pixels: None,
+            quality: None,
+            ops: vec!["transcode"],
+            work: adapter::image::Work::default(),
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_fetches_at_once_do_the_work_of_one() {
+    let counting = Arc::new(Counting::default());
+    let server = Server::start(|fetching| {
+        fetching.settings.converters = adapter::Converters(Arc::new([counting.clone() as _]));
+    })
+    .await;
+    let link = server.put(of("audio/basic"), vec![0; 5000]).await;
+    let server = Arc::new(server);
+    let all: Vec<_> = (0..100)
+        .map(|_| {
+            let (server, link) = (server.clone(), link.clone());
+            tokio::spawn(async move { server.get(&link, "Accept: audio/amr;length=max+100\r\n").await })
+        })
+        .collect();
+    for one in all {
+        assert_eq!(&*one.await.unwrap().body, b"AMR");
+    }
+    let again = "accept:audio/amr ; length=max+100\r\nUser-Agent: other\r\n";
+    assert_eq!(&*server.get(&link, again).await.body, b"AMR", "said in other words, and from the cache");
+    assert_eq!(counting.0.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_was_made_outlives_a_restart_and_goes_with_its_content() {
+    let server = Server::start(|_| ()).await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    assert_eq!(server.get(&link, &accept_025()).await.status, 200);
+    let variants = server.dir.as_ref().unwrap().path().join("variants");
+    let count = || std::fs::read_dir(&variants).unwrap().count();
+    assert_eq!(count(), 1);
+    assert!(server.store.revoke(&link.token, support::time(START)).await.unwrap());
+    assert_eq!((server.get(&link, "").await.status, count()), (410, 0));
+}
+
+#[tokio::test]
+async fn a_client_that_can_not_set_headers_says_it_in_the_query() {
+    let server = Server::start(|_| ()).await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    let path = format!("/c/{}?accept=image/gif;media-pix-x=max%2B80", link.token);
+    assert_eq!(screen(&server.ask("GET", &path, "Accept: image/png\r\n").await.body), (80, 60));
+}
+
+#[tokio::test]
+async fn a_terminal_known_by_its_name_gets_what_its_profile_takes() {
+    let profile = cpi::decode::from_headers(
+        [(&b"Accept"[..], &b"image/gif;media-pix-x=max+80"[..])],
+        &cpi::Extensions::NONE,
+    );
+    let server = Server::start(|fetching| {
+        fetching.profiles = [("Nokia7650*".to_owned(), profile.0)].into_iter().collect();
+    })
+    .await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    let named = server.get(&link, "User-Agent: Nokia7650/1.0\r\nAccept: */*\r\n").await;
+    assert_eq!(screen(&named.body), (80, 60));
+    let says = "User-Agent: Nokia7650/1.0\r\nAccept: image/gif\r\n";
+    assert_eq!(screen(&server.get(&link, says).await.body), (320, 240), "what it says itself counts more");
+}
+
+#[tokio::test]
+async fn a_person_who_opens_a_link_sees_a_page_and_no_octets() {
+    let server = Server::start(|_| ()).await;
+    let (mut content, octets) = sunset();
+    content.description = Some("<script>alert('Sun & sea')</script>".into());
+    let link = server.put(content, octets).await;
+    for opens in [
+        "Sec-Fetch-Dest: document\r\nAccept: */*\r\n",
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n",
+    ] {
+        let page = server.get(&link, opens).await;
+        assert_eq!((page.status, page.field("content-type")), (200, Some("text/html; charset=utf-8")));
+        let text = String::from_utf8(page.body.clone()).unwrap();
+        assert!(text.contains("&lt;script&gt;alert(&#39;Sun &amp; sea&#39;)&lt;/script&gt;"), "{text}");
+        assert!(!text.contains("<script"), "{text}");
+        for part in ["image/gif, 3.0 kB", "<img src=\"?raw\"", "href=\"?download\""] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let policy = page.field("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'; img-src 'self'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        assert_eq!(page.field("referrer-policy"), Some("no-referrer"));
+    }
+    for takes in [
+        "Sec-Fetch-Dest: image\r\nAccept: image/avif,image/*,*/*;q=0.8\r\n",
+        "Accept: */*\r\n",
+        "Accept: text/html;q=0.5, image/gif\r\n",
+    ] {
+        assert_eq!(server.get(&link, takes).await.field("content-type"), Some("image/gif"), "{takes}");
+    }
+    let saved =
+        server.ask("GET", &format!("/c/{}?download", link.token), "Sec-Fetch-Dest: document\r\n").await;
+    assert_eq!((saved.body.len(), saved.field("content-disposition")), (3073, Some("attachment")));
+}
+
+#[tokio::test]
+async fn hostile_fetches_are_harmless() {
+    let server = Server::start(|_| ()).await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    let svg = server.put(of("image/svg+xml"), b"<svg onload='alert(1)'/>".to_vec()).await;
+    let page = server.get(&svg, "Sec-Fetch-Dest: document\r\n").await;
+    assert!(!String::from_utf8_lossy(&page.body).contains("<img"), "a picture with script is not shown");
+    for path in ["/c/../../etc/passwd", "/c/..%2f..%2fetc%2fpasswd", "/c/", "/c/%00", "/c//etc/passwd"] {
+        let answer = server.ask("GET", path, "").await;
+        assert!(answer.status == 404, "{path}: {}", answer.status);
+    }
+    let pieces = format!("Range: bytes={}\r\n", vec!["0-0"; 10_000].join(","));
+    let answer = server.get(&link, &pieces).await;
+    assert_eq!(
+        (answer.status, answer.body.len()),
+        (200, 3073),
+        "more pieces than anyone needs are the whole"
+    );
+    let entries = vec!["image/gif;media-pix-x=max+1"; 2000].join(", ");
+    let answer = server.get(&link, &format!("Accept: {entries}\r\n")).await;
+    assert!(matches!(answer.status, 200 | 406 | 431), "{}", answer.status);
 }

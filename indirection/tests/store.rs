@@ -17,8 +17,8 @@ fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000)
 }
 
-fn open(dir: &Path) -> ContentStore {
-    ContentStore::open(dir, Options::default(), start()).unwrap()
+async fn open(dir: &Path) -> ContentStore {
+    ContentStore::open(dir, Options::default(), start()).await.unwrap()
 }
 
 fn gif() -> Content {
@@ -43,7 +43,7 @@ fn found(store: &ContentStore, link: &Link, now: SystemTime) -> bool {
 #[tokio::test]
 async fn a_link_says_what_rfc_4483_wants() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let content = Content { fixed: true, ..gif() };
     let link = store.put(content, Bytes::from_static(b"abc"), start()).await.unwrap();
     assert_eq!(link.size, 3);
@@ -61,7 +61,7 @@ async fn a_link_says_what_rfc_4483_wants() {
 #[tokio::test]
 async fn one_content_for_many_is_stored_once() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let (a, b) = tokio::join!(put(&store, b"picture"), put(&store, b"picture"));
     let c = store.put_stream(gif(), &b"picture"[..], start()).await.unwrap();
     assert!(a.token != b.token && b.token != c.token);
@@ -78,10 +78,10 @@ async fn links_outlive_a_restart() {
         recipient: Some("sip:john@example.com".into()),
         ..gif()
     };
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let link = store.put(content, Bytes::from_static(b"octets"), start()).await.unwrap();
     drop(store);
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let Lookup::Found(record) = store.lookup(&link.token, start()) else { panic!("the link is gone") };
     assert_eq!((record.size, record.description.as_deref()), (6, Some("Sunset")));
     assert_eq!(record.expires(), link.expires);
@@ -91,7 +91,7 @@ async fn links_outlive_a_restart() {
 #[tokio::test]
 async fn what_a_crash_left_half_done_is_swept_at_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let link = put(&store, b"whole").await;
     put(&store, b"its record never came").await;
     drop(store);
@@ -104,7 +104,7 @@ async fn what_a_crash_left_half_done_is_swept_at_the_start() {
     });
     std::fs::remove_file(orphan.unwrap()).unwrap();
     std::fs::write(dir.path().join("tmp/17"), b"half").unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     assert!(found(&store, &link, start()));
     assert_eq!(files(dir.path(), "blobs").len(), 1);
     assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
@@ -113,7 +113,7 @@ async fn what_a_crash_left_half_done_is_swept_at_the_start() {
 #[tokio::test]
 async fn a_record_that_can_not_be_read_does_not_keep_the_store_from_opening() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let (good, bad) = (put(&store, b"good").await, put(&store, b"other").await);
     drop(store);
     for path in files(dir.path(), "links") {
@@ -121,7 +121,7 @@ async fn a_record_that_can_not_be_read_does_not_keep_the_store_from_opening() {
             std::fs::write(path, b"{").unwrap();
         }
     }
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     assert!(found(&store, &good, start()));
     assert!(matches!(store.lookup(&bad.token, start()), Lookup::Unknown));
 }
@@ -129,24 +129,24 @@ async fn a_record_that_can_not_be_read_does_not_keep_the_store_from_opening() {
 #[tokio::test]
 async fn a_link_ends_is_gone_for_a_week_and_then_forgotten() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let link = put(&store, b"x").await;
     assert_eq!(link.expires, start() + DAY * 7);
     let second = Duration::from_secs(1);
     assert!(found(&store, &link, link.expires));
     assert!(matches!(store.lookup(&link.token, link.expires + second), Lookup::Gone));
-    assert_eq!(store.sweep(link.expires), Swept::default());
-    let swept = store.sweep(link.expires + second);
+    assert_eq!(store.sweep(link.expires).await, Swept::default());
+    let swept = store.sweep(link.expires + second).await;
     assert_eq!((swept.expired, swept.contents, swept.forgotten), (1, 1, 0));
     assert!(files(dir.path(), "blobs").is_empty());
     assert!(matches!(store.lookup(&link.token, start()), Lookup::Gone));
     drop(store);
-    let store = ContentStore::open(dir.path(), Options::default(), link.expires + DAY).unwrap();
+    let store = ContentStore::open(dir.path(), Options::default(), link.expires + DAY).await.unwrap();
     assert!(
         matches!(store.lookup(&link.token, link.expires + DAY), Lookup::Gone),
         "a tombstone outlives a restart"
     );
-    assert_eq!(store.sweep(link.expires + DAY * 7 + second).forgotten, 1);
+    assert_eq!(store.sweep(link.expires + DAY * 7 + second).await.forgotten, 1);
     assert!(matches!(store.lookup(&link.token, start()), Lookup::Unknown));
     assert!(files(dir.path(), "links").is_empty());
 }
@@ -154,22 +154,22 @@ async fn a_link_ends_is_gone_for_a_week_and_then_forgotten() {
 #[tokio::test]
 async fn a_shared_content_stays_until_its_last_link_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let short = put(&store, b"shared").await;
     let content = Content { keep_until: Some(start() + DAY * 20), ..gif() };
     let long = store.put(content, Bytes::from_static(b"shared"), start()).await.unwrap();
     assert_eq!(long.expires, start() + DAY * 20);
-    let swept = store.sweep(short.expires + DAY);
+    let swept = store.sweep(short.expires + DAY).await;
     assert_eq!((swept.expired, swept.contents), (1, 0));
     assert_eq!(files(dir.path(), "blobs").len(), 1);
-    assert_eq!(store.sweep(long.expires + DAY).contents, 1);
+    assert_eq!(store.sweep(long.expires + DAY).await.contents, 1);
     assert_eq!(store.usage().octets, 0);
 }
 
 #[tokio::test]
 async fn a_message_can_not_keep_its_content_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let content = Content { keep_until: Some(start() + DAY * 10_000), ..gif() };
     let link = store.put(content, Bytes::new(), start()).await.unwrap();
     assert_eq!(link.expires, start() + Options::default().max_ttl);
@@ -185,7 +185,7 @@ async fn each_limit_refuses_and_leaves_nothing_behind() {
         max_links: 3,
         ..Options::default()
     };
-    let store = ContentStore::open(dir.path(), options, start()).unwrap();
+    let store = ContentStore::open(dir.path(), options, start()).await.unwrap();
     let to = |aor: &str| Content { recipient: Some(aor.into()), ..gif() };
     let octets = |first: u8, n: usize| {
         let mut octets = vec![0; n];
@@ -212,9 +212,9 @@ async fn each_limit_refuses_and_leaves_nothing_behind() {
     ));
     assert_eq!((files(dir.path(), "links").len(), files(dir.path(), "blobs").len()), (3, 3));
     assert_eq!(std::fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
-    store.sweep(start() + DAY * 8);
+    store.sweep(start() + DAY * 8).await;
     store.put(to("a"), octets(2, 30), start()).await.expect_err("tombstones count as links");
-    store.sweep(start() + DAY * 15);
+    store.sweep(start() + DAY * 15).await;
     store.put(to("a"), octets(2, 60), start()).await.unwrap();
 }
 
@@ -246,7 +246,7 @@ impl AsyncRead for Endless {
 #[tokio::test]
 async fn a_long_stream_passes_in_small_pieces() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let mut stream = Endless { left: 5 << 20, largest: 0, fails: false };
     let link = store.put_stream(gif(), &mut stream, start()).await.unwrap();
     assert_eq!(link.size, 5 << 20);
@@ -257,7 +257,7 @@ async fn a_long_stream_passes_in_small_pieces() {
 #[tokio::test]
 async fn a_stream_that_breaks_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let stream = Endless { left: 100_000, largest: 0, fails: true };
     let error = store.put_stream(gif(), stream, start()).await.unwrap_err();
     assert!(matches!(error, PutError::Source(_)));
@@ -268,7 +268,7 @@ async fn a_stream_that_breaks_leaves_nothing() {
 #[tokio::test]
 async fn a_disk_that_takes_nothing_is_an_error_and_not_a_link() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     // The folder of temporary files is a file: whatever is written fails.
     std::fs::remove_dir(dir.path().join("tmp")).unwrap();
     std::fs::write(dir.path().join("tmp"), b"").unwrap();
@@ -282,10 +282,11 @@ async fn a_disk_that_takes_nothing_is_an_error_and_not_a_link() {
 #[tokio::test]
 async fn two_processes_can_not_share_a_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    assert!(matches!(ContentStore::open(dir.path(), Options::default(), start()), Err(OpenError::InUse(_))));
+    let store = open(dir.path()).await;
+    let second = ContentStore::open(dir.path(), Options::default(), start()).await;
+    assert!(matches!(second, Err(OpenError::InUse(_))));
     drop(store);
-    open(dir.path());
+    open(dir.path()).await;
 }
 
 /// Runs under the limit that `a_stream_whose_last_octets_find_no_room_is_no_link` sets.
@@ -293,7 +294,7 @@ async fn two_processes_can_not_share_a_folder() {
 #[ignore = "run by the next test, in a process of its own"]
 async fn under_a_limit_on_files() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open(dir.path()).await;
     let stream = Endless { left: 50_000, largest: 0, fails: false };
     let error = store.put_stream(gif(), stream, start()).await.unwrap_err();
     assert!(matches!(error, PutError::DiskFull), "{error}");
@@ -318,6 +319,6 @@ fn a_stream_whose_last_octets_find_no_room_is_no_link() {
 async fn a_time_to_live_without_end_is_a_date_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { ttl: Duration::MAX, max_ttl: Duration::MAX, ..Options::default() };
-    let store = ContentStore::open(dir.path(), options, start()).unwrap();
+    let store = ContentStore::open(dir.path(), options, start()).await.unwrap();
     assert_eq!(put(&store, b"x").await.expiration(), "Fri, 31 Dec 9999 23:59:59 GMT");
 }

@@ -24,6 +24,7 @@ mod local;
 mod loops;
 pub mod metrics;
 pub mod offline;
+pub mod offload;
 mod ours;
 pub mod pool;
 mod prefer;

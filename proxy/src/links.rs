@@ -40,4 +40,7 @@ pub trait Links: Send + Sync + 'static {
 
     /// Stores content durably under a link of its own, which nobody can guess.
     fn store(&self, deposit: Deposit) -> Storing<'_>;
+
+    /// A link that was stored and is in no message: it and what it led to need not be kept. Returns at once.
+    fn discard(&self, url: &str);
 }

@@ -1,8 +1,10 @@
 //! What the operator decides about the road. Names and defaults are those of the configuration file.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::offload::Offload;
 use crate::relay::{Peer, Relay};
 
 /// Everything the proxy needs to know beside the rooms it works with.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub adapter: adapter::Settings,
     /// `adapt.deadline`: how long one branch's body may take.
     pub adapt_deadline: Duration,
+    /// Servers that adapt for this one (`adapt.offload`).
+    pub offload: Option<Arc<dyn Offload>>,
     /// How long an OPTIONS query of a terminal may take (CPI.md L7).
     pub query_deadline: Duration,
     /// Timer C: an INVITE branch without a final answer is given up; more than 3 minutes
@@ -76,6 +80,7 @@ impl Settings {
             avoid_failed: Duration::from_secs(30),
             adapter: adapter::Settings::new(host),
             adapt_deadline: Duration::from_secs(4),
+            offload: None,
             query_deadline: Duration::from_secs(2),
             timer_c: Duration::from_secs(185),
             in_progress: 10_000,

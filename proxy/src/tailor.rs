@@ -17,6 +17,7 @@ use crate::gate;
 use crate::journey::Journey;
 use crate::links::{Deposit, Links};
 use crate::metrics;
+use crate::offload;
 use crate::refuse::Refused;
 use crate::route::Way;
 use crate::settings::Unknown;
@@ -31,6 +32,12 @@ static ASIDE: Semaphore = Semaphore::const_new(32);
 
 /// How often a plan may be made anew because something did not come out as predicted or stored.
 const ROUNDS: usize = 8;
+
+/// How much of the time there is other servers may have.
+const OFFLOAD_SHARE: f32 = 0.6;
+
+/// Octets that adapting adds to a head: Content-Adapted and a note in Content-Description.
+const ADDED_HEAD: u64 = 512;
 
 /// What is to be made of a body for one target.
 #[derive(Clone, Debug)]
@@ -55,6 +62,16 @@ impl Stored {
         let same = |known: &LinkRequest| LinkRequest { id: wanted.id, ..known.clone() } == *wanted;
         let (_, link) = self.0.iter().find(|(known, _)| same(known))?;
         Some(Link { id: wanted.id, ..link.clone() })
+    }
+
+    /// Takes out what was stored after the first `kept` and is not in `used`.
+    fn take_unused(&mut self, kept: usize, used: &[String]) -> Vec<Link> {
+        let (before, after) = self.0.split_at_checked(kept).unwrap_or((&self.0, &[]));
+        let is_used = |link: &Link| used.contains(&link.url);
+        let unused = after.iter().filter(|(_, link)| !is_used(link)).map(|(_, link)| link.clone()).collect();
+        let still = after.iter().filter(|(_, link)| is_used(link));
+        self.0 = before.iter().chain(still).cloned().collect();
+        unused
     }
 }
 
@@ -153,7 +170,11 @@ impl Order {
         stored: &mut Stored,
     ) -> Result<Option<Box<Adapted>>, Refused> {
         let started = Instant::now();
-        let result = self.rounds(journey, plan, message, stored).await;
+        let (kept, mut used) = (stored.0.len(), Vec::new());
+        let result = self.rounds(journey, plan, message, stored, &mut used).await;
+        if let Some(links) = &journey.rooms.links {
+            stored.take_unused(kept, &used).iter().for_each(|link| links.discard(&link.url));
+        }
         match &result {
             Ok(None) => metrics::plan("unchanged"),
             Ok(Some(adapted)) => {
@@ -175,7 +196,11 @@ impl Order {
         mut plan: Plan,
         message: Option<u64>,
         stored: &mut Stored,
+        used: &mut Vec<String>,
     ) -> Result<Option<Box<Adapted>>, Refused> {
+        if let Some(adapted) = self.offload(journey, &plan, message).await {
+            return Ok(Some(adapted));
+        }
         for _ in 0..ROUNDS {
             match plan.verdict() {
                 Verdict::Unchanged => return Ok(None),
@@ -195,8 +220,12 @@ impl Order {
                 plan = Order { settings, ..self.clone() }.plan(message).await;
                 continue;
             };
+            let linked = links.iter().map(|link| link.url.clone()).collect();
             match aside(self.entity.body.len(), move || plan.build(outcomes, links)).await {
-                Some(Ok(Built::Done(adapted))) => return Ok(Some(adapted)),
+                Some(Ok(Built::Done(adapted))) => {
+                    *used = linked;
+                    return Ok(Some(adapted));
+                }
                 Some(Ok(Built::Again(next))) => plan = *next,
                 Some(Err(refusal)) => return Err(unacceptable(*refusal)),
                 None => return Err(Refused::Broken),
@@ -208,6 +237,38 @@ impl Order {
             reason: "the body can't be adapted".into(),
             headers: Vec::new(),
         })
+    }
+
+    /// What another server made of the body, if there are such servers, the plan has work for one, and what came
+    /// back needs nothing more. Else the plan is carried out here.
+    async fn offload(&self, journey: &Journey, plan: &Plan, message: Option<u64>) -> Option<Box<Adapted>> {
+        let offload = journey.policy.settings.offload.clone()?;
+        let cpi = self.cpi.as_deref()?;
+        let is_for_them = matches!(plan.verdict(), Verdict::Adapt) && plan.links().is_empty();
+        if !is_for_them || plan.jobs().is_empty() {
+            return None;
+        }
+        let budget = Budget { message, head: self.head };
+        let most = [message, cpi.max_size].into_iter().flatten().min();
+        let room = most.map(|most| most.saturating_sub(self.head.saturating_add(ADDED_HEAD)));
+        // What is left of the time is for doing it here when they can't.
+        let patience = self.deadline.saturating_duration_since(Instant::now()).mul_f32(OFFLOAD_SHARE);
+        let task = offload::task(&self.entity, cpi, self.settings.implied, room, patience)?;
+        let Ok(answer) = offload.adapt(task).await else {
+            metrics::fallback("offload");
+            return None;
+        };
+        let offload::Answer::Adapted(new) = answer else { return None };
+        let (new, order) = (Arc::new(new), self.clone());
+        let checked = Arc::clone(&new);
+        let check = move || adapter::plan(&checked, order.cpi.as_deref(), &order.settings, budget);
+        let second = timeout_at(self.deadline, aside(new.body.len(), check)).await.ok().flatten()?;
+        if !matches!(second.verdict(), Verdict::Unchanged) {
+            tracing::warn!("what an adaptation server made does not fit, and is made here");
+            metrics::fallback("offload");
+            return None;
+        }
+        Some(Box::new(offload::changes(&self.entity, &new, plan.report().clone())))
     }
 
     /// Stores what the plan links; `None` if the store did not take all of it.

@@ -1,7 +1,8 @@
-//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`, `/api/v1/...`. With a token in place,
+//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`, `/api/v1/...`, `/adapt`. With a token in place,
 //! everything but health asks for it.
 
 mod bindings;
+mod links;
 mod offline;
 mod page;
 mod query;
@@ -37,6 +38,8 @@ pub(crate) struct Admin {
     pub(crate) registrar: Arc<registrar::Registrar>,
     /// Who has a password.
     pub(crate) desk: Desk,
+    /// Content behind links, unless that is switched off or not open yet.
+    pub(crate) contents: indirection::Late,
 }
 
 /// Whether the server takes traffic.
@@ -81,8 +84,8 @@ async fn ready(State(health): State<Health>) -> Response {
 
 /// Everything of the operators' listener. Users are managed there only behind a token: loopback is open to every
 /// program of the machine, and to what a browser is made to send.
-pub(crate) fn router(admin: Admin) -> Router {
-    let open = pages(&admin);
+pub(crate) fn router(admin: Admin, adapting: Router) -> Router {
+    let open = pages(&admin).merge(adapting);
     let open = if admin.token.is_some() { open.merge(users::router(admin.desk.clone())) } else { open };
     let guarded = open.layer(middleware::from_fn_with_state(admin.clone(), check_token));
     health(admin.health.clone()).merge(guarded)
@@ -98,12 +101,14 @@ fn pages(admin: &Admin) -> Router {
         .route("/", get(page))
         .route("/metrics", get(metrics))
         .merge(bindings::routes())
+        .merge(links::routes())
         .merge(offline::routes())
         .with_state(admin.clone())
         .fallback(|| async {
             problem(
                 StatusCode::NOT_FOUND,
-                "there are /, /metrics, /healthz, /readyz, /api/v1/bindings and /api/v1/offline",
+                "there are /, /metrics, /healthz, /readyz, /adapt, /api/v1/bindings, /api/v1/links and \
+                 /api/v1/offline",
             )
         })
 }

@@ -1,13 +1,14 @@
 //! Content behind links, as proxy asks for it and indirection keeps it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use adapter::{Link, LinkShape};
 use axum::Router;
 use axum::http::StatusCode;
-use indirection::{Content, ContentStore, PutError};
+use indirection::{Content, ContentStore, Late, OpenError, Options, PutError, ShelfError, Token, Workshop};
 use proxy::links::{Deposit, Links, NotStored, Storing};
 
 use super::{StartError, problem, settings};
@@ -16,49 +17,86 @@ use crate::config::Config;
 /// The content store, or nothing where links are switched off.
 #[derive(Clone)]
 pub(super) struct Contents {
-    store: Option<ContentStore>,
+    /// Where it is kept; `None`: links are switched off.
+    kept: Option<(PathBuf, Options)>,
+    store: Late,
+    workshop: Workshop,
 }
 
-/// Opens it. `http` is where the public listener is bound.
+/// Opens it. `http` is where the public listener is bound. A bucket that can't be reached does not keep the server
+/// from starting: until it can, nothing is linked.
 pub(super) async fn open(config: &Config, http: SocketAddr) -> Result<Contents, StartError> {
-    if config.content.store != "disk" {
-        return Ok(Contents { store: None });
+    let store = Late::default();
+    let workshop = Workshop::new(settings::fetching(config), Arc::clone(&store));
+    let kept = (config.content.store != "off")
+        .then(|| (settings::content_folder(config), settings::content(config, http)));
+    let contents = Contents { kept, store, workshop };
+    match contents.try_open().await {
+        Err(OpenError::Shelf(ShelfError::Unreachable(why))) => {
+            tracing::error!(%why, "the bucket of content.store can't be reached: nothing is linked until it can");
+            Ok(contents)
+        }
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(contents),
     }
-    let (folder, options) = (settings::content_folder(config), settings::content(config, http));
-    let opened = tokio::task::spawn_blocking(move || ContentStore::open(folder, options, SystemTime::now()));
-    let store = opened.await.map_err(|broken| StartError::Runtime(broken.into()))??;
-    Ok(Contents { store: Some(store) })
 }
 
 impl Contents {
+    async fn try_open(&self) -> Result<(), OpenError> {
+        let Some((folder, options)) = &self.kept else { return Ok(()) };
+        if self.store.get().is_none() {
+            let opened = ContentStore::open(folder, options.clone(), SystemTime::now()).await?;
+            // Nobody else opens it.
+            let _ = self.store.set(opened);
+        }
+        Ok(())
+    }
+
     /// What proxy links with.
     pub(super) fn links(&self) -> Option<Arc<dyn Links>> {
-        let store = self.store.clone()?;
-        Some(Arc::new(Linked(store)))
+        let (_, options) = self.kept.as_ref()?;
+        Some(Arc::new(Linked { store: Arc::clone(&self.store), url_octets: options.url_octets() }))
+    }
+
+    /// `/adapt`, for the listener of the operators.
+    pub(super) fn adapting(&self) -> Router {
+        indirection::adapting(self.workshop.clone())
+    }
+
+    /// The store itself, for operators.
+    pub(super) fn store(&self) -> Late {
+        Arc::clone(&self.store)
     }
 
     /// `/c/...`, and a problem document for everything else.
-    pub(super) fn router(&self, config: &Config) -> Router {
-        let routes = match &self.store {
-            Some(store) => indirection::router(store.clone(), settings::fetching(config)),
+    pub(super) fn router(&self) -> Router {
+        let routes = match &self.kept {
+            Some(_) => indirection::router(Arc::clone(&self.store), self.workshop.clone()),
             None => Router::new(),
         };
         routes.fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing here") })
     }
 
-    /// Clears away what has expired; how many links that were.
+    /// Clears away what has expired; how many links that were. Opens the store if that did not work at the start.
     pub(super) async fn sweep(&self) -> u64 {
-        let Some(store) = self.store.clone() else { return 0 };
-        let swept = tokio::task::spawn_blocking(move || store.sweep(SystemTime::now())).await;
-        swept.map_or(0, |swept| swept.expired)
+        if let Err(error) = self.try_open().await {
+            tracing::error!(%error, "nothing is linked");
+        }
+        match self.store.get() {
+            Some(store) => store.sweep(SystemTime::now()).await.expired,
+            None => 0,
+        }
     }
 }
 
-struct Linked(ContentStore);
+struct Linked {
+    store: Late,
+    url_octets: usize,
+}
 
 impl Links for Linked {
     fn shape(&self) -> LinkShape {
-        LinkShape { url_octets: self.0.url_octets(), adaptive: true }
+        LinkShape { url_octets: self.url_octets, adaptive: true }
     }
 
     fn store(&self, deposit: Deposit) -> Storing<'_> {
@@ -72,12 +110,21 @@ impl Links for Linked {
                 description: request.description,
                 fixed: request.fixed,
                 recipient: Some(deposit.recipient),
+                sender: Some(deposit.sender).filter(|sender| !sender.is_empty()),
                 keep_until: deposit.until,
             };
-            let stored = self.0.put(content, request.content, SystemTime::now()).await;
+            let store = self.store.get();
+            let store = store.ok_or_else(|| NotStored::Failed("it is not open yet".to_owned()))?;
+            let stored = store.put(content, request.content, SystemTime::now()).await;
             let link = stored.map_err(not_stored)?;
             Ok(Link { id: request.id, url: link.url, expires: link.expires })
         })
+    }
+
+    fn discard(&self, url: &str) {
+        if let (Some(token), Some(store)) = (Token::of_url(url), self.store.get().cloned()) {
+            tokio::spawn(async move { store.discard(&token).await });
+        }
     }
 }
 
@@ -85,12 +132,15 @@ fn not_stored(error: PutError) -> NotStored {
     match error {
         PutError::TooLarge { .. }
         | PutError::RecipientFull { .. }
+        | PutError::SenderFull { .. }
         | PutError::QuotaFull { .. }
         | PutError::TooManyLinks { .. }
         | PutError::DiskFull => {
             tracing::warn!(%error, "a content was not stored");
             NotStored::Full
         }
-        PutError::Disk(_) | PutError::Source(_) | PutError::Random(_) => NotStored::Failed(error.to_string()),
+        PutError::Disk(_) | PutError::Unreachable(_) | PutError::Source(_) | PutError::Random(_) => {
+            NotStored::Failed(error.to_string())
+        }
     }
 }

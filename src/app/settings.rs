@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cpi::profile::Profiles;
 use registrar::digest::Algorithm;
 
+use super::offload::Servers;
 use crate::config::{self, Config, Device};
 
 /// What the planner is told, whatever carries the body.
@@ -87,7 +88,12 @@ fn shares(entry: &config::Listen, config: &Config) -> bool {
 
 /// What the public HTTP listener speaks.
 pub(super) fn http_scheme(config: &Config) -> &'static str {
-    if shared(config).is_some_and(transport::Protocol::is_secure) { "https" } else { "http" }
+    if is_http_secure(config) { "https" } else { "http" }
+}
+
+/// Whether the public HTTP listener speaks TLS: because it says so, or because `wss` shares it.
+pub(super) fn is_http_secure(config: &Config) -> bool {
+    config.http.tls || shared(config).is_some_and(transport::Protocol::is_secure)
 }
 
 const fn protocol(transport: config::Transport) -> transport::Protocol {
@@ -210,6 +216,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         avoid_failed: config.proxy.avoid_failed.0,
         adapter: adapter(config),
         adapt_deadline: config.adapt.deadline.0,
+        offload: offload(config),
         in_progress: count(config.overload.requests),
         delay: config.overload.delay.0,
         retry_after: config.overload.retry_after,
@@ -219,6 +226,20 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         open_logs: !config.log.redact,
         ..proxy::Settings::new(first, &host)
     }
+}
+
+/// Servers that adapt for this one.
+fn offload(config: &Config) -> Option<Arc<dyn proxy::offload::Offload>> {
+    if config.adapt.offload.is_empty() {
+        return None;
+    }
+    let token = config.adapt.offload_token_file.as_ref().and_then(|path| {
+        let read = std::fs::read_to_string(path);
+        read.inspect_err(|error| tracing::error!(%error, "adapt.offload_token_file can't be read")).ok()
+    });
+    let token = token.as_ref().and_then(|text| text.lines().next()).map(str::trim);
+    let servers: Arc<dyn proxy::offload::Offload> = Arc::new(Servers::new(&config.adapt.offload, token)?);
+    Some(servers)
 }
 
 fn offline(config: &config::Offline) -> proxy::settings::Offline {
@@ -273,12 +294,17 @@ pub(super) fn public_url(config: &Config, http: SocketAddr) -> String {
 pub(super) fn content(config: &Config, http: SocketAddr) -> indirection::Options {
     let (ttl, standard) = (config.content.ttl.0, indirection::Options::default());
     indirection::Options {
+        // A place that is none was refused when the config was read.
+        place: config.content.store.parse().unwrap_or_default(),
         public_url: public_url(config, http),
         ttl,
         max_ttl: standard.max_ttl.max(ttl),
         quota_octets: config.content.max_total.0,
         content_octets: config.content.max_item.0,
         recipient_octets: config.content.max_recipient.0,
+        sender_octets: config.content.max_sender.0,
+        cache_memory: config.content.cache_memory.0,
+        cache_disk: config.content.cache_disk.0,
         ..standard
     }
 }
@@ -289,6 +315,7 @@ pub(super) fn fetching(config: &Config) -> indirection::Fetching {
     let workers = if config.adapt.workers == 0 { standard.workers } else { workers(config) };
     indirection::Fetching {
         extensions: config.cpi.extensions.iter().collect(),
+        profiles: profiles(config),
         workers,
         queue: bodies(config),
         deadline: config.adapt.deadline.0,
@@ -354,7 +381,7 @@ pub(super) fn needs_restart(key: &str) -> bool {
 /// The planner's settings with links as the server makes them, for the commands that have no server.
 pub(crate) fn adapter_with_links(config: &Config) -> adapter::Settings {
     let mut settings = adapter(config);
-    if config.content.store == "disk" {
+    if config.content.store != "off" {
         let url_octets = public_url(config, config.http.listen).len() + LINK_PATH;
         settings.links = Some(adapter::LinkShape { url_octets, adaptive: true });
     }

@@ -13,9 +13,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,18 +33,26 @@ const LIFETIME: Duration = Duration::from_secs(600);
 /// The pause after the operating system refused a connection (no file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Octets of a head.
+const HEAD: usize = 32 << 10;
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 64;
+/// How long a quiet HTTP/2 connection waits before it asks whether anyone is there, and then for the answer.
+const QUIET: Duration = Duration::from_secs(30);
+
 /// A bound listener.
 pub(super) struct Web {
     listener: TcpListener,
     address: SocketAddr,
     door: Option<Door>,
+    secure: Option<Endpoint>,
 }
 
 /// Where WebSockets for SIP leave HTTP.
 #[derive(Clone)]
 pub(super) struct Door {
     pub(super) endpoint: Endpoint,
-    /// `Ws`, or `Wss`: then the whole listener speaks TLS.
+    /// `Ws` or `Wss`.
     pub(super) protocol: Protocol,
     /// Origins whose pages may; none: all.
     pub(super) origins: Arc<[String]>,
@@ -54,12 +62,17 @@ impl Web {
     pub(super) async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, door: None })
+        Ok(Self { listener, address, door: None, secure: None })
     }
 
     /// The same with a door to SIP.
     pub(super) fn with_door(self, door: Option<Door>) -> Self {
         Self { door, ..self }
+    }
+
+    /// The same over TLS, with the certificates of `endpoint`.
+    pub(super) fn with_tls(self, secure: Option<Endpoint>) -> Self {
+        Self { secure, ..self }
     }
 
     /// Where it listens, port 0 resolved.
@@ -77,7 +90,8 @@ impl Web {
                     match self.listener.accept().await {
                         Ok((stream, remote)) => {
                             let host = Host { router: router.clone(), door: self.door.clone(), remote };
-                            spawner.spawn(connection(stream, host, stop.clone(), permit));
+                            let secure = self.secure.clone();
+                            spawner.spawn(connection(stream, host, secure, stop.clone(), permit));
                         }
                         Err(error) => {
                             tracing::warn!(%error, "no HTTP connection could be taken");
@@ -101,15 +115,23 @@ struct Host {
     remote: SocketAddr,
 }
 
-async fn connection(stream: TcpStream, host: Host, stop: CancellationToken, _permit: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    host: Host,
+    secure: Option<Endpoint>,
+    stop: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+) {
     let Ok(local) = stream.local_addr() else { return };
-    let secure = host.door.clone().filter(|door| door.protocol.is_secure());
-    match secure {
-        None => serve(stream, host, local, stop).await,
-        Some(door) => match door.endpoint.secure(stream).await {
-            Ok(stream) => serve(stream, host, local, stop).await,
-            Err(error) => tracing::debug!(%error, "no TLS for HTTP"),
-        },
+    // An answer is written in one piece, and nothing is gained by holding it back.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a socket keeps its delay");
+    }
+    let Some(endpoint) = secure else { return serve(stream, host, local, stop).await };
+    match endpoint.secure(stream).await {
+        Ok((stream, false)) => serve(stream, host, local, stop).await,
+        Ok((stream, true)) => serve_http2(stream, host, stop).await,
+        Err(error) => tracing::debug!(%error, "no TLS for HTTP"),
     }
 }
 
@@ -144,6 +166,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
@@ -156,6 +179,32 @@ where
     };
     if let Ok(Err(error)) = ended {
         tracing::debug!(%error, "an HTTP connection broke");
+    }
+}
+
+/// HTTP/2 as agreed on in TLS. A WebSocket asks for HTTP/1.1 there (RFC 8441 is not spoken).
+async fn serve_http2<S>(stream: S, host: Host, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let head = u32::try_from(HEAD).unwrap_or(u32::MAX);
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(head)
+        .keep_alive_interval(QUIET)
+        .keep_alive_timeout(QUIET)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(host.router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(LIFETIME, connection.as_mut()) => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(LIFETIME, connection).await
+        }
+    };
+    if let Ok(Err(error)) = ended {
+        tracing::debug!(%error, "an HTTP/2 connection broke");
     }
 }
 

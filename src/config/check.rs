@@ -65,6 +65,12 @@ impl Checks<'_> {
                 self.wrong(&path, format!("{entry} takes the port of {twin}: give it another"));
             }
             let shares = matches!(entry.transport, Transport::Ws | Transport::Wss) && entry.address == http;
+            if shares && entry.transport == Transport::Ws && self.config.http.tls {
+                self.wrong(
+                    &path,
+                    format!("{entry} shares http.listen, which speaks TLS (http.tls): write wss"),
+                );
+            }
             if is_stream(entry) && !shares && overlap(entry.address, http) {
                 self.wrong(&path, format!("{entry} overlaps http.listen {http}: make them equal (ws, wss) or give it another port"));
             }
@@ -86,6 +92,9 @@ impl Checks<'_> {
                 let what = format!("{entry} needs a certificate: set tls.cert and tls.key");
                 self.wrong(&format!("sip.listen[{at}]"), what);
             }
+        }
+        if self.config.http.tls && tls.cert.is_none() {
+            self.wrong("http.tls", "needs a certificate: set tls.cert and tls.key");
         }
         if *tls == Tls::default() {
             return;
@@ -125,6 +134,16 @@ impl Checks<'_> {
                 self.wrong("http.public_url", format!("`{url}` can't begin a link: {advice}"));
             }
             _ => {}
+        }
+        for (at, url) in self.config.adapt.offload.iter().enumerate().filter(|(_, url)| !is_base_url(url)) {
+            let advice = "is no address of a server: write one as in \"http://10.0.0.7:8081\"";
+            self.wrong(&format!("adapt.offload[{at}]"), format!("`{url}` {advice}"));
+        }
+        let place = self.config.content.store.as_str();
+        if place != "off"
+            && let Err(wrong) = place.parse::<indirection::Place>()
+        {
+            self.wrong("content.store", wrong.to_string());
         }
         let admin = &self.config.admin;
         if !admin.listen.ip().is_loopback() && admin.token_file.is_none() {
@@ -279,8 +298,6 @@ impl Checks<'_> {
         let config = self.config;
         let asked = [
             ("store.url", config.store.url != "embedded"),
-            ("adapt.offload", !config.adapt.offload.is_empty()),
-            ("content.store", !matches!(config.content.store.as_str(), "disk" | "off")),
             ("fetch.allow", !config.fetch.allow.is_empty()),
             ("presence.enabled", config.presence.enabled),
             ("annc.enabled", config.annc.enabled),
@@ -346,8 +363,6 @@ mod tests {
             ("[presence]\nenabled = true", "b.toml:2: presence.enabled: not in this version"),
             ("[annc]\nenabled = true", "b.toml:2: annc.enabled: not in this version"),
             ("[store]\nurl = \"redis://127.0.0.1:6379/0\"", "b.toml:2: store.url: not in this version"),
-            ("[content]\nstore = \"s3://bucket/x\"", "b.toml:2: content.store: not in this version"),
-            ("[adapt]\noffload = [\"http://a\"]", "b.toml:2: adapt.offload: not in this version"),
             ("[lemonade]\nimap = \"imap://a\"", "b.toml:2: lemonade.imap: not in this version"),
             ("[fetch]\nallow = \"a\"", "b.toml:2: fetch.allow: not in this version"),
         ];

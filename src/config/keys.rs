@@ -130,7 +130,11 @@ section! {
     Http {
         /// Address and port.
         listen: SocketAddr = loopback(8080),
-        /// How links begin. Unset on loopback: `http://` and `http.listen`; elsewhere required.
+        /// Speak TLS, with HTTP/2 for who wants it, by the certificate of `[tls]`. An entry `wss` of
+        /// `sip.listen` that shares the listener does the same.
+        tls: bool = false,
+        /// How links begin. Unset on loopback: `http://` or `https://` and `http.listen`; elsewhere
+        /// required.
         public_url: Option<String> = None,
     }
 }
@@ -282,8 +286,12 @@ section! {
         deadline: Period = Period::seconds(4),
         /// Memory that one picture may take while it is transformed; a larger one becomes a link.
         picture_memory: Size = Size(256 << 20),
-        /// Other servers that adapt for this one. Not in this version.
+        /// Other servers that adapt for this one: `http://10.0.0.7:8081`, the address of their operators'
+        /// listener, whose `/adapt` is asked in turn. A body that none of them adapts within six tenths of
+        /// `adapt.deadline` is adapted here, or becomes a link.
         offload: List<String> = List(Vec::new()),
+        /// A file whose first line is their `admin.token_file`'s token.
+        offload_token_file: Option<PathBuf> = None,
     }
 }
 
@@ -312,7 +320,9 @@ section! {
 section! {
     /// Content behind links.
     Content {
-        /// `disk`, below `data_dir`; or `off`: nothing becomes a link. S3 is not in this version.
+        /// `disk`, below `data_dir`; `s3://bucket/prefix?endpoint=..&region=..`, whose keys come from
+        /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` and whose prefix no other server may use; or
+        /// `off`: nothing becomes a link.
         store: String = "disk".to_owned(),
         /// How long a link works, at least the Expires of its message.
         ttl: Period = Period::days(7),
@@ -322,6 +332,12 @@ section! {
         max_total: Size = Size(10 << 30),
         /// The most that is kept for one recipient.
         max_recipient: Size = Size(512 << 20),
+        /// The most that is kept of one sender; what he sends to many counts once.
+        max_sender: Size = Size(512 << 20),
+        /// Adapted contents in memory, so that the next terminal of a kind gets its own at once.
+        cache_memory: Size = Size(64 << 20),
+        /// Adapted contents below `data_dir`.
+        cache_disk: Size = Size(1 << 30),
     }
 }
 

@@ -18,6 +18,7 @@ mod forked;
 mod hostile;
 mod linked;
 mod multipart;
+mod opened;
 mod passwords;
 mod refused;
 mod registered;

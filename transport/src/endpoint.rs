@@ -232,19 +232,20 @@ impl Endpoint {
         self.wiring.connections.adopt(&self.wiring, protocol, stream, (local, remote))
     }
 
-    /// The TLS handshake with one who connected to a listener of somebody else, in the time of a head.
+    /// The TLS handshake with one who connected to a listener of somebody else to speak HTTP, in the time of a head;
+    /// and whether HTTP/2 was agreed on.
     ///
     /// # Errors
     /// There is no certificate, or the handshake came to nothing.
     pub async fn secure<S>(
         &self,
         stream: S,
-    ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<S>>
+    ) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin + Send + use<S>, bool)>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tls = self.wiring.tls();
-        let shaken = timeout(self.wiring.config.head_deadline, tls.accept(stream)).await;
+        let shaken = timeout(self.wiring.config.head_deadline, tls.accept_web(stream)).await;
         let shaken = shaken.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()));
         shaken.inspect_err(|_| self.wiring.metrics.handshakes_failed.add_one())
     }

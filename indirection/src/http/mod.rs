@@ -1,29 +1,41 @@
 //! `GET` and `HEAD /c/{token}` (CPI.md §4 C4): the content as this terminal can show it.
 //!
-//! The road of a fetch: the token is looked up; without capabilities in the request, or for fixed content, the
-//! original streams from the disk; else it is adapted by a worker ([`pool`]) and answered. Errors are problem
+//! The road of a fetch: the token is looked up; a browser that opens the link gets a [`page`] about the content; without
+//! capabilities in the request, or for fixed content, the original is sent; else what the [`Workshop`] makes of it.
+//! Conditions and ranges (RFC 9110 §13, §14) hold for the original and for what was made alike. Errors are problem
 //! documents (RFC 7807).
 
+mod adapt;
 mod answer;
-mod pool;
+mod condition;
+mod page;
 mod problem;
+mod range;
 mod wish;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use adapter::Entity;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
+use crate::error::ShelfError;
+use crate::record::Record;
 use crate::store::{ContentStore, Lookup};
 use crate::token::Token;
-use pool::Pool;
-use problem::Problem;
-use wish::Wish;
+use crate::variant::Made;
+use crate::workshop::Workshop;
+use answer::{About, Request};
+use wish::{Query, Wish};
+
+pub use adapt::adapting;
+pub(crate) use problem::Problem;
+pub(crate) use wish::Known;
 
 /// How fetches are answered.
 #[derive(Clone)]
@@ -33,6 +45,8 @@ pub struct Fetching {
     pub settings: adapter::Settings,
     /// Extension names known in Accept (`cpi.extensions`).
     pub extensions: cpi::Extensions,
+    /// What terminals can show that say nothing but their name (CPI.md G7).
+    pub profiles: cpi::profile::Profiles,
     /// Adaptations at the same time.
     pub workers: usize,
     /// Fetches that may wait for a worker; one more gets its 503 at once.
@@ -54,6 +68,7 @@ impl Fetching {
         Fetching {
             settings,
             extensions: cpi::Extensions::NONE,
+            profiles: cpi::profile::Profiles::default(),
             workers,
             queue: workers * 16,
             wait: Duration::from_secs(2),
@@ -62,38 +77,39 @@ impl Fetching {
             now: Arc::new(SystemTime::now),
         }
     }
+
+    pub(crate) fn known(&self) -> Known {
+        Known { extensions: self.extensions.clone(), profiles: self.profiles.clone() }
+    }
 }
 
+/// A store, as soon as it is open.
+pub type Late = Arc<OnceLock<ContentStore>>;
+
 /// The routes of the store: `/c/...`.
-pub fn router(store: ContentStore, fetching: Fetching) -> Router {
-    let pool = Pool::new(fetching.workers, fetching.queue, fetching.wait, fetching.deadline);
-    let settings = adapter::Settings {
-        method: adapter::Method::Http,
-        implied: cpi::matching::implied("GET", None),
-        links: None,
-        ..fetching.settings.clone()
-    };
-    let fetcher = Fetcher { store, pool, fetching: Fetching { settings, ..fetching } };
-    Router::new().route("/c/{*token}", any(fetch)).with_state(Arc::new(fetcher))
+pub fn router(store: Late, workshop: Workshop) -> Router {
+    Router::new().route("/c/{*token}", any(fetch)).with_state(Arc::new(Fetcher { store, workshop }))
 }
 
 struct Fetcher {
-    store: ContentStore,
-    pool: Pool,
-    fetching: Fetching,
+    store: Late,
+    workshop: Workshop,
 }
 
 async fn fetch(
     State(fetcher): State<Arc<Fetcher>>,
     token: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
     method: Method,
     head: HeaderMap,
 ) -> Response {
     // What can't be read is nobody's token.
     let token = token.map(|Path(token)| token).unwrap_or_default();
+    let query = Query::read(query.as_deref());
+    let request = |head_only| Request { head: &head, head_only, download: query.download };
     let answer = match method {
-        Method::GET => fetcher.answer(&token, &head, false).await,
-        Method::HEAD => fetcher.answer(&token, &head, true).await,
+        Method::GET => fetcher.answer(&token, &request(false), &query).await,
+        Method::HEAD => fetcher.answer(&token, &request(true), &query).await,
         _ => Err(Problem::MethodNotAllowed),
     };
     let response = answer.unwrap_or_else(IntoResponse::into_response);
@@ -103,44 +119,93 @@ async fn fetch(
 }
 
 impl Fetcher {
-    async fn answer(&self, token: &str, head: &HeaderMap, head_only: bool) -> Result<Response, Problem> {
+    async fn answer(&self, token: &str, request: &Request<'_>, query: &Query) -> Result<Response, Problem> {
         let token = Token::parse(token).ok_or(Problem::NotFound)?;
-        let record = match self.store.lookup(&token, (self.fetching.now)()) {
+        let store = self.store.get().ok_or(Problem::Busy("The store is not open yet."))?;
+        let record = match store.lookup(&token, self.workshop.now()) {
             Lookup::Found(record) => record,
             Lookup::Gone => return Err(Problem::Gone),
             Lookup::Unknown => return Err(Problem::NotFound),
         };
-        let path = self.store.path(&record);
-        let unreadable = |error| self.unreadable(&token, error);
-        let original = || async { answer::original(&record, &path, head_only).await.map_err(unreadable) };
-        let Some(wish) = Wish::read(head, &record, &self.fetching.extensions) else {
-            return original().await;
+        if page::is_wanted(request.head, query, &record) {
+            return Ok(page::answer(&record, request.head_only));
+        }
+        let Some(wish) = Wish::read(request.head, query, &record, self.workshop.known()) else {
+            return self.original(store, &token, &record, request).await;
         };
-        if record.size > self.fetching.adapt_octets {
-            if wish.takes(&record, &self.fetching.settings) {
-                return original().await;
+        if record.size > self.workshop.most_octets() {
+            if wish.takes(&record, self.workshop.settings()) {
+                return self.original(store, &token, &record, request).await;
             }
             return Err(Problem::NotAcceptable("the content is too long to be adapted".into()));
         }
-        let place = self.pool.place().await?;
-        let octets = tokio::fs::read(&path).await.map_err(unreadable)?;
-        let entity = Arc::new(answer::entity(&record, octets));
-        let (input, settings) = (entity.clone(), self.fetching.settings.clone());
-        let made = place.run(move |stop| adapter::adapt_one(&input, &wish.cpi, &settings, stop)).await?;
-        let single = made.map_err(|refusal| Problem::NotAcceptable(refusal.warning))?;
-        if single.adapted.is_none() && single.content_type == record.content_type {
-            // A slow reader must not keep the octets in memory.
-            return original().await;
+        let made = self.make(store, &token, &record, wish).await?;
+        match &*made {
+            Made::Variant(variant) => {
+                let about = About::variant(&variant.head, variant.body.len() as u64);
+                let part = match request.judge(&about)? {
+                    Some(part) => part,
+                    None => return Ok(about.not_modified()),
+                };
+                about.cut(part, request, &variant.body)
+            }
+            Made::Original => self.original(store, &token, &record, request).await,
+            Made::Refused(why) => Err(Problem::NotAcceptable(why.clone())),
         }
-        Ok(answer::adapted(&entity, single, head_only))
     }
 
-    /// A content that is not there any more has been swept away since it was looked up, or the disk failed.
-    fn unreadable(&self, token: &Token, error: std::io::Error) -> Problem {
-        let known = || self.store.lookup(token, (self.fetching.now)());
-        if error.kind() == std::io::ErrorKind::NotFound && !matches!(known(), Lookup::Found(_)) {
-            return Problem::Gone;
-        }
-        Problem::disk(error)
+    async fn original(
+        &self,
+        store: &ContentStore,
+        token: &Token,
+        record: &Arc<Record>,
+        request: &Request<'_>,
+    ) -> Result<Response, Problem> {
+        let about = About::original(record);
+        let Some(part) = request.judge(&about)? else { return Ok(about.not_modified()) };
+        let sent = about.stream(part, request, store, record).await;
+        sent.map_err(|error| unreadable(store, token, self.workshop.now(), error))
     }
+
+    async fn make(
+        &self,
+        store: &ContentStore,
+        token: &Token,
+        record: &Arc<Record>,
+        wish: Wish,
+    ) -> Result<Arc<Made>, Problem> {
+        let fields =
+            [Some(&*record.content_type), record.content_encoding.as_deref(), record.disposition.as_deref()];
+        let key = self.workshop.key(record.blob, &fields, &wish.cpi);
+        let (store, token, record, workshop) =
+            (store.clone(), *token, Arc::clone(record), self.workshop.clone());
+        let load = async move {
+            let octets = store.load(&record).await;
+            let octets = octets.map_err(|error| unreadable(&store, &token, workshop.now(), error))?;
+            Ok(entity(&record, octets))
+        };
+        self.workshop.make(key, wish.cpi, None, load).await
+    }
+}
+
+/// A content that is not there any more has been swept away since it was looked up, or the disk failed.
+fn unreadable(store: &ContentStore, token: &Token, now: SystemTime, error: ShelfError) -> Problem {
+    let known = || matches!(store.lookup(token, now), Lookup::Found(_));
+    if matches!(error, ShelfError::Missing) && !known() {
+        return Problem::Gone;
+    }
+    Problem::shelf(&error)
+}
+
+/// The record as the adapter reads it.
+fn entity(record: &Record, octets: bytes::Bytes) -> Entity {
+    let fields = [
+        ("Content-Type", Some(&record.content_type)),
+        ("Content-Encoding", record.content_encoding.as_ref()),
+        ("Content-Disposition", record.disposition.as_ref()),
+    ];
+    let fields = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some(adapter::Field::new(name, value?.clone().into_bytes())));
+    Entity { fields: fields.collect(), body: octets }
 }

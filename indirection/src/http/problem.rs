@@ -3,12 +3,15 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::answer::VARY;
+use crate::error::ShelfError;
+
 /// Seconds after which a fetch that was turned away may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// Why there is no content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// The token is nobody's.
     NotFound,
     /// Its time is over.
@@ -17,6 +20,16 @@ pub(super) enum Problem {
     MethodNotAllowed,
     /// Nothing the terminal takes can be made of it.
     NotAcceptable(String),
+    /// `If-Match` names another representation.
+    PreconditionFailed,
+    /// No octet of the range is there; how many there are.
+    RangeNotSatisfiable(u64),
+    /// The body is longer than may be adapted.
+    TooLarge(u64),
+    /// The body did not come in time.
+    Late,
+    /// The body is not what `Content-Digest` says.
+    OtherDigest,
     /// All workers are busy, or this fetch took too long.
     Busy(&'static str),
     /// Our disk failed; the log says how.
@@ -24,7 +37,11 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn disk(error: std::io::Error) -> Problem {
+    pub(crate) fn shelf(error: &ShelfError) -> Problem {
+        if let ShelfError::Unreachable(_) = error {
+            tracing::warn!(%error, "a stored content can't be reached");
+            return Problem::Busy("The content can't be reached at the moment.");
+        }
         tracing::error!(%error, "a stored content can't be read");
         Problem::Broken
     }
@@ -37,6 +54,15 @@ impl Problem {
                 (StatusCode::METHOD_NOT_ALLOWED, "Content is fetched by GET or HEAD.")
             }
             Problem::NotAcceptable(why) => (StatusCode::NOT_ACCEPTABLE, why),
+            Problem::PreconditionFailed => {
+                (StatusCode::PRECONDITION_FAILED, "The content is not what If-Match names.")
+            }
+            Problem::RangeNotSatisfiable(_) => {
+                (StatusCode::RANGE_NOT_SATISFIABLE, "The content has no octets in that range.")
+            }
+            Problem::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long to be adapted."),
+            Problem::Late => (StatusCode::REQUEST_TIMEOUT, "The body did not come in time."),
+            Problem::OtherDigest => (StatusCode::BAD_REQUEST, "The body is not what Content-Digest says."),
             Problem::Busy(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
             Problem::Broken => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "The content can't be read at the moment.")
@@ -64,13 +90,23 @@ impl IntoResponse for Problem {
                 head.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             }
             Problem::NotAcceptable(_) => {
-                let vary = HeaderValue::from_static("Accept, Accept-Encoding, Accept-Charset, User-Agent");
-                head.insert(header::VARY, vary);
+                head.insert(header::VARY, HeaderValue::from_static(VARY));
             }
             Problem::Busy(_) => {
                 head.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
-            Problem::NotFound | Problem::Gone | Problem::Broken => {}
+            Problem::RangeNotSatisfiable(octets) => {
+                if let Ok(octets) = HeaderValue::from_str(&format!("bytes */{octets}")) {
+                    head.insert(header::CONTENT_RANGE, octets);
+                }
+            }
+            Problem::NotFound
+            | Problem::Gone
+            | Problem::PreconditionFailed
+            | Problem::TooLarge(_)
+            | Problem::Late
+            | Problem::OtherDigest
+            | Problem::Broken => {}
         }
         response
     }

@@ -42,6 +42,9 @@ pub struct TlsError {
     pub what: String,
 }
 
+/// HTTP/2 in ALPN (RFC 9113 §3.2).
+pub(crate) const HTTP_2: &[u8] = b"h2";
+
 impl TlsFiles {
     /// Reads them all once, to see whether they would do.
     ///
@@ -71,8 +74,12 @@ impl TlsFiles {
             Some(own) => Some(Arc::new(self.server(own, &provider)?)),
             None => None,
         };
+        let web = match &own {
+            Some(own) => Some(Arc::new(self.web(own, &provider)?)),
+            None => None,
+        };
         let client = Arc::new(self.client(own, &provider)?);
-        Ok(Tls { server, client, validity })
+        Ok(Tls { server, web, client, validity })
     }
 
     fn own(&self) -> Result<Option<Own>, TlsError> {
@@ -104,6 +111,14 @@ impl TlsFiles {
             }
         };
         builder.with_single_cert(own.chain.clone(), own.key.clone_key()).map_err(|error| own.wrong(&error))
+    }
+
+    /// For HTTP: browsers are asked for no certificate, and HTTP/2 is offered (RFC 9113 §3.2).
+    fn web(&self, own: &Own, provider: &Arc<CryptoProvider>) -> Result<ServerConfig, TlsError> {
+        let without = TlsFiles { client_ca: None, ..self.clone() };
+        let mut config = without.server(own, provider)?;
+        config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
     }
 
     fn client(&self, own: Option<Own>, provider: &Arc<CryptoProvider>) -> Result<ClientConfig, TlsError> {

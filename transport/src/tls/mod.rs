@@ -23,6 +23,8 @@ pub use files::{TlsError, TlsFiles};
 pub(crate) struct Tls {
     /// `None`: there is no certificate, and nothing is served.
     server: Option<Arc<ServerConfig>>,
+    /// The same for HTTP.
+    web: Option<Arc<ServerConfig>>,
     client: Arc<ClientConfig>,
     /// When our certificate is good.
     pub(crate) validity: Option<Validity>,
@@ -47,6 +49,17 @@ impl Tls {
     {
         let Some(config) = &self.server else { return Err(io::ErrorKind::Unsupported.into()) };
         TlsAcceptor::from(Arc::clone(config)).accept(stream).await.map(Into::into)
+    }
+
+    /// The handshake with one who connected to speak HTTP, and whether that is HTTP/2.
+    pub(crate) async fn accept_web<S>(&self, stream: S) -> io::Result<(TlsStream<S>, bool)>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Some(config) = &self.web else { return Err(io::ErrorKind::Unsupported.into()) };
+        let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(files::HTTP_2);
+        Ok((stream.into(), is_http2))
     }
 
     /// The handshake with one we connected to, who must prove to be `name`, or that address.

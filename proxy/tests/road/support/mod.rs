@@ -139,6 +139,8 @@ impl House {
 #[derive(Default)]
 pub(crate) struct Shelf {
     pub(crate) deposits: Mutex<Vec<Deposit>>,
+    /// URLs of those that came into no message.
+    pub(crate) discarded: Mutex<Vec<String>>,
     /// Nothing it is given is ever stored.
     pub(crate) stuck: AtomicBool,
 }
@@ -160,6 +162,10 @@ impl Links for Shelf {
             deposits.push(deposit);
             Ok(link)
         })
+    }
+
+    fn discard(&self, url: &str) {
+        self.discarded.lock().unwrap().push(url.to_owned());
     }
 }
 

@@ -13,4 +13,5 @@ mod password;
 mod renewal;
 mod sipp;
 mod tls;
+mod web;
 mod websocket;

@@ -17,6 +17,21 @@ impl Pictures {
     pub(super) fn count(&self) -> u64 {
         self.frames.iter().map(|frame| frame.raster.count()).sum()
     }
+
+    /// Keeps so many frames, evenly chosen from the first on, each for as long as those stood that it stands for.
+    pub(super) fn thin_out(&mut self, keep: usize) {
+        let all = self.frames.len();
+        let mut kept: Vec<Frame> = Vec::with_capacity(keep);
+        for (at, frame) in std::mem::take(&mut self.frames).into_iter().enumerate() {
+            // The next one's turn comes where its share of all frames begins.
+            let is_next = at * keep >= kept.len() * all;
+            match kept.last_mut().filter(|_| !is_next) {
+                Some(last) => last.delay = last.delay.saturating_add(frame.delay),
+                None => kept.push(frame),
+            }
+        }
+        self.frames = kept;
+    }
 }
 
 /// How it is written.

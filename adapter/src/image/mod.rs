@@ -11,6 +11,7 @@
 mod container;
 mod decode;
 mod encode;
+mod filter;
 mod fit;
 mod palette;
 mod pictures;

@@ -3,6 +3,7 @@
 
 use fast_image_resize as fir;
 
+use super::filter::lanczos;
 use super::raster::{Layout, Raster, ycbcr_to_rgb};
 use crate::jpeg::Plane;
 
@@ -54,7 +55,7 @@ fn plane(resizer: &mut fir::Resizer, plane: &Plane, to: (u32, u32), size: (u32, 
     };
     let (across, down) = plane.extent();
     let (across, down) = (reach(across, to.0, size.0, plane.stride), reach(down, to.1, size.1, plane.rows));
-    let options = fir::ResizeOptions::new().crop(0.0, 0.0, across, down);
+    let options = lanczos().crop(0.0, 0.0, across, down);
     resizer.resize(&source, &mut target, &options).ok()?;
     Some(target.into_vec())
 }

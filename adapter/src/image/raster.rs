@@ -3,6 +3,8 @@
 
 use fast_image_resize as fir;
 
+use super::filter::lanczos;
+
 /// What the samples of a pixel are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -84,7 +86,7 @@ impl Raster {
         for ((from_w, from_h, plane), (w, h)) in self.planes().zip(sizes(self.layout, width, height)) {
             let source = fir::images::ImageRef::new(from_w, from_h, plane, kind).ok()?;
             let mut target = fir::images::Image::new(w, h, kind);
-            resizer.resize(&source, &mut target, &fir::ResizeOptions::new()).ok()?;
+            resizer.resize(&source, &mut target, &lanczos()).ok()?;
             let plane = target.into_vec();
             pixels = if pixels.is_empty() { plane } else { [pixels, plane].concat() };
         }
@@ -144,8 +146,8 @@ impl Raster {
     pub(super) fn for_jpeg(&self) -> std::borrow::Cow<'_, Raster> {
         let opaque = self.over_white();
         let ycbcr = match opaque.layout {
-            Layout::Rgb8 => halved(&opaque, rgb_to_ycbcr),
-            Layout::Ycbcr8 => halved(&opaque, |pixel| pixel.map(i32::from)),
+            Layout::Rgb8 => halved(&opaque, luma, chroma),
+            Layout::Ycbcr8 => halved(&opaque, |[y, ..]| y, |sums| sums.map(|sum| (sum + 2) >> 2)),
             _ => return opaque,
         };
         std::borrow::Cow::Owned(ycbcr)
@@ -175,6 +177,22 @@ fn sizes(layout: Layout, width: u32, height: u32) -> impl Iterator<Item = (u32, 
 /// Appends the plane, turned, to `pixels`.
 fn turn(plane: &[u8], n: usize, (w, h): (usize, usize), orientation: u8, pixels: &mut Vec<u8>) {
     let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
+    if n == 1 {
+        for y in 0..height {
+            let along = |start: usize| plane.get(start..).unwrap_or_default().iter().copied();
+            // A row of the turned picture is a row of this one or a column, from one end or the other.
+            match orientation {
+                2 => pixels.extend(along(y * w).take(w).rev()),
+                3 => pixels.extend(along((h - 1 - y) * w).take(w).rev()),
+                4 => pixels.extend(along((h - 1 - y) * w).take(w)),
+                5 => pixels.extend(along(y).step_by(w).take(h)),
+                6 => pixels.extend(along(y).step_by(w).take(h).rev()),
+                7 => pixels.extend(along(w - 1 - y).step_by(w).take(h).rev()),
+                _ => pixels.extend(along(w - 1 - y).step_by(w).take(h)),
+            }
+        }
+        return;
+    }
     for y in 0..height {
         for x in 0..width {
             let (from_x, from_y) = match orientation {
@@ -192,34 +210,28 @@ fn turn(plane: &[u8], n: usize, (w, h): (usize, usize), orientation: u8, pixels:
     }
 }
 
-/// Y of every pixel, and the mean Cb and Cr of every two by two.
-fn halved(raster: &Raster, ycbcr: impl Fn([u8; 3]) -> [i32; 3]) -> Raster {
+/// Y of every pixel; Cb and Cr, the last two that `chroma` gives, of the sums of every two by two pixels. At the edge
+/// the last ones stand for those that are missing.
+fn halved(raster: &Raster, luma: impl Fn([u8; 3]) -> u8, chroma: impl Fn([i32; 3]) -> [i32; 3]) -> Raster {
     let (width, height) = (raster.width as usize, raster.height as usize);
-    let (half, count) = (width.div_ceil(2), width.div_ceil(2) * height.div_ceil(2));
+    let count = width.div_ceil(2) * height.div_ceil(2);
+    let (from, _) = raster.pixels.as_chunks::<3>();
     let mut pixels = Vec::with_capacity(width * height + 2 * count);
+    pixels.extend(from.iter().map(|&pixel| luma(pixel)));
     let (mut cb, mut cr) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut sums = vec![[0i32; 2]; half];
-    for rows in raster.pixels.chunks(width * 6) {
-        for row in rows.chunks_exact(width * 3) {
-            for (pair, sums) in row.chunks(6).zip(&mut sums) {
-                let mut last = [0; 3];
-                for &pixel in pair.as_chunks::<3>().0 {
-                    last = ycbcr(pixel);
-                    let [y, cb, cr] = last;
-                    pixels.push(y as u8);
-                    *sums = [sums[0] + cb, sums[1] + cr];
-                }
-                // At the edge the last pixel stands for the one that is missing.
-                if pair.len() == 3 {
-                    *sums = [sums[0] + last[1], sums[1] + last[2]];
-                }
-            }
-        }
-        let shift = if rows.len() == width * 6 { 2 } else { 1 };
-        for sums in &mut sums {
-            let [blue, red] = std::mem::take(sums);
-            cb.push(((blue + shift) >> shift) as u8);
-            cr.push(((red + shift) >> shift) as u8);
+    for rows in from.chunks(width * 2) {
+        let (above, below) = rows.split_at_checked(width).unwrap_or((rows, &[]));
+        let below = if below.is_empty() { above } else { below };
+        for (above, below) in above.chunks(2).zip(below.chunks(2)) {
+            let both = |pair: &[[u8; 3]]| match *pair {
+                [[a, b, c], [d, e, f]] => [(a, d), (b, e), (c, f)].map(|(a, b)| i32::from(a) + i32::from(b)),
+                [a] => a.map(|sample| 2 * i32::from(sample)),
+                _ => [0; 3],
+            };
+            let ([a, b, c], [d, e, f]) = (both(above), both(below));
+            let [_, blue, red] = chroma([a + d, b + e, c + f]);
+            cb.push(blue as u8);
+            cr.push(red as u8);
         }
     }
     pixels.append(&mut cb);
@@ -229,14 +241,20 @@ fn halved(raster: &Raster, ycbcr: impl Fn([u8; 3]) -> [i32; 3]) -> Raster {
 
 /// JFIF 1.02, in 16-bit fixed point.
 #[inline(always)]
-fn rgb_to_ycbcr(pixel: [u8; 3]) -> [i32; 3] {
-    const HALF: i32 = 1 << 15;
-    const CENTRE: i32 = 128 << 16;
-    let [r, g, b] = pixel.map(i32::from);
+fn luma([r, g, b]: [u8; 3]) -> u8 {
+    let sum = 19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b);
+    ((sum + (1 << 15)) >> 16) as u8
+}
+
+/// The same for Cb and Cr, from sums of four pixels.
+#[inline(always)]
+fn chroma([r, g, b]: [i32; 3]) -> [i32; 3] {
+    const HALF: i32 = (1 << 17) - 1;
+    const CENTRE: i32 = 128 << 18;
     [
-        (19_595 * r + 38_470 * g + 7_471 * b + HALF) >> 16,
-        (-11_059 * r - 21_709 * g + 32_768 * b + CENTRE + HALF - 1) >> 16,
-        (32_768 * r - 27_439 * g - 5_329 * b + CENTRE + HALF - 1) >> 16,
+        0,
+        (-11_059 * r - 21_709 * g + 32_768 * b + CENTRE + HALF) >> 18,
+        (32_768 * r - 27_439 * g - 5_329 * b + CENTRE + HALF) >> 18,
     ]
 }
 
@@ -285,6 +303,28 @@ mod tests {
         assert_eq!((turned.width, turned.height), (2, 3));
         assert_eq!(turned.pixels, b"daebfcABCD", "one row of two becomes two rows of one");
         assert!(Raster::new(3, 2, Layout::Ycbcr420, vec![0; 9]).is_none());
+    }
+
+    #[test]
+    fn colours_turn_as_gray_does() {
+        let coloured = letters().pixels.iter().flat_map(|&letter| [letter, 0, 255]).collect();
+        let coloured = Raster::new(2, 3, Layout::Rgb8, coloured).unwrap();
+        for orientation in 1..=8 {
+            let gray = letters().upright(orientation).pixels;
+            let turned = coloured.clone().upright(orientation).pixels;
+            assert_eq!(turned.chunks(3).map(|pixel| pixel[0]).collect::<Vec<_>>(), gray, "{orientation}");
+        }
+    }
+
+    #[test]
+    fn colours_become_planes_with_half_the_chroma() {
+        let red = Raster::new(3, 3, Layout::Rgb8, [255, 0, 0].repeat(9)).unwrap();
+        let planes = red.for_jpeg().into_owned();
+        assert_eq!(planes.layout, Layout::Ycbcr420);
+        assert_eq!(planes.pixels, [vec![76; 9], vec![85; 4], vec![255; 4]].concat());
+        let ramp =
+            Raster::new(2, 2, Layout::Ycbcr8, vec![1, 10, 100, 2, 20, 110, 3, 30, 120, 4, 40, 131]).unwrap();
+        assert_eq!(ramp.for_jpeg().pixels, [1, 2, 3, 4, 25, 115]);
     }
 
     #[test]

@@ -39,39 +39,40 @@ impl Found {
     }
 }
 
-/// Searches settings and scales for the best file of at most `limit` octets, and if an animation can't be made so
-/// short, for the best of its first frame. `guess`: what the best setting
-/// will need.
+/// Searches settings and scales for the best file of at most `limit` octets. An animation that can't be made so short
+/// loses frames, those that stay standing for as much longer, and at last all but the first. `guess`: what the best
+/// setting will need.
 pub(super) fn within(
     limit: u64,
-    pictures: Pictures,
+    mut pictures: Pictures,
     spec: &Spec,
-    guess: u64,
+    mut guess: u64,
     stop: &dyn Fn() -> bool,
     work: &mut Work,
 ) -> Result<Found, ImageError> {
-    let first = pictures.frames.first().filter(|_| pictures.frames.len() > 1).cloned();
-    let (repeat, frames) = (pictures.repeat, pictures.frames.len() as u64);
-    let moving = search(limit, pictures, spec, guess, stop, work);
-    match (moving, first) {
-        (Err(ImageError::CantFit { .. }), Some(first)) => {
-            let still = Pictures { frames: vec![first], repeat };
-            let guess = guess / frames.max(1);
-            search(limit, still, spec, guess, stop, work)
-        }
-        (found, _) => found,
+    loop {
+        let frames = pictures.frames.len();
+        let smallest = match search(limit, &pictures, spec, guess, stop, work) {
+            Err(ImageError::CantFit { smallest, .. }) if frames > 1 => smallest,
+            found => return found,
+        };
+        // A bit fewer than fit in proportion: what is left moves more from frame to frame.
+        let fit = frames as u64 * limit * 8 / (smallest.max(1) * 10);
+        let keep = usize::try_from(fit).unwrap_or(frames).clamp(1, frames / 2);
+        pictures.thin_out(keep);
+        guess = guess * keep as u64 / frames as u64;
     }
 }
 
 fn search(
     limit: u64,
-    pictures: Pictures,
+    pictures: &Pictures,
     spec: &Spec,
     guess: u64,
     stop: &dyn Fn() -> bool,
     work: &mut Work,
 ) -> Result<Found, ImageError> {
-    let mut search = Search::new(limit, &pictures, spec, guess);
+    let mut search = Search::new(limit, pictures, spec, guess);
     let mut scaled = Scaled { resizer: Resizer::new(), source: pictures, last: None };
     let mut best: Option<(Found, Try)> = None;
     let mut smallest = u64::MAX;
@@ -102,16 +103,16 @@ fn search(
 }
 
 /// The pictures at the step that was asked for last.
-struct Scaled {
+struct Scaled<'a> {
     resizer: Resizer,
-    source: Pictures,
+    source: &'a Pictures,
     last: Option<(usize, Pictures)>,
 }
 
-impl Scaled {
+impl Scaled<'_> {
     fn at(&mut self, step: usize, (width, height): (u32, u32)) -> Result<&Pictures, ImageError> {
         if step == 0 {
-            return Ok(&self.source);
+            return Ok(self.source);
         }
         if self.last.as_ref().is_none_or(|(last, _)| *last != step) {
             let scale = |frame: &Frame| {
@@ -123,7 +124,7 @@ impl Scaled {
                 frames.ok_or(ImageError::Unsupported { kind: Kind::Jpeg, what: "a picture of this size" })?;
             self.last = Some((step, Pictures { frames, repeat: self.source.repeat }));
         }
-        Ok(self.last.as_ref().map_or(&self.source, |(_, pictures)| pictures))
+        Ok(self.last.as_ref().map_or(self.source, |(_, pictures)| pictures))
     }
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the pictures lie in files")]
 
 mod animation;
+mod bombs;
 mod heads;
 mod hostile;
 mod memory;

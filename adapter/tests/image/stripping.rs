@@ -28,6 +28,15 @@ fn exif_and_comments_go_and_every_pixel_stays() {
 }
 
 #[test]
+fn a_picture_that_is_made_tells_nothing_of_the_one_it_was_made_of() {
+    let made = make(&with_exif(&file("life_640x480.jpg"), 6), &jpeg(120, 160));
+    assert_eq!((made.width, made.height), (120, 160), "it stands upright");
+    for word in [&b"Exif"[..], b"secret", b"video", b"ICC_PROFILE"] {
+        assert!(!made.bytes.windows(word.len()).any(|w| w == word));
+    }
+}
+
+#[test]
 fn a_photo_that_lies_on_its_side_is_not_stripped() {
     assert_eq!(strip(&with_exif(&file("life_640x480.jpg"), 6)), None);
     assert_eq!(strip(&file("phone_12mp_o6.jpg")), None);

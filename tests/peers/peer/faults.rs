@@ -4,6 +4,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::offline::known_and_gone;
+use super::{tls, websocket};
+use crate::harness::certificates::Authority;
+use crate::harness::server::free_port;
 use crate::harness::{Line, Message, Phone, Server, eventually, phone};
 
 fn to_john(body: &[u8]) -> Message {
@@ -85,6 +88,34 @@ fn a_message_that_its_phone_resets_half_way_is_kept_and_comes_whole() {
     let mut john = Line::tcp(server.sip);
     john.register("john", &[]);
     assert!(john.take().body == body[..7 << 20], "all of it, as it was sent");
+}
+
+/// Its program is killed, its system closes the connection, and it comes back over a new one.
+#[test]
+fn phones_on_tls_and_websockets_that_died_get_their_messages_when_they_are_back() {
+    let authority = Authority::new();
+    let at = free_port();
+    let listen = format!("sip.listen=ws:{at}");
+    let (server, secure_at) = tls::secure(&authority.sign("server", "DNS:example.com"), &[&listen]);
+    let over_tls = || tls::line(&authority, secure_at, "example.com");
+    let over_websocket = || websocket::line(&format!("ws://{at}/"), None);
+    let lines: [(&str, &dyn Fn() -> Line); 2] = [("john", &over_tls), ("jane", &over_websocket)];
+    for (user, open) in lines {
+        let mut phone = open();
+        phone.register(user, &[]);
+        drop(phone);
+        let mut sender = Line::tcp(server.sip);
+        let texts = ["one", "two", "three"];
+        for text in texts {
+            let answer = sender.request(&phone::message_to(user).body("text/plain", text.as_bytes()));
+            assert_eq!(answer.status(), 202, "{answer}");
+        }
+        let mut phone = open();
+        phone.register(user, &[]);
+        for text in texts {
+            assert_eq!(phone.take().body, text.as_bytes());
+        }
+    }
 }
 
 /// One terminal of three is a black hole: a socket that takes and says nothing, or an address where

@@ -7,7 +7,7 @@ use crate::harness::server::free_port;
 use crate::harness::{self, Line, Server, phone};
 
 /// Debian's Python, which has Debian's modules.
-fn line(url: &str, tls: Option<(&Authority, &str)>) -> Line {
+pub(crate) fn line(url: &str, tls: Option<(&Authority, &str)>) -> Line {
     let mut command = Command::new("/usr/bin/python3");
     command.arg(format!("{}/tests/peers/scenarios/websocket.py", env!("CARGO_MANIFEST_DIR"))).arg(url);
     if let Some((authority, name)) = tls {

@@ -31,7 +31,9 @@ impl Peer {
         Peer::Datagram { socket: Arc::clone(socket), source, to }
     }
 
-    /// The way back for a request that came over a connection.
+    /// The way back for a request that came over a connection. Deviation from RFC 3263 §5: when the address it came
+    /// from takes no connection either, the name in sent-by is not looked up. Nobody proved that it is his, and
+    /// whoever sends a request and goes would have us connect to whomever he names.
     pub(crate) fn of_connection(connection: &Arc<Connection>, via: Option<&Via<'_>>) -> Self {
         let protocol = connection.protocol();
         let port = via.and_then(Via::port).unwrap_or(protocol.default_port());

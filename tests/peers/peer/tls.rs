@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use crate::harness::certificates::{Authority, Identity};
+use crate::harness::password::JOHN;
 use crate::harness::server::free_port;
 use crate::harness::{Line, Phone, Server, phone};
 
@@ -107,4 +108,33 @@ fn a_client_is_asked_for_a_certificate_may_have_none_and_none_that_does_not_hold
     let stranger = Authority::new().sign("stranger", "DNS:phone.example.net");
     let request = phone::message_to("john");
     assert_eq!(line_of(&authority, at, &stranger).try_request(&request), None);
+}
+
+#[test]
+fn a_neighbour_known_by_its_certificate_needs_no_password_and_is_believed_and_no_other_is() {
+    let authority = Authority::new();
+    let root = format!("tls.client_ca={}", authority.root().display());
+    let peers = "peer=[{ tls_name = \"presence.example.net\" }]";
+    let identity = authority.sign("server", "DNS:example.com");
+    let (server, at) = secure(&identity, &[&root, peers, "auth.mode=digest"]);
+    server.add_user("john@example.com", "secret");
+    let mut john = Phone::udp("john");
+    assert_eq!(JOHN.ask(&mut Line::udp(server.sip), &john.register_request(&[])).status(), 200);
+    let message = phone::message_to("john")
+        .set("From", "<sip:alice@example.com>;tag=a1")
+        .with("P-Asserted-Identity", "<sip:alice@example.com>")
+        .body("text/plain", b"hello");
+    for other in [None, Some("DNS:phone.example.net"), Some("DNS:sub.presence.example.net")] {
+        let mut line = match other {
+            None => line(&authority, at, "example.com"),
+            Some(name) => line_of(&authority, at, &authority.sign("other", name)),
+        };
+        assert_eq!(line.request(&message).status(), 407, "{other:?}");
+    }
+    let neighbour = authority.sign("presence", "DNS:presence.example.net");
+    let mut neighbour = line_of(&authority, at, &neighbour);
+    neighbour.send(&neighbour.with_via(&message).octets());
+    let got = john.take();
+    assert_eq!(got.get("P-Asserted-Identity"), "<sip:alice@example.com>");
+    assert_eq!(neighbour.final_response().status(), 200);
 }

@@ -138,12 +138,30 @@ fn proven(verdict: Option<Verdict>, status: u16) -> Result<Option<UserName>, Ref
 /// send from where that user was, and to where the other side is. If not, a password shows who it is.
 fn goes_on(journey: &Journey, way: &Way) -> bool {
     let Some(side) = way.side.filter(|_| journey.request.to_tag().is_some()) else { return false };
+    !is_from_user(journey) || (is_at_home(journey, way) && leads_to(way, &side))
+}
+
+/// Whether a request is the ACK that a user of ours sends in a dialog set up with the password, from where that was:
+/// nobody can be asked for one on an ACK, and the contact in the 200 may be anywhere.
+pub(crate) fn is_users_ack(journey: &Journey, way: &Way) -> bool {
+    journey.request.method() == Method::Ack
+        && journey.policy.settings.relay == Relay::Authenticated
+        && journey.rooms.registrar.is_guarded()
+        && way.in_dialog()
+        && is_from_user(journey)
+        && is_at_home(journey, way)
+}
+
+/// Whether a request says it is from a user of ours.
+fn is_from_user(journey: &Journey) -> bool {
     let is_ours = |from: Uri| journey.policy.ours.claimed(&from, journey.flow.local.ip()).is_some();
-    if !journey.request.from().uri().is_ok_and(is_ours) {
-        return true;
-    }
+    journey.request.from().uri().is_ok_and(is_ours)
+}
+
+/// Whether a request comes from where its end of the dialog was.
+fn is_at_home(journey: &Journey, way: &Way) -> bool {
     let here = journey.flow.remote.ip().to_canonical();
-    way.home.is_some_and(|home| home.remote.ip().to_canonical() == here) && leads_to(way, &side)
+    way.home.is_some_and(|home| home.remote.ip().to_canonical() == here)
 }
 
 /// Whether the next URI of a request leads to that side, as far as that can be told before it is looked up.

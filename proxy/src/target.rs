@@ -7,6 +7,7 @@ use std::sync::Arc;
 use registrar::{Binding, Lookup};
 use sip::Uri;
 
+use crate::authenticate;
 use crate::edge;
 use crate::journey::Journey;
 use crate::ours::Place;
@@ -70,6 +71,7 @@ fn is_elsewhere(journey: &Journey, way: &Way) -> bool {
 fn may_relay(journey: &Journey, way: &Way) -> Result<Relayed, Refused> {
     match journey.policy.settings.relay.permits(journey.standing()) {
         Ok(()) => Ok(Relayed::Anywhere),
+        Err(_) if authenticate::is_users_ack(journey, way) => Ok(Relayed::Anywhere),
         Err(_) if way.in_dialog() && journey.request.to_tag().is_some() => Ok(Relayed::ToItsSide),
         Err(_) if edge::serves(journey, way) => Ok(Relayed::Anywhere),
         Err(why) => Err(Refused::Forbidden(why)),

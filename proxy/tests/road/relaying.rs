@@ -256,3 +256,48 @@ async fn an_answer_goes_to_whom_the_request_came_from_and_to_no_maddr() {
     assert_eq!(mallory.ask(aimed).await.status(), 200);
     assert!(victim.pending().is_none());
 }
+
+#[tokio::test]
+async fn a_call_of_a_user_goes_on_to_the_contact_of_another_domain_wherever_that_is() {
+    let house = House::guarded(|_| {}).await;
+    let alice = house.phone().await;
+    let (bob, gateway) = (victim().await.of(house.udp), Udp::at("127.0.0.4", house.udp).await);
+    let fields = format!("Contact: <sip:alice@{}>\r\n", alice.addr);
+    let invite = request("INVITE", &format!("sip:bob@{}", bob.addr), alice.addr, &fields);
+    let invite = invite.replace("alice@example.org", "alice@example.com");
+    let asked = alice.ask(&invite).await;
+    assert_eq!(asked.status(), 407);
+    alice.send(proven(&invite, &asked, "alice", "secret")).await;
+    let got = bob.take("200 OK", &format!("Contact: <sip:bob@{}>\r\n", gateway.addr)).await;
+    assert_eq!(alice.recv_final().await.status(), 200);
+    let mut routes = got.all("Record-Route");
+    routes.reverse();
+    let within = |method: &str, by: &Udp| {
+        let number = fresh();
+        format!(
+            "{method} sip:bob@{} SIP/2.0\r\nVia: SIP/2.0/UDP {};rport;branch=z9hG4bKw{number}\r\nRoute: {}\r\n\
+             Max-Forwards: 70\r\nFrom: {}\r\nTo: {};tag=ua6\r\nCall-ID: {}\r\nCSeq: {number} {method}\r\n\
+             Content-Length: 0\r\n\r\n",
+            gateway.addr,
+            by.addr,
+            routes.join(", "),
+            got.field("From"),
+            got.field("To"),
+            got.field("Call-ID"),
+        )
+    };
+    alice.send(within("ACK", &alice)).await;
+    assert_eq!(gateway.recv().await.method(), "ACK");
+    let bye = within("BYE", &alice);
+    let asked = alice.ask(&bye).await;
+    assert_eq!(asked.status(), 407, "the gateway is not where the call was set up to");
+    alice.send(proven(&bye, &asked, "alice", "secret")).await;
+    assert_eq!(gateway.take("200 OK", "").await.method(), "BYE");
+    assert_eq!(alice.recv_final().await.status(), 200);
+
+    let mallory = Udp::at("127.0.0.3", house.udp).await;
+    mallory.send(within("ACK", &mallory)).await;
+    let after = mallory.ask(request("OPTIONS", &format!("sip:{}", house.udp), mallory.addr, "")).await;
+    assert_eq!(after.status(), 200);
+    assert!(gateway.pending().is_none(), "nor is an ACK from elsewhere hers");
+}

@@ -40,6 +40,11 @@ impl<'a> Iterator for Split<'a> {
 }
 
 fn end_of_piece(text: &[u8], separator: u8, brackets: bool) -> Option<usize> {
+    // Most values are one piece, or have no quotes and brackets before the separator.
+    let first = memchr::memchr3(separator, b'"', if brackets { b'<' } else { b'"' }, text)?;
+    if text.get(first) == Some(&separator) {
+        return Some(first);
+    }
     let (mut quoted, mut escaped, mut angle) = (false, false, false);
     for (at, &b) in text.iter().enumerate() {
         match b {

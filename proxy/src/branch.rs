@@ -1,11 +1,11 @@
 //! One branch: its body, its way out, and what came back (RFC 3261 §16.6 steps 7 to 11, §16.8, §16.9).
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::Plan;
 use sip::{HeaderId, Method, Outgoing, Response};
-use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::{ClientEvent, ClientTransaction, TransportError};
@@ -20,7 +20,7 @@ use crate::refuse::Refused;
 use crate::route::Way;
 use crate::search;
 use crate::silent::{Late, Silent};
-use crate::tailor::{self, Order, Stored};
+use crate::tailor::{self, Kept, Order, Stored};
 use crate::target::Target;
 use crate::upstream::Answer;
 
@@ -33,9 +33,9 @@ pub(crate) enum Event {
     /// Its request leaves.
     Sent,
     /// A provisional response to an INVITE.
-    Provisional(Response),
+    Provisional(Box<Response>),
     /// The terminal of a user, at that address, names others in its place.
-    Redirected(Response, IpAddr),
+    Redirected(Box<Response>, IpAddr),
     /// It has ended; an INVITE may end several times with a 2xx.
     Ended(Ending<Answer>),
 }
@@ -56,7 +56,9 @@ pub(crate) struct Branch {
     /// What is to be made of the body; `None`: it passes untouched.
     pub(crate) order: Option<Order>,
     /// The plan for that order, if it was made already.
-    pub(crate) plan: Option<Plan>,
+    pub(crate) plan: Option<Box<Plan>>,
+    /// There if the body is one that stays as it is: what the order is made of should it be asked for yet.
+    pub(crate) kept: Option<Kept>,
     /// What was made of the order, by the octets there were for the whole message: made once, sent as
     /// often as needed.
     pub(crate) made: Vec<(Option<u64>, Outgoing)>,
@@ -64,16 +66,16 @@ pub(crate) struct Branch {
     pub(crate) stored: Stored,
     pub(crate) second_part: Arc<str>,
     pub(crate) cancel: CancellationToken,
-    pub(crate) events: mpsc::Sender<(search::Branch, Event)>,
+    pub(crate) reports: Reports,
     /// Requests to addresses that were silent, and still are.
     pub(crate) silent: Silent,
 }
 
 /// What became of one attempt to send.
 enum Attempt {
-    Answered(Response, ClientTransaction),
+    Answered(Box<Response>, ClientTransaction),
     /// One that was silent before has answered after all.
-    Late(Hop, Response, ClientTransaction),
+    Late(Hop, Box<Response>, ClientTransaction),
     /// Nothing came for as long as this hop was to be waited for.
     Silent(ClientTransaction),
     TimedOut,
@@ -87,7 +89,7 @@ impl Branch {
         let hops = match hop::find(&self.journey, &self.way, &self.target).await {
             Ok(hops) => hops,
             // A contact without an address gives way to another of its terminal.
-            Err(refused) => return self.end_failed(&refused).await,
+            Err(refused) => return self.end_failed(&refused),
         };
         let rooms = Arc::clone(&self.journey.rooms);
         let hops = rooms.avoided.order(hops, Instant::now());
@@ -115,7 +117,7 @@ impl Branch {
                     rooms.avoided.works(&hop);
                     return self.end(response, transaction).await;
                 }
-                Attempt::Refused(refused) => return self.end_refused(&refused).await,
+                Attempt::Refused(refused) => return self.end_refused(&refused),
                 Attempt::Silent(transaction) => {
                     rooms.avoided.failed(&hop, Instant::now(), avoid);
                     self.silent.leave(hop, transaction);
@@ -162,8 +164,8 @@ impl Branch {
             }
         }
         match timed_out {
-            true => self.tell(Event::Ended(Ending::TimedOut)).await,
-            false => self.end_failed(&Refused::Unreachable).await,
+            true => self.tell(Event::Ended(Ending::TimedOut)),
+            false => self.end_failed(&Refused::Unreachable),
         }
     }
 
@@ -175,6 +177,17 @@ impl Branch {
         if !self.learn(&refusal, &sent) {
             return Attempt::Answered(refusal, transaction);
         }
+        Box::pin(self.again(hop, refusal, transaction, sent)).await
+    }
+
+    /// The attempt after a refusal that taught what the terminal can show.
+    async fn again(
+        &mut self,
+        hop: &Hop,
+        refusal: Box<Response>,
+        transaction: ClientTransaction,
+        sent: Outgoing,
+    ) -> Attempt {
         match self.body(None).await {
             Ok(outgoing) if outgoing.body() != sent.body() => {}
             // Nothing else can be made of it: the terminal's own answer counts.
@@ -189,10 +202,11 @@ impl Branch {
     }
 
     fn learn(&mut self, refusal: &Response, sent: &Outgoing) -> bool {
-        let (Some(order), Some(binding)) = (&self.order, &self.target.binding) else { return false };
         if !matches!(refusal.status(), 413 | 415 | 513) {
             return false;
         }
+        self.order_after_all();
+        let (Some(order), Some(binding)) = (&self.order, &self.target.binding) else { return false };
         let body = sent.body().len();
         let message = sent.head_len() + self.via + body;
         let Some(cpi) = capability::learn(&self.journey, binding, refusal, body, message) else {
@@ -213,6 +227,16 @@ impl Branch {
         if !hop.is_datagram() || hop::fits_datagram(self.octets(&outgoing), self.added) {
             return (self.send(&outgoing, hop, patience).await, Some(outgoing));
         }
+        Box::pin(self.send_otherwise(outgoing, hop, patience)).await
+    }
+
+    /// Sends what is too long for a datagram.
+    async fn send_otherwise(
+        &mut self,
+        outgoing: Outgoing,
+        hop: &Hop,
+        patience: Option<Duration>,
+    ) -> (Attempt, Option<Outgoing>) {
         if let Some(tcp) = hop.over_tcp() {
             match self.send(&outgoing, &tcp, patience).await {
                 Attempt::Failed(error) => self.journey.note(|| format!("no TCP: {error}")),
@@ -229,6 +253,7 @@ impl Branch {
     /// another MESSAGE is refused (RFC 3428 §8). Other methods go as they are, which RFC 3261 §18.1.1 wants
     /// tried when TCP was refused.
     async fn fit_datagram(&mut self, outgoing: Outgoing) -> Result<Outgoing, Refused> {
+        self.order_after_all();
         if self.order.is_some() {
             return self.body(u64::try_from(hop::DATAGRAM).ok()).await;
         }
@@ -248,10 +273,17 @@ impl Branch {
         if let Some((_, made)) = self.made.iter().find(|(limit, _)| *limit == message) {
             return Ok(made.clone());
         }
+        if self.order.is_none() {
+            return Ok(self.draft.clone());
+        }
+        Box::pin(self.adapted(message)).await
+    }
+
+    async fn adapted(&mut self, message: Option<u64>) -> Result<Outgoing, Refused> {
         let mut outgoing = self.draft.clone();
         let Some(order) = &self.order else { return Ok(outgoing) };
         let (order, plan) = match self.plan.take().filter(|_| message.is_none()) {
-            Some(plan) => (order.clone(), plan),
+            Some(plan) => (order.clone(), *plan),
             None => {
                 let order = order.renewed();
                 let plan = order.plan(message).await;
@@ -263,6 +295,13 @@ impl Branch {
         }
         self.made.push((message, outgoing.clone()));
         Ok(outgoing)
+    }
+
+    /// The order for a body that was found to stay as it is, now that something is to be made of it.
+    fn order_after_all(&mut self) {
+        if let Some(Kept { cpi }) = self.kept.take() {
+            self.order = Order::new(&self.journey, &self.way, &self.target, cpi, &self.draft, self.via);
+        }
     }
 
     fn octets(&self, outgoing: &Outgoing) -> usize {
@@ -278,7 +317,7 @@ impl Branch {
         forward::record_route(&self.journey, &mut outgoing, &forward::onward(&self.target, &hop.destination));
         let mut transaction =
             endpoint.request_marked(outgoing, hop.destination.clone(), Some(&self.second_part));
-        self.tell(Event::Sent).await;
+        self.tell(Event::Sent);
         let invite = self.journey.is_invite();
         let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;
         let (mut proceeding, mut cancelled) = (false, false);
@@ -292,7 +331,7 @@ impl Branch {
                             timer_c = Instant::now() + self.journey.policy.settings.timer_c;
                         }
                         if !invite || self.has_way_back(&response) {
-                            self.tell(Event::Provisional(response)).await;
+                            self.tell(Event::Provisional(response));
                         }
                     }
                     Some(ClientEvent::Response(response)) => return Attempt::Answered(response, transaction),
@@ -325,10 +364,10 @@ impl Branch {
 
     /// Reports the final response, and every further 2xx to an INVITE (RFC 6026 §7.2), those of addresses that
     /// were taken for silent included.
-    async fn end(mut self, response: Response, mut transaction: ClientTransaction) {
+    async fn end(mut self, response: Box<Response>, mut transaction: ClientTransaction) {
         self.silent.cancel();
         if !self.has_way_back(&response) {
-            return self.end_refused(&Refused::BadAnswer).await;
+            return self.end_refused(&Refused::BadAnswer);
         }
         let is_invite = self.journey.is_invite();
         let more = is_invite && response.status() < 300;
@@ -338,13 +377,13 @@ impl Branch {
             }
             _ => Event::Ended(Ending::Answered(Answer::Received(response))),
         };
-        self.tell(event).await;
+        self.tell(event);
         while is_invite && !self.silent.is_empty() {
             if let Late::Answered(_, response, _) = self.silent.next().await
                 && response.status() < 300
                 && self.has_way_back(&response)
             {
-                self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+                self.tell(Event::Ended(Ending::Answered(Answer::Received(response))));
             }
         }
         while more && let Some(event) = transaction.next().await {
@@ -352,7 +391,7 @@ impl Branch {
             if !self.has_way_back(&response) {
                 continue;
             }
-            self.tell(Event::Ended(Ending::Answered(Answer::Received(response)))).await;
+            self.tell(Event::Ended(Ending::Answered(Answer::Received(response))));
         }
     }
 
@@ -361,21 +400,43 @@ impl Branch {
         self.journey.from_store || response.values(HeaderId::Via).nth(1).is_some()
     }
 
-    async fn end_refused(&self, refused: &Refused) {
+    fn end_refused(&self, refused: &Refused) {
         self.journey.note(|| refused.to_string());
         let reply = refused.reply(&self.journey.policy.settings);
-        self.tell(Event::Ended(Ending::Answered(Answer::Made(reply)))).await;
+        self.tell(Event::Ended(Ending::Answered(Answer::Made(reply))));
     }
 
-    async fn end_failed(&self, refused: &Refused) {
+    fn end_failed(&self, refused: &Refused) {
         self.journey.note(|| refused.to_string());
         let reply = refused.reply(&self.journey.policy.settings);
-        self.tell(Event::Ended(Ending::Failed(Answer::Made(reply)))).await;
+        self.tell(Event::Ended(Ending::Failed(Answer::Made(reply))));
     }
 
-    async fn tell(&self, event: Event) {
-        // The context listens until all branches are through; if it is gone, so is the server.
-        let _unheard = self.events.send((self.name, event)).await;
+    fn tell(&self, event: Event) {
+        self.reports.push(self.name, event);
+    }
+}
+
+/// What the branches of a request have told the response context, which takes it whenever they have run: all of
+/// them are one task. So there is no more in it than they told in one turn.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reports(Arc<Mutex<VecDeque<(search::Branch, Event)>>>);
+
+impl Reports {
+    fn push(&self, branch: search::Branch, event: Event) {
+        self.queue().push_back((branch, event));
+    }
+
+    pub(crate) fn take(&self) -> Option<(search::Branch, Event)> {
+        self.queue().pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue().is_empty()
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<(search::Branch, Event)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

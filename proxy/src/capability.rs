@@ -88,7 +88,7 @@ async fn query(journey: &Journey, way: &Way, target: &Target, binding: &Binding)
     for hop in hops {
         let Some(outgoing) = options(journey, target, binding, &hop) else { continue };
         match journey.rooms.endpoint.request(outgoing, hop.destination).last().await {
-            Some(ClientEvent::Response(response)) => return Asked::Answered(Box::new(response)),
+            Some(ClientEvent::Response(response)) => return Asked::Answered(response),
             Some(ClientEvent::TransportError(_)) => {}
             Some(ClientEvent::Timeout) | None => return Asked::Silent,
         }

@@ -1,10 +1,12 @@
 //! Forwarding to the contacts of a user and choosing among their answers (RFC 3261 §16.6, §16.7): drives the
 //! `course` of a request with branches over real sockets.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use adapter::{Plan, Verdict};
@@ -12,12 +14,11 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use sip::{HeaderId, Method, Outgoing, Response};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use transport::Protocol;
 
-use crate::branch::{Branch, Event};
+use crate::branch::{Branch, Event, Reports};
 use crate::breadth;
 use crate::capability;
 use crate::context::{Best, Ending, Final, Step};
@@ -33,12 +34,9 @@ use crate::route::Way;
 use crate::search::{self, Start};
 use crate::settings::ForkMode;
 use crate::silent::Silent;
-use crate::tailor::{Order, Stored};
+use crate::tailor::{Kept, Order, Stored};
 use crate::target::{Groups, Target};
 use crate::upstream::{Answer, Upstream};
-
-/// Events that may wait for the response context.
-const EVENTS: usize = 32;
 
 /// How long a message may go without an answer before it is kept: its sender waits 64*T1 = 32 s, and over
 /// UDP asks every 4 s, so that an answer which is lost is still asked for.
@@ -69,7 +67,7 @@ struct Fork {
     cancel: CancellationToken,
     /// A 2xx does not cancel the others (RFC 3841 §9.1).
     no_cancel: bool,
-    events: mpsc::Sender<(search::Branch, Event)>,
+    reports: Reports,
     course: Course<Target, Answer>,
     upstream: Upstream,
     /// Whom the request went to, so that redirections end.
@@ -94,13 +92,12 @@ pub(crate) async fn run(
     }
     let invite = journey.is_invite();
     let pace = journey.policy.settings.next_after;
-    let (events, incoming) = mpsc::channel(EVENTS);
     let fork = Fork {
         way: Arc::new(way),
         second_part: second_part.into(),
         cancel: CancellationToken::new(),
         no_cancel: prefer::disposition(&journey.request).no_cancel,
-        events,
+        reports: Reports::default(),
         asked: Asked::default(),
         course: Course::new(invite, groups, breadth, pace),
         upstream,
@@ -108,7 +105,7 @@ pub(crate) async fn run(
         kept: None,
         journey,
     };
-    fork.drive(incoming).await.finish().await;
+    fork.drive().await.finish().await;
 }
 
 /// Whether it may be a message to keep; what `offline` says of it takes longer and is asked when it matters.
@@ -126,9 +123,12 @@ pub(crate) fn breadth(journey: &Journey) -> u32 {
 
 impl Fork {
     /// Until no branch runs and none is left to start.
-    async fn drive(mut self, mut incoming: mpsc::Receiver<(search::Branch, Event)>) -> Fork {
+    async fn drive(mut self) -> Fork {
         let mut work = FuturesUnordered::new();
         loop {
+            while let Some((branch, event)) = self.reports.take() {
+                self.take(branch, event);
+            }
             if self.upstream.is_cancelled() || self.is_given_up() {
                 self.course.stop();
             }
@@ -136,22 +136,24 @@ impl Fork {
             if !starts.is_empty() {
                 work.push(self.prepare(starts));
             }
-            if work.is_empty() && incoming.is_empty() {
+            if work.is_empty() {
                 return self;
             }
             let deadline = self.course.deadline().into_iter().chain(self.keep_at).min();
             tokio::select! {
                 biased;
-                // Its sender is ours: it does not end.
-                Some((branch, event)) = incoming.recv() => self.take(branch, event),
-                Some(done) = work.next(), if !work.is_empty() => self.done(done, &mut work),
+                done = turn(&mut work, &self.reports) => {
+                    if let Some(done) = done {
+                        self.done(done, &mut work);
+                    }
+                }
                 () = self.upstream.cancelled(), if !self.cancel.is_cancelled() => self.cancel.cancel(),
                 () = until(deadline) => {
                     let now = Instant::now();
                     self.course.on_timeout(now);
                     if self.keep_at.is_some_and(|at| at <= now) {
                         self.keep_at = None;
-                        self.keep().await;
+                        Box::pin(self.keep()).await;
                     }
                 }
             }
@@ -179,13 +181,13 @@ impl Fork {
     async fn finish(mut self) {
         if let Some(place) = self.kept {
             // The sender knows that it is kept. What a terminal said after all decides whether it stays.
-            return offline::answered(&self.journey, &place, outcome(&self.course.best())).await;
+            return Box::pin(offline::answered(&self.journey, &place, outcome(&self.course.best()))).await;
         }
         let best = self.course.best();
         if may_keep(&self.journey)
             && best.as_ref().is_some_and(offline::unreached)
             && !self.upstream.is_cancelled()
-            && let Some((_, reply)) = offline::keep(&self.journey, &self.way).await
+            && let Some((_, reply)) = Box::pin(offline::keep(&self.journey, &self.way)).await
         {
             return self.upstream.reply(&reply);
         }
@@ -247,7 +249,7 @@ impl Fork {
     }
 
     /// A terminal at `named_by` names others in its place.
-    fn redirect(&mut self, branch: search::Branch, response: Response, named_by: IpAddr) {
+    fn redirect(&mut self, branch: search::Branch, response: Box<Response>, named_by: IpAddr) {
         let asked = (!self.course.is_stopped())
             .then(|| self.asked.follow(&self.journey, &self.way, &response, named_by))
             .flatten();
@@ -264,10 +266,15 @@ impl Fork {
     fn prepare(&self, starts: Vec<Start<Target>>) -> Work {
         let (journey, way) = (Arc::clone(&self.journey), Arc::clone(&self.way));
         let branches: Vec<_> = starts.iter().map(|start| start.branch).collect();
+        // Beside others it may be linked although it fits (CPI.md I2).
+        let is_alone = starts.len() == 1;
         let ready = async move {
             let getting = starts.into_iter().map(|start| {
                 let (journey, way) = (&journey, &way);
-                async move { (start.branch, Ready::get(journey, way, start.target, start.breadth).await) }
+                async move {
+                    let ready = Ready::get(journey, way, start.target, start.breadth, is_alone).await;
+                    (start.branch, ready)
+                }
             });
             let mut ready = join_all(getting).await;
             link_all(&journey, &mut ready);
@@ -287,11 +294,12 @@ impl Fork {
             via: ready.via,
             order: ready.order,
             plan: ready.plan,
+            kept: ready.kept,
             made: Vec::new(),
             stored: Stored::default(),
             second_part: Arc::clone(&self.second_part),
             cancel: self.cancel.clone(),
-            events: self.events.clone(),
+            reports: self.reports.clone(),
             silent: Silent::default(),
         };
         guarded(running.run().map(|()| Done::Over), vec![branch])
@@ -313,6 +321,16 @@ fn outcome(best: &Option<Best<Answer>>) -> offline::Outcome {
 /// Work that takes no other with it when it panics.
 fn guarded(work: impl Future<Output = Done> + Send + 'static, branches: Vec<search::Branch>) -> Work {
     Box::pin(AssertUnwindSafe(work).catch_unwind().map(|done| done.unwrap_or(Done::Broken(branches))))
+}
+
+/// Until a piece of work is through, or what runs has told something.
+async fn turn(work: &mut FuturesUnordered<Work>, reports: &Reports) -> Option<Done> {
+    poll_fn(|context| match work.poll_next_unpin(context) {
+        Poll::Ready(Some(done)) => Poll::Ready(Some(done)),
+        Poll::Ready(None) | Poll::Pending if !reports.is_empty() => Poll::Ready(None),
+        Poll::Ready(None) | Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -343,22 +361,26 @@ struct Ready {
     added: usize,
     via: usize,
     order: Option<Order>,
-    plan: Option<Plan>,
+    plan: Option<Box<Plan>>,
+    kept: Option<Kept>,
 }
 
 impl Ready {
-    async fn get(journey: &Journey, way: &Way, target: Target, share: u32) -> Ready {
+    async fn get(journey: &Journey, way: &Way, target: Target, share: u32, is_alone: bool) -> Ready {
         let cpi = capability::of(journey, way, &target).await;
         let draft = forward::draft(journey, way, &target, share);
         let via = octets_to_come(journey);
         let received = journey.request.raw().head().len();
         let added = (draft.head_len() + via).saturating_sub(received);
+        if is_alone && Order::is_needless(journey, way, &target, cpi.as_deref(), &draft, via) {
+            return Ready { target, draft, added, via, order: None, plan: None, kept: Some(Kept { cpi }) };
+        }
         let order = Order::new(journey, way, &target, cpi, &draft, via);
         let plan = match &order {
-            Some(order) => Some(order.plan(None).await),
+            Some(order) => Some(Box::new(Box::pin(order.plan(None)).await)),
             None => None,
         };
-        Ready { target, draft, added, via, order, plan }
+        Ready { target, draft, added, via, order, plan, kept: None }
     }
 
     fn needs_change(&self) -> bool {

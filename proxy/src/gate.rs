@@ -4,6 +4,7 @@
 //! so only for users of its own domains who can be spoken for, where nobody switched it off.
 
 use adapter::{Entity, Field, Method as Carrier};
+use bytes::Bytes;
 use sip::{HeaderId, Method, Request, Uri};
 
 use crate::journey::Journey;
@@ -34,9 +35,16 @@ pub(crate) fn carrier(journey: &Journey, way: &Way, target: &Target) -> Option<C
 
 /// The body and the fields that describe it.
 pub(crate) fn entity(request: &Request) -> Entity {
+    let octets = request.raw().octets();
     let described = request.headers().filter_map(|header| {
-        let name = if header.id == HeaderId::Other { header.name } else { header.id.name().as_bytes() };
-        Entity::describes(name).then(|| Field::new(name.to_vec(), header.value.to_vec()))
+        let (name, shared) = match header.id {
+            HeaderId::Other => (header.name, None),
+            known => (known.name().as_bytes(), Some(known.name())),
+        };
+        let described = Entity::describes(name);
+        let name =
+            || shared.map_or_else(|| octets.slice_ref(name), |name| Bytes::from_static(name.as_bytes()));
+        described.then(|| Field::new(name(), octets.slice_ref(header.value)))
     });
     Entity { fields: described.collect(), body: request.body() }
 }

@@ -41,16 +41,18 @@ pub(crate) fn is_recipient(request: &Request, place: Place) -> bool {
     }
 }
 
-/// The answer, if it is this server's to give.
-pub(crate) async fn answer(journey: &Journey, way: &Way) -> Option<Reply> {
-    if !is_recipient(&journey.request, journey.place(&way.uri)) {
-        return None;
-    }
+/// Whether the answer is this server's to give.
+pub(crate) fn is_answered(journey: &Journey, way: &Way) -> bool {
+    is_recipient(&journey.request, journey.place(&way.uri))
+}
+
+/// The answer to a request that is for this server, and that may be a repetition of one that was answered 200.
+pub(crate) async fn answer(journey: &Journey, way: &Way, repeated: bool) -> Reply {
     match journey.request.method() {
-        Method::Register => Some(register(journey, way).await),
-        Method::Options => Some(options()),
+        Method::Register => register(journey, way, repeated).await,
+        Method::Options => options(),
         // RFC 3261 §8.2.1: what nobody but the recipient could know, and the recipient does not.
-        _ => Some(Reply::new(501, "Not Implemented").with("Allow", ALLOW)),
+        _ => Reply::new(501, "Not Implemented").with("Allow", ALLOW),
     }
 }
 
@@ -63,7 +65,7 @@ fn options() -> Reply {
         .with("Supported", SUPPORTED.join(", "))
 }
 
-async fn register(journey: &Journey, way: &Way) -> Reply {
+async fn register(journey: &Journey, way: &Way, repeated: bool) -> Reply {
     if let Some(outcome) = journey.rooms.registrar.check_require(&journey.request) {
         return reply_of(&outcome);
     }
@@ -82,7 +84,11 @@ async fn register(journey: &Journey, way: &Way) -> Reply {
         remote: flow.remote,
         flow: Some(flow.id),
     };
-    let outcome = journey.rooms.registrar.register(&journey.request, source, journey.arrived).await;
+    let registrar = &journey.rooms.registrar;
+    let outcome = match repeated {
+        true => registrar.repeat(&journey.request, source, journey.arrived),
+        false => registrar.register(&journey.request, source, journey.arrived).await,
+    };
     let contacts = outcome.values(HeaderId::Contact).count();
     journey.note(|| format!("{contacts} contacts"));
     reply_of(&outcome)

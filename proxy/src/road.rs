@@ -105,21 +105,23 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
         metrics::overload("user");
         return upstream.refuse(&Refused::Busy);
     }
-    if let Some(reply) = local::answer(&journey, &way).await {
+    // What is not on the way of every request is boxed: the task of each is as large as the largest of them.
+    if local::is_answered(&journey, &way) {
+        let reply = Box::pin(local::answer(&journey, &way, upstream.is_repetition())).await;
         upstream.reply(&reply);
         return local::follow_up(&journey, &reply);
     }
     let groups = match target::find(&journey, &way) {
         Ok(groups) => groups,
         Err(Refused::Unavailable) => {
-            return match offline::keep(&journey, &way).await {
+            return match Box::pin(offline::keep(&journey, &way)).await {
                 Some((_, reply)) => upstream.reply(&reply),
                 None => upstream.refuse(&Refused::Unavailable),
             };
         }
         Err(refused) => return upstream.refuse(&refused),
     };
-    fork::run(journey, way, admitted.second_part, groups, upstream).await;
+    Box::pin(fork::run(journey, way, admitted.second_part, groups, upstream)).await;
 }
 
 fn way(journey: &Journey) -> Result<route::Way, Refused> {

@@ -12,10 +12,9 @@ use crate::hop::Hop;
 pub(crate) struct Silent(Vec<(Hop, ClientTransaction)>);
 
 /// What becomes of one of them.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on its way to the response context")]
 pub(crate) enum Late {
     /// It was answered after all.
-    Answered(Hop, Response, ClientTransaction),
+    Answered(Hop, Box<Response>, ClientTransaction),
     /// Its time is over.
     Over,
 }

@@ -53,6 +53,12 @@ pub(crate) struct Order {
     deadline: Instant,
 }
 
+/// A body that stays as it is, for a terminal of these capabilities.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) cpi: Option<Arc<Cpi>>,
+}
+
 /// What was stored for a branch: no content is stored again because a plan is made anew.
 #[derive(Debug, Default)]
 pub(crate) struct Stored(Vec<(LinkRequest, Link)>);
@@ -87,25 +93,33 @@ impl Order {
         via: usize,
     ) -> Option<Order> {
         let method = gate::carrier(journey, way, target)?;
-        let policy = &journey.policy.settings;
-        let realms: Vec<&str> = policy.domains.iter().map(String::as_str).collect();
-        let unknown = cpi.as_deref().is_none_or(Cpi::is_unknown);
-        let settings = adapter::Settings {
-            method,
-            links: journey.rooms.links.as_ref().map(|links| links.shape()),
-            linking: match policy.unknown {
-                Unknown::Indirect if unknown => Linking::UnknownTerminal,
-                _ => Linking::AsNeeded,
-            },
-            sealed: adapter::seals_body(journey.request.headers().map(|h| (h.name, h.value)), &realms),
-            ..policy.adapter.clone()
-        };
+        let settings = settings(journey, method, cpi.as_deref());
         let entity = Arc::new(gate::entity(&journey.request));
-        let fields: u64 = entity.fields.iter().map(adapter::Field::octets).sum();
-        let head = u64::try_from(draft.head_len() + via).unwrap_or(u64::MAX).saturating_sub(fields);
+        let head = head(&entity, draft, via);
         let recipient = target.binding.as_ref().map(|binding| binding.aor.to_string()).unwrap_or_default();
-        let patience = policy.adapt_deadline;
+        let patience = journey.policy.settings.adapt_deadline;
         Some(Order { entity, cpi, settings, head, recipient, patience, deadline: Instant::now() + patience })
+    }
+
+    /// Whether the body may be adapted, and would stay as it is: told without a plan. The arguments as those of
+    /// [`Order::new`].
+    pub(crate) fn is_needless(
+        journey: &Journey,
+        way: &Way,
+        target: &Target,
+        cpi: Option<&Cpi>,
+        draft: &Outgoing,
+        via: usize,
+    ) -> bool {
+        let Some(method) = gate::carrier(journey, way, target) else { return false };
+        let entity = gate::entity(&journey.request);
+        let budget = Budget { message: None, head: head(&entity, draft, via) };
+        let settings = settings(journey, method, cpi);
+        let kept = adapter::is_kept(&entity.fields, &entity.body, cpi, &settings, budget);
+        if kept {
+            metrics::plan("unchanged");
+        }
+        kept
     }
 
     /// The same for a terminal of which more is known now.
@@ -304,6 +318,28 @@ impl Order {
             metrics::link();
         }
         Some(links)
+    }
+}
+
+/// Octets of a branch's head without the fields of the entity.
+fn head(entity: &Entity, draft: &Outgoing, via: usize) -> u64 {
+    let fields: u64 = entity.fields.iter().map(adapter::Field::octets).sum();
+    u64::try_from(draft.head_len() + via).unwrap_or(u64::MAX).saturating_sub(fields)
+}
+
+fn settings(journey: &Journey, method: adapter::Method, cpi: Option<&Cpi>) -> adapter::Settings {
+    let policy = &journey.policy.settings;
+    let realms: Vec<&str> = policy.domains.iter().map(String::as_str).collect();
+    let unknown = cpi.is_none_or(Cpi::is_unknown);
+    adapter::Settings {
+        method,
+        links: journey.rooms.links.as_ref().map(|links| links.shape()),
+        linking: match policy.unknown {
+            Unknown::Indirect if unknown => Linking::UnknownTerminal,
+            _ => Linking::AsNeeded,
+        },
+        sealed: adapter::seals_body(journey.request.headers().map(|h| (h.name, h.value)), &realms),
+        ..policy.adapter.clone()
     }
 }
 

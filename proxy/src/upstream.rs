@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sip::{HeaderId, Outgoing, Response, ResponseBuilder};
+use sip::{HeaderId, Method, Outgoing, Response, ResponseBuilder};
 use tokio::sync::oneshot;
 use transport::ServerTransaction;
 
@@ -13,10 +13,9 @@ use crate::refuse::{Refused, Reply};
 
 /// A branch's final answer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "received answers are the rule, and few are held at once")]
 pub(crate) enum Answer {
     /// Received from the branch.
-    Received(Response),
+    Received(Box<Response>),
     /// Made here, on the branch's behalf.
     Made(Reply),
 }
@@ -53,6 +52,11 @@ impl Upstream {
     /// A message that was kept.
     pub(crate) const fn to_store(journey: Arc<Journey>, store: oneshot::Sender<Outcome>) -> Upstream {
         Upstream { journey, asker: Asker::Store(Some(store)), told: false }
+    }
+
+    /// Whether the request repeats one that was answered and whose answer was not kept.
+    pub(crate) fn is_repetition(&self) -> bool {
+        matches!(&self.asker, Asker::Transaction(transaction) if transaction.is_repetition())
     }
 
     /// Waits for a CANCEL of the request.
@@ -167,7 +171,15 @@ impl Upstream {
             return;
         }
         let Asker::Transaction(transaction) = &self.asker else { return };
-        transaction.respond(outgoing.encode());
+        // The registrar tells again who is registered; with credentials it would have to believe old ones again.
+        let journey = &self.journey;
+        let once = status == 200
+            && journey.request.method() == Method::Register
+            && !journey.rooms.registrar.is_guarded();
+        match once {
+            true => transaction.respond_once(outgoing.encode()),
+            false => transaction.respond(outgoing.encode()),
+        }
         if status >= 200 && !self.told {
             self.told = true;
             self.journey.end(Some(status));

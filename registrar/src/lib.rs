@@ -138,6 +138,19 @@ impl Registrar {
         }
     }
 
+    /// The answer to a REGISTER that was answered 200 a moment ago and came again, since its answer was lost: the
+    /// bindings there are. Nothing is changed, and so nothing is asked of its CSeq.
+    pub fn repeat(&self, request: &Request, source: Source, now: SystemTime) -> RegisterOutcome {
+        let (settings, now_seconds) = (self.settings(), unix_seconds(now));
+        let registration = match Registration::read(request, source, &settings.options) {
+            Ok(registration) => registration,
+            Err(refusal) => return refusal.outcome(),
+        };
+        let (live, _) =
+            self.load(&registration.aor).map(|(_, record)| record).unwrap_or_default().part(now_seconds);
+        accepted(&live, &registration, &self.gruu_key, now, now_seconds)
+    }
+
     /// Who sent a request, as far as its credentials prove it: `Guard` says how. `None` if nobody is asked
     /// (`auth.mode = "none"`). `accepts` says whether a URI is one that the request may be for.
     pub fn judge(

@@ -28,6 +28,16 @@ pub(crate) struct HeaderLine {
 }
 
 impl HeaderLine {
+    /// A line that is written at `start`: the name, a colon, a blank, so many octets of value, the line end.
+    /// `None` if it is too long for an index.
+    pub(crate) fn written(start: usize, name: &[u8], value_len: usize) -> Option<HeaderLine> {
+        let name_len = u16::try_from(name.len()).ok()?;
+        let (value, value_end) = (start + name.len() + 2, start + name.len() + 2 + value_len);
+        let end = u32::try_from(value_end + 2).ok()?;
+        let (start, value, value_end) = (start as u32, value as u32, value_end as u32);
+        Some(HeaderLine { start, value, value_end, end, name_len, id: HeaderId::of(name) })
+    }
+
     pub(crate) fn name<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
         let start = self.start as usize;
         buf.get(start..start + usize::from(self.name_len)).unwrap_or_default()

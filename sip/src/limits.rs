@@ -19,6 +19,19 @@ pub struct Limits {
     pub buffered: usize,
 }
 
+impl Limits {
+    /// For what is no input any more.
+    pub(crate) const NONE: Limits = Limits {
+        head: usize::MAX,
+        lines: usize::MAX,
+        line_octets: usize::MAX,
+        vias: usize::MAX,
+        params: usize::MAX,
+        body: usize::MAX,
+        buffered: usize::MAX,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

@@ -9,6 +9,7 @@ mod routing;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -23,7 +24,8 @@ use crate::{index, via};
 /// A message with changes, to be encoded once.
 #[derive(Clone)]
 pub struct Outgoing {
-    base: RawMessage,
+    /// Shared by clones: its index is large.
+    base: Arc<RawMessage>,
     /// The start line, if it is another than the base's, without its line end.
     start: Option<Bytes>,
     order: SmallVec<[Line; 32]>,
@@ -32,6 +34,9 @@ pub struct Outgoing {
     text: Vec<u8>,
     body: Option<Bytes>,
 }
+
+/// Octets that the lines of most messages of ours have.
+const ROOM_OF_OURS: usize = 512;
 
 /// One line of the head: a base line, or a fresh one with the top bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,18 +47,18 @@ const FRESH: u16 = 0x8000;
 impl From<&Request> for Outgoing {
     /// A request that came with a noted source has it stamped into its top Via.
     fn from(request: &Request) -> Self {
-        Outgoing::over(request.raw(), true)
+        Outgoing::over(Arc::new(request.raw().clone()), true)
     }
 }
 
 impl From<&Response> for Outgoing {
     fn from(response: &Response) -> Self {
-        Outgoing::over(response.raw(), false)
+        Outgoing::over(Arc::new(response.raw().clone()), false)
     }
 }
 
 impl Outgoing {
-    fn over(base: &RawMessage, stamp: bool) -> Self {
+    fn over(base: Arc<RawMessage>, stamp: bool) -> Self {
         let lines = u16::try_from(base.lines().len()).unwrap_or(FRESH).min(FRESH);
         let mut outgoing = Outgoing {
             start: None,
@@ -61,9 +66,9 @@ impl Outgoing {
             fresh: SmallVec::new(),
             text: Vec::new(),
             body: None,
-            base: base.clone(),
+            base,
         };
-        if let Some(source) = base.source().filter(|_| stamp) {
+        if let Some(source) = outgoing.base.source().filter(|_| stamp) {
             outgoing.stamp_received(source);
         }
         outgoing
@@ -71,7 +76,9 @@ impl Outgoing {
 
     /// A message of ours.
     pub(crate) fn originate(start: Vec<u8>) -> Self {
-        let mut outgoing = Outgoing::over(&RawMessage::empty(), false);
+        static NOTHING: LazyLock<Arc<RawMessage>> = LazyLock::new(|| Arc::new(RawMessage::empty()));
+        let mut outgoing = Outgoing::over(Arc::clone(&NOTHING), false);
+        outgoing.text.reserve(ROOM_OF_OURS);
         outgoing.start = Some(start.into());
         outgoing.body = Some(Bytes::new());
         outgoing
@@ -242,13 +249,19 @@ impl Outgoing {
         if !grammar::is_token(name) {
             return None;
         }
+        let value = flat(grammar::trim(value));
         let at = self.text.len();
+        self.text.reserve(name.len() + value.len() + 4);
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(b": ");
-        self.text.extend_from_slice(&flat(grammar::trim(value)));
+        self.text.extend_from_slice(&value);
         self.text.extend_from_slice(b"\r\n");
-        // The line is complete whatever follows it, since its end is known here.
-        let line = index::header_line(&self.text, at, &UNLIMITED).ok()?;
+        let line = if memchr::memchr(0, &value).is_none() {
+            HeaderLine::written(at, name, value.len())?
+        } else {
+            // Whether a NUL may stand there is the index's to say.
+            index::header_line(&self.text, at, &Limits::NONE).ok()?
+        };
         self.fresh.push(line);
         Some(Line(next | FRESH))
     }
@@ -265,17 +278,6 @@ impl fmt::Debug for Outgoing {
             .finish_non_exhaustive()
     }
 }
-
-/// Our own lines are not input.
-const UNLIMITED: Limits = Limits {
-    head: usize::MAX,
-    lines: usize::MAX,
-    line_octets: usize::MAX,
-    vias: usize::MAX,
-    params: usize::MAX,
-    body: usize::MAX,
-    buffered: usize::MAX,
-};
 
 /// `value` on one line: folds become a space, and so does a line end that is no fold.
 fn flat(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {

@@ -43,6 +43,23 @@ fn a_cseq_that_is_not_higher_changes_nothing() {
     assert_eq!(query(&server).all("Contact").len(), 0);
 }
 
+/// RFC 3261 §17.2.2: the answer was lost, and the phone asks again in the same transaction.
+#[test]
+fn a_register_that_comes_again_is_answered_again_and_a_new_one_is_asked_for_its_cseq() {
+    let server = Server::start();
+    let mut line = Line::udp(server.sip);
+    let register = harness::example("060").set("CSeq", "7 REGISTER");
+    let via = |branch: &str| format!("SIP/2.0/UDP {};rport;branch={branch}", line.local());
+    let (first, other) =
+        (register.clone().set("Via", &via("z9hG4bK1")), register.set("Via", &via("z9hG4bK2")));
+    for _ in 0..3 {
+        let answer = line.try_request(&first).unwrap();
+        assert_eq!((answer.status(), answer.all("Contact").len()), (200, 1), "{answer}");
+    }
+    assert_eq!(line.try_request(&other).unwrap().status(), 500);
+    assert_eq!(query(&server).all("Contact").len(), 1);
+}
+
 /// T20
 #[test]
 fn one_brief_contact_keeps_its_good_neighbour_out() {

@@ -1,28 +1,24 @@
 //! The handle of a client transaction.
 
 use sip::Response;
-use tokio::sync::mpsc;
 
 use crate::TransportError;
+use crate::mailbox::{Receiver, Sender};
 use crate::shard::{Order, Orders};
 
 /// What happens to a request of ours.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "responses are the rule, and their index is held without allocating"
-)]
 pub enum ClientEvent {
     /// A response. An INVITE may get several 2xx.
-    Response(Response),
+    Response(Box<Response>),
     /// No final response in time (Timer B or F, or a cancelled INVITE's last wait). Nothing more comes.
     Timeout,
     /// The request could not be sent. Nothing more comes.
     TransportError(TransportError),
 }
 
-/// What its shard tells it through. Boxed, because a channel allocates room for 32 at once.
-pub(crate) type Events = mpsc::Sender<Box<ClientEvent>>;
+/// What its shard tells it through.
+pub(crate) type Events = Sender<ClientEvent>;
 
 /// A request under way. Dropped before its final response an INVITE is cancelled, anything else is left to
 /// itself.
@@ -30,7 +26,7 @@ pub(crate) type Events = mpsc::Sender<Box<ClientEvent>>;
 pub struct ClientTransaction {
     branch: String,
     orders: Orders,
-    events: mpsc::Receiver<Box<ClientEvent>>,
+    events: Receiver<ClientEvent>,
     cancel_on_drop: bool,
 }
 
@@ -38,7 +34,7 @@ impl ClientTransaction {
     pub(crate) const fn new(
         branch: String,
         orders: Orders,
-        events: mpsc::Receiver<Box<ClientEvent>>,
+        events: Receiver<ClientEvent>,
         is_invite: bool,
     ) -> Self {
         Self { branch, orders, events, cancel_on_drop: is_invite }
@@ -46,7 +42,7 @@ impl ClientTransaction {
 
     /// The next event; `None` once the transaction is over.
     pub async fn next(&mut self) -> Option<ClientEvent> {
-        let event = self.events.recv().await.map(|event| *event);
+        let event = self.events.take().await;
         let goes_on = matches!(&event, Some(ClientEvent::Response(response)) if response.status() < 200);
         self.cancel_on_drop &= goes_on;
         event

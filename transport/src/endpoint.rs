@@ -9,13 +9,14 @@ use std::time::SystemTime;
 use sip::{Encoded, Outgoing};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::complaint::Complaints;
 use crate::datagram::{self, DatagramSocket};
+use crate::mailbox::mailbox;
 use crate::metrics::Metrics;
 use crate::resolve::{Asker, Desk, LocateError, Locator};
 use crate::shard::{self, Inbox, NewRequest, Order, Shard};
@@ -125,14 +126,14 @@ impl Endpoint {
         self.push_via(&mut outgoing, &destination, &branch);
         let method = method_of(&outgoing);
         let is_invite = method == b"INVITE";
-        let (events, receiver) = mpsc::channel(wiring.config.response_queue.max(8));
+        let (events, receiver) = mailbox(wiring.config.response_queue.max(8));
         let refuse = events.clone();
         let octets = outgoing.encode();
         let new = NewRequest { method, branch: branch.clone(), octets, destination, events };
         if !orders.give(Order::Request(Box::new(new))) {
             let refusal = ClientEvent::TransportError(crate::TransportError::QueueFull);
             // The queue is new and the receiver is here.
-            let _sent = refuse.try_send(Box::new(refusal));
+            let _sent = refuse.give(refusal);
         }
         ClientTransaction::new(branch, orders, receiver, is_invite)
     }

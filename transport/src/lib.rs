@@ -27,6 +27,7 @@ mod flow;
 mod handler;
 mod icmp;
 mod inside;
+mod mailbox;
 mod metrics;
 mod peer;
 mod resolve;

@@ -15,12 +15,19 @@ pub struct ServerTransaction {
     orders: Orders,
     flow: Flow,
     cancelled: CancellationToken,
+    repeated: bool,
     owes_final: std::sync::atomic::AtomicBool,
 }
 
 impl ServerTransaction {
-    pub(crate) const fn new(id: Id, orders: Orders, flow: Flow, cancelled: CancellationToken) -> Self {
-        Self { id, orders, flow, cancelled, owes_final: std::sync::atomic::AtomicBool::new(true) }
+    pub(crate) const fn new(
+        id: Id,
+        orders: Orders,
+        flow: Flow,
+        cancelled: CancellationToken,
+        repeated: bool,
+    ) -> Self {
+        Self { id, orders, flow, cancelled, repeated, owes_final: std::sync::atomic::AtomicBool::new(true) }
     }
 
     /// Where the request came from; its responses go there.
@@ -32,11 +39,27 @@ impl ServerTransaction {
     /// counted: anything after a final response (but more 2xx to an INVITE), and to a non-INVITE request a 408
     /// and all provisional ones but 100 (RFC 4320).
     pub fn respond(&self, response: Encoded) {
+        self.give(response, false);
+    }
+
+    /// As [`Self::respond`], of a final response that is not kept for repetitions of the request: they come as new
+    /// requests, for which [`Self::is_repetition`] says so, and the user answers them as it did. For answers that
+    /// are many and that their user can tell again without doing anything again.
+    pub fn respond_once(&self, response: Encoded) {
+        self.give(response, true);
+    }
+
+    /// Whether the request repeats one that was answered by [`Self::respond_once`].
+    pub const fn is_repetition(&self) -> bool {
+        self.repeated
+    }
+
+    fn give(&self, response: Encoded, once: bool) {
         use std::sync::atomic::Ordering::Relaxed;
         if !response.head.starts_with(b"SIP/2.0 1") {
             self.owes_final.store(false, Relaxed);
         }
-        self.orders.give(Order::Respond { id: self.id, octets: response });
+        self.orders.give(Order::Respond { id: self.id, octets: response, once });
     }
 
     /// No answer will be given: for a non-INVITE request whose branches all timed out (RFC 4320 §4.2).

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Events;
 use crate::datagram::Inlet;
+use crate::mailbox::Refused;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::stream::{Blame, Connection, Goal, Known, Outbound};
@@ -53,6 +54,8 @@ pub(crate) enum Order {
     Respond {
         id: Id,
         octets: Encoded,
+        /// Its user answers repetitions of the request.
+        once: bool,
     },
     Abandon {
         id: Id,
@@ -98,14 +101,14 @@ pub(crate) struct NewRequest {
     pub(crate) events: Events,
 }
 
-/// The queue of messages into a shard.
+/// The queue of messages into a shard. Boxed, because the queue has room for 32 at once.
 #[derive(Clone, Debug)]
-pub(crate) struct Arrivals(mpsc::Sender<Arrival>);
+pub(crate) struct Arrivals(mpsc::Sender<Box<Arrival>>);
 
 impl Arrivals {
     /// Puts it in, or drops and counts it: a datagram that is lost is sent again.
     pub(crate) fn offer(&self, arrival: Arrival, metrics: &Metrics) {
-        if self.0.try_send(arrival).is_err() {
+        if self.0.try_send(Box::new(arrival)).is_err() {
             metrics.queue_full.add_one();
         }
     }
@@ -113,7 +116,7 @@ impl Arrivals {
     /// Puts it in as soon as there is room.
     pub(crate) async fn wait(&self, arrival: Arrival) {
         // The shard is gone only when the endpoint has stopped.
-        let _stopped = self.0.send(arrival).await;
+        let _stopped = self.0.send(Box::new(arrival)).await;
     }
 }
 
@@ -144,7 +147,7 @@ impl Orders {
 /// The far ends of a shard's queues, until it starts.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    arrivals: mpsc::Receiver<Arrival>,
+    arrivals: mpsc::Receiver<Box<Arrival>>,
     orders: mpsc::Receiver<Order>,
 }
 
@@ -240,7 +243,7 @@ impl Shard {
                 self.read(now);
             }
             for arrival in arrivals.drain(..) {
-                self.arrive(now, arrival);
+                self.arrive(now, *arrival);
                 self.settle(now);
             }
         }
@@ -279,7 +282,7 @@ impl Shard {
 
     fn order(&mut self, now: Clock, order: Order) {
         match order {
-            Order::Respond { id, octets } => self.respond(now, id, octets),
+            Order::Respond { id, octets, once } => self.respond(now, id, octets, once),
             Order::Abandon { id } => self.table.abandon(now, id),
             Order::Fail { id } => self.table.fail(now, id),
             Order::Request(new) => self.request(now, *new),
@@ -312,14 +315,20 @@ impl Shard {
 
     /// A final response that no datagram can hold becomes a 500: left alone it would fail at every repetition,
     /// and the sender would never hear of it.
-    fn respond(&mut self, now: Clock, id: Id, octets: Encoded) {
+    fn respond(&mut self, now: Clock, id: Id, octets: Encoded, once: bool) {
         let by_datagram = matches!(self.table.peer(id), Some(Peer::Datagram { .. }));
         if by_datagram && octets.len() > datagram::LONGEST_PAYLOAD {
             self.wiring.metrics.send_errors.add_one();
             if octets.status().is_some_and(|status| status >= 200) {
                 self.table.fail(now, id);
             }
-        } else if self.table.respond(now, id, octets).is_err() {
+            return;
+        }
+        let taken = match once {
+            true => self.table.respond_once(now, id, octets),
+            false => self.table.respond(now, id, octets),
+        };
+        if taken.is_err() {
             self.wiring.metrics.late_responses.add_one();
         }
     }
@@ -337,7 +346,7 @@ impl Shard {
         });
         if let Err(error) = begun {
             // A user who went away already misses nothing.
-            let _gone = events.try_send(Box::new(ClientEvent::TransportError(error)));
+            let _gone = events.give(ClientEvent::TransportError(error));
         }
     }
 
@@ -406,7 +415,8 @@ impl Shard {
         let Some(flow) = self.table.peer(id).map(Peer::flow) else { return };
         let cancelled = CancellationToken::new();
         self.table.attach(id, User::Server(cancelled.clone()));
-        let transaction = ServerTransaction::new(id, self.orders.clone(), flow, cancelled);
+        let repeated = self.table.is_repetition(id);
+        let transaction = ServerTransaction::new(id, self.orders.clone(), flow, cancelled, repeated);
         if request.method() == Method::Cancel {
             self.handler.cancel(request, transaction);
         } else {
@@ -418,12 +428,10 @@ impl Shard {
     fn deliver(&mut self, id: Id, response: Response) {
         let Some(User::Client(events)) = self.table.user(id) else { return };
         let is_over = response.status() >= 300 || (response.status() >= 200 && !is_invite(&response));
-        if response.is_provisional() && events.capacity() <= KEPT_FOR_FINALS {
+        if response.is_provisional() && events.room() <= KEPT_FOR_FINALS {
             return self.wiring.metrics.user_queue_full.add_one();
         }
-        if let Err(mpsc::error::TrySendError::Full(_)) =
-            events.try_send(Box::new(ClientEvent::Response(response)))
-        {
+        if events.give(ClientEvent::Response(Box::new(response))) == Err(Refused::Full) {
             self.wiring.metrics.user_queue_full.add_one();
         }
         if is_over {
@@ -435,7 +443,7 @@ impl Shard {
     fn tell(&self, id: Id, event: ClientEvent) {
         if let Some(User::Client(events)) = self.table.user(id) {
             // A user who went away misses nothing, and the queue has room kept for this.
-            let _gone = events.try_send(Box::new(event));
+            let _gone = events.give(event);
         }
     }
 

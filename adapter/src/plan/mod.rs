@@ -6,7 +6,7 @@
 //! | what must not be touched (§3.2, §3.3) | `protect` |
 //! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `link`, `related` |
 //! | what it costs and what it is worth (§3.6) | `price`, `utility` |
-//! | what is done | `alternative`, `choose`, `decide` |
+//! | what is done | `alternative`, `choose`, `decide`; `kept` where nothing is |
 //! | what came of it | `finish` |
 //! | what is said about it (§3.8) | `refuse`, `explain` |
 
@@ -17,6 +17,7 @@ pub(crate) mod context;
 mod decide;
 mod explain;
 mod finish;
+mod kept;
 mod leaf;
 pub(crate) mod limits;
 pub(crate) mod link;
@@ -33,6 +34,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use cpi::Cpi;
 
+pub use kept::is_kept;
 pub use protect::seals_body;
 
 use crate::entity::{Adapted, Entity, Refusal};

@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod kept;
 mod links;
 mod parts;
 mod pictures;

@@ -79,6 +79,18 @@ impl Machine {
         }
     }
 
+    /// Ends a server transaction other than an INVITE's that has its final response.
+    pub(super) fn finish(&mut self, turn: &mut EncodedTurn<'_>) {
+        if let Self::NonInviteServer(machine) = self {
+            machine.finish(turn);
+        }
+    }
+
+    /// Whether it is one that [`Self::finish`] ends.
+    pub(super) const fn is_completed(&self) -> bool {
+        matches!(self, Self::NonInviteServer(machine) if machine.is_completed())
+    }
+
     pub(super) fn cancel(&mut self, turn: &mut EncodedTurn<'_>) {
         if let Self::InviteClient(machine) = self {
             machine.cancel(turn);

@@ -21,6 +21,7 @@ mod non_invite_client;
 mod non_invite_server;
 mod queue;
 mod slab;
+mod spent;
 mod table;
 mod timers;
 mod turn;

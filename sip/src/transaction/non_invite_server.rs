@@ -91,6 +91,19 @@ impl<O: Clone> NonInviteServer<O> {
         }
     }
 
+    /// Ends at once with its final response sent, as over a reliable transport: its user answers repetitions.
+    pub fn finish(&mut self, turn: &mut Turn<'_, O>) {
+        if self.is_completed() {
+            turn.act(Action::Terminated);
+            self.state = State::Terminated;
+        }
+    }
+
+    /// Whether its final response was sent and is kept.
+    pub const fn is_completed(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
     /// Timer J is zero over a reliable transport.
     fn end_if_reliable(&mut self, turn: &mut Turn<'_, O>) {
         if self.reliable {

@@ -1,6 +1,7 @@
 //! The transactions of one shard: finds the machine a message belongs to, keeps its timers, bounds the number.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,9 +10,10 @@ use bytes::Bytes;
 use super::machine::Machine;
 use super::queue::TimerQueue;
 use super::slab::Slab;
+use super::spent::Spent;
 use super::{Action, Event, Full, Id, RespondError, Sending, Settings, Turn, hop, key};
 use crate::build::acknowledges_stateless_answer;
-use crate::{Encoded, HeaderId, Request, Response, ResponseBuilder};
+use crate::{Encoded, Framed, HeaderId, Limits, RawMessage, Request, Response, ResponseBuilder, frame};
 
 /// A table of transactions. `P` is what the transport needs to reach the other end, `U` what the
 /// transaction's user left with it. See the module for the loop.
@@ -23,6 +25,7 @@ pub struct Table<P, U> {
     timers: TimerQueue,
     events: VecDeque<Event<P>>,
     actions: VecDeque<Action<Encoded>>,
+    spent: Spent,
     /// Where keys are put together before they are looked up.
     key: Vec<u8>,
     draining: bool,
@@ -36,11 +39,34 @@ struct Entry<P, U> {
     user: Option<U>,
     /// The earliest wake-up that stands in the timer queue.
     armed: Option<Instant>,
-    /// Of a server transaction, until it is answered: what an automatic 100 answers. Boxed, as it is gone for
-    /// most of the entry's time.
-    request: Option<Box<Request>>,
+    /// Of a server transaction, until it is answered: what an automatic 100 answers.
+    request: Option<Asked>,
+    /// Whether the request was answered once, in a transaction that is spent.
+    repeated: bool,
     /// Of an INVITE we sent: the head its ACK and CANCEL are made of.
     sent: Bytes,
+}
+
+/// A request as it came: seldom asked for again, and then read again.
+#[derive(Clone, Debug)]
+struct Asked {
+    octets: Bytes,
+    source: Option<SocketAddr>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        Self { octets: request.raw().octets().clone(), source: request.raw().source() }
+    }
+
+    fn read(self) -> Option<RawMessage> {
+        // It was inside the limits once.
+        let Ok(Framed::Message(mut raw)) = frame::datagram(self.octets, &Limits::NONE) else { return None };
+        if let Some(source) = self.source {
+            raw.set_source(source);
+        }
+        Some(raw)
+    }
 }
 
 /// The message that [`Action::Deliver`] means.
@@ -61,6 +87,7 @@ impl<P: Clone, U> Table<P, U> {
             timers: TimerQueue::default(),
             events: VecDeque::new(),
             actions: VecDeque::new(),
+            spent: Spent::default(),
             key: Vec::new(),
             draining: false,
         }
@@ -89,6 +116,7 @@ impl<P: Clone, U> Table<P, U> {
         if let Some(&id) = self.index.get(self.key.as_slice()) {
             return self.turn(now, id, Given::Nothing, Machine::on_request);
         }
+        let repeated = self.spent.holds(&self.key, now);
         let is_cancel = method.as_bytes() == b"CANCEL";
         if self.entries.len() >= self.settings.transactions {
             return self.on_request_when_full(&request, peer);
@@ -101,7 +129,8 @@ impl<P: Clone, U> Table<P, U> {
         let key: Arc<[u8]> = self.key.as_slice().into();
         let invite = if is_cancel { self.invite_of(&request) } else { None };
         let entry = Entry {
-            request: Some(Box::new(request.clone())),
+            request: Some(Asked::of(&request)),
+            repeated,
             ..Entry::new(machine, key, peer, None, Bytes::new())
         };
         let Ok(id) = self.insert(entry) else { return };
@@ -160,11 +189,10 @@ impl<P: Clone, U> Table<P, U> {
         };
         let sent = self.entries.get(id).map(|entry| entry.sent.clone()).unwrap_or_default();
         let status = response.status();
-        // A clone shares the octets: the machine reads the To while the response waits to be delivered.
-        let given = Given::Response(response.clone());
-        self.turn(now, id, given, |machine, turn| {
-            let to = response.header(HeaderId::To).unwrap_or_default();
-            machine.on_response(status, &sent, to, turn);
+        // The machine reads the To while the response waits to be delivered.
+        let to = response.header(HeaderId::To).map(|to| response.raw().octets().slice_ref(to));
+        self.turn(now, id, Given::Response(response), |machine, turn| {
+            machine.on_response(status, &sent, &to.unwrap_or_default(), turn);
         });
     }
 
@@ -213,6 +241,23 @@ impl<P: Clone, U> Table<P, U> {
         result
     }
 
+    /// The user's final response to a request that it can answer again itself, in the same way: it is sent and the
+    /// transaction ends, whatever the transport. A repetition makes a new one, of which [`Self::is_repetition`]
+    /// holds for as long as the old one would have lasted. Deviation from RFC 3261 §17.2.2, where the transaction
+    /// repeats the response: it would hold the response for 32 s.
+    ///
+    /// # Errors
+    /// [`RespondError`]: it was not sent.
+    pub fn respond_once(&mut self, now: Instant, id: Id, octets: Encoded) -> Result<(), RespondError> {
+        self.respond(now, id, octets)?;
+        if let Some(entry) = self.entries.get(id).filter(|entry| entry.machine.is_completed()) {
+            let until = now + self.settings.timers.transaction();
+            self.spent.add(&entry.key, until, self.settings.transactions);
+        }
+        self.turn(now, id, Given::Nothing, Machine::finish);
+        Ok(())
+    }
+
     /// The user will not answer this non-INVITE request (RFC 4320 §4.2); repetitions are absorbed.
     pub fn abandon(&mut self, now: Instant, id: Id) {
         self.turn(now, id, Given::Nothing, Machine::abandon);
@@ -220,8 +265,8 @@ impl<P: Clone, U> Table<P, U> {
 
     /// The user went away without an answer: 500, if one is still owed.
     pub fn fail(&mut self, now: Instant, id: Id) {
-        if let Some(request) = self.entries.get(id).and_then(|entry| entry.request.clone()) {
-            let answer = ResponseBuilder::to_request(&*request, 500, "Server Internal Error").encode();
+        if let Some(request) = self.asked(id) {
+            let answer = ResponseBuilder::to_request(&request, 500, "Server Internal Error").encode();
             // Too late is as good as answered.
             let _late = self.respond(now, id, answer);
         }
@@ -292,6 +337,11 @@ impl<P: Clone, U> Table<P, U> {
     /// The other end of a transaction.
     pub fn peer(&self, id: Id) -> Option<&P> {
         self.entries.get(id).map(|entry| &entry.peer)
+    }
+
+    /// Whether the request of this transaction repeats one that was answered by [`Self::respond_once`].
+    pub fn is_repetition(&self, id: Id) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.repeated)
     }
 
     /// Transactions, finished ones that absorb repetitions included.
@@ -367,11 +417,15 @@ impl<P: Clone, U> Table<P, U> {
         self.arm(id);
     }
 
+    /// The request of a server transaction that is not answered yet.
+    fn asked(&self, id: Id) -> Option<RawMessage> {
+        self.entries.get(id)?.request.clone()?.read()
+    }
+
     /// Answers 100 for a user who thinks. The machine sends nothing more in this turn.
     fn trying(&mut self, now: Instant, id: Id) {
-        let request = self.entries.get(id).and_then(|entry| entry.request.clone());
-        if let Some(request) = request {
-            let octets = ResponseBuilder::to_request(&*request, 100, "Trying").encode();
+        if let Some(request) = self.asked(id) {
+            let octets = ResponseBuilder::to_request(&request, 100, "Trying").encode();
             // A machine that asks for a 100 takes it.
             self.turn(now, id, Given::Nothing, |machine, turn| {
                 let _taken = machine.respond(100, octets, turn);
@@ -418,6 +472,6 @@ impl<P: Clone, U> Table<P, U> {
 
 impl<P, U> Entry<P, U> {
     const fn new(machine: Machine, key: Arc<[u8]>, peer: P, user: Option<U>, sent: Bytes) -> Self {
-        Self { machine, key, peer, user, armed: None, request: None, sent }
+        Self { machine, key, peer, user, armed: None, request: None, repeated: false, sent }
     }
 }

@@ -278,3 +278,31 @@ fn an_id_of_a_finished_transaction_names_nothing() {
     assert_eq!(table.respond(now, id, answer(&message, 200)), Err(RespondError::Late));
     assert_ne!(id, next);
 }
+
+#[test]
+fn a_response_given_once_is_not_kept_and_a_repetition_of_its_request_is_known_for_one() {
+    let (mut table, now) = (table(10), origin());
+    let message = request("REGISTER", "h;branch=z9hG4bK1", "");
+    let id = begin(&mut table, now, &message);
+    assert!(!table.is_repetition(id));
+    table.respond_once(now, id, answer(&message, 200)).unwrap();
+    assert!(matches!(events(&mut table).as_slice(), [Event::Send { .. }, Event::Ended { .. }]));
+    assert!(table.is_empty());
+    let again = begin(&mut table, now + Duration::from_secs(31), &message);
+    assert!(table.is_repetition(again), "its answer may have been lost");
+    table.respond(now, again, answer(&message, 200)).unwrap();
+    events(&mut table);
+    let other = begin(&mut table, now, &request("REGISTER", "h;branch=z9hG4bK2", ""));
+    assert!(!table.is_repetition(other));
+}
+
+#[test]
+fn a_request_whose_answer_was_not_kept_is_new_after_its_time() {
+    let (mut table, now) = (table(10), origin());
+    let message = request("REGISTER", "h;branch=z9hG4bK1", "");
+    let id = begin(&mut table, now, &message);
+    table.respond_once(now, id, answer(&message, 200)).unwrap();
+    events(&mut table);
+    let late = begin(&mut table, now + Duration::from_secs(32), &message);
+    assert!(!table.is_repetition(late));
+}

@@ -72,7 +72,10 @@ impl Locator {
     ) -> Result<Vec<Destination>, LocateError> {
         let question = Question::of(uri)?;
         let search = Search { locator: self, asker, deadline: Instant::now() + self.limit };
-        let places = search.places(&question, dice).await?;
+        let places = match search.literal(&question) {
+            Some(place) => vec![place],
+            None => Box::pin(search.places(&question, dice)).await?,
+        };
         let found = places.len();
         let mut ways: Vec<Destination> = Vec::new();
         // An answer of the DNS is as little to be trusted as the number it stands for: names that turn inside
@@ -92,6 +95,15 @@ impl Locator {
 }
 
 impl Search<'_> {
+    /// Of a URI with an address: nobody is asked.
+    fn literal(&self, question: &Question) -> Option<Place> {
+        let Target::Address(ip) = &question.target else { return None };
+        let default = self.locator.sockets.default_protocol(question.secure);
+        let protocol = question.protocol.unwrap_or(default);
+        let port = question.port.unwrap_or(protocol.default_port());
+        Some((protocol, SocketAddr::new(*ip, port)))
+    }
+
     /// RFC 3263 §4.1 and §4.2 in their order.
     async fn places(
         &self,
@@ -101,11 +113,7 @@ impl Search<'_> {
         let sockets = &self.locator.sockets;
         let default = sockets.default_protocol(question.secure);
         let domain = match &question.target {
-            Target::Address(ip) => {
-                let protocol = question.protocol.unwrap_or(default);
-                let port = question.port.unwrap_or(protocol.default_port());
-                return Ok(vec![(protocol, SocketAddr::new(*ip, port))]);
-            }
+            Target::Address(_) => return Ok(self.literal(question).into_iter().collect()),
             Target::Name(domain) => domain,
         };
         if let Some(port) = question.port {

@@ -18,7 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sip", &["grammar"]),
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
-    ("adapter", &["cpi", "grammar"]),
+    ("resample", &[]),
+    ("adapter", &["cpi", "grammar", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
     ("indirection", &["adapter", "cpi"]),
     ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection"]),
@@ -33,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
-const PURE: &[&str] = &["grammar", "sip", "cpi", "adapter"];
+const PURE: &[&str] = &["grammar", "sip", "cpi", "resample", "adapter"];
 
 /// What opens sockets, runs tasks or keeps state; nothing pure may have one of them below it.
 const IMPURE_CRATES: &[&str] = &[

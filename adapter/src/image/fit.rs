@@ -6,7 +6,7 @@
 //! the size is near linear in that of the quantiser, so a second or third file is the one. Integers and plain float
 //! arithmetic in a fixed order: the same picture and limit give the same file.
 
-use fast_image_resize::Resizer;
+use resample::Resampler;
 
 use super::encode::{self, Setting, Written};
 use super::pictures::Still;
@@ -52,7 +52,7 @@ pub(super) fn within(
     let mut scales = Scales {
         limit: limit as f64,
         lowest: range.0,
-        resizer: Resizer::new(),
+        resampler: Resampler::default(),
         whole,
         sizes: &sizes,
         seen: Vec::new(),
@@ -162,7 +162,7 @@ fn step(quality: u8) -> f64 {
 struct Scales<'a> {
     limit: f64,
     lowest: u8,
-    resizer: Resizer,
+    resampler: Resampler,
     whole: Raster,
     sizes: &'a [(u32, u32)],
     seen: Vec<(usize, Estimates)>,
@@ -212,7 +212,7 @@ impl Scales<'_> {
         let sample = if at == 0 {
             encode::sample(&self.whole)
         } else {
-            self.whole.scaled(&mut self.resizer, width, height).and_then(|raster| encode::sample(&raster))
+            self.whole.scaled(&mut self.resampler, width, height).and_then(|raster| encode::sample(&raster))
         };
         Ok(Estimates { sample: sample.ok_or(TOO_LARGE)?, known: Vec::new(), correction: 1.0 })
     }

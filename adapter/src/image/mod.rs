@@ -11,7 +11,6 @@
 mod container;
 mod decode;
 mod encode;
-mod filter;
 mod fit;
 mod palette;
 mod pictures;

@@ -1,6 +1,6 @@
 //! From a file to upright pixels of the wanted size: the front half of a transformation.
 
-use fast_image_resize::Resizer;
+use resample::Resampler;
 
 use super::decode::{self, Decoded, Film, Frame, Want};
 use super::encode::Pictures;
@@ -15,7 +15,7 @@ const ANIMATION_PIXELS: u64 = 4;
 pub(super) struct Still<'a> {
     decoded: Decoded,
     probe: &'a Probe,
-    resizer: Resizer,
+    resampler: Resampler,
     ycbcr: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn still<'a>(
         Decoded::Planes(planes) => planes::count(planes),
     };
     proceed(stop)?;
-    Ok(Still { decoded, probe, resizer: Resizer::new(), ycbcr })
+    Ok(Still { decoded, probe, resampler: Resampler::default(), ycbcr })
 }
 
 impl Still<'_> {
@@ -49,8 +49,10 @@ impl Still<'_> {
             Decoded::Raster(raster) if (raster.width, raster.height) == (width, height) => {
                 Some(raster.clone())
             }
-            Decoded::Raster(raster) => raster.scaled(&mut self.resizer, width, height),
-            Decoded::Planes(planes) => planes::scaled(&mut self.resizer, planes, (width, height), self.ycbcr),
+            Decoded::Raster(raster) => raster.scaled(&mut self.resampler, width, height),
+            Decoded::Planes(planes) => {
+                planes::scaled(&mut self.resampler, planes, (width, height), self.ycbcr)
+            }
         };
         let scaled = scaled.ok_or(unscaled(self.probe))?;
         Ok(scaled.upright(self.probe.orientation))
@@ -89,7 +91,7 @@ pub(super) fn read(
     }
     let mut film = Film::open(bytes, probe)?;
     let mut pictures = Pictures { frames: Vec::new(), repeat: film.repeat() };
-    let mut resizer = Resizer::new();
+    let mut resampler = Resampler::default();
     while pictures.frames.len() < probe.frames as usize {
         proceed(stop)?;
         let Some(Frame { raster, delay }) = film.next_frame()? else { break };
@@ -97,7 +99,7 @@ pub(super) fn read(
         let raster = if (raster.width, raster.height) == size {
             raster
         } else {
-            raster.scaled(&mut resizer, size.0, size.1).ok_or(unscaled(probe))?
+            raster.scaled(&mut resampler, size.0, size.1).ok_or(unscaled(probe))?
         };
         pictures.frames.push(Frame { raster, delay });
     }

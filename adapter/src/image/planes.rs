@@ -1,9 +1,8 @@
 //! From the planes of a JPEG decoded at a fraction of its size to the wanted size, each plane by itself: luma to all of
 //! it, chroma straight to the half that a JPEG keeps of it.
 
-use fast_image_resize as fir;
+use resample::{Resampler, Samples, Source};
 
-use super::filter::lanczos;
 use super::raster::{Layout, Raster, ycbcr_to_rgb};
 use crate::jpeg::Plane;
 
@@ -14,23 +13,23 @@ pub(super) fn count(planes: &[Plane]) -> u64 {
 
 /// The picture at `size`: gray as gray, colours in planes (`ycbcr`) or as red, green and blue.
 pub(super) fn scaled(
-    resizer: &mut fir::Resizer,
+    resampler: &mut Resampler,
     planes: &[Plane],
     size: (u32, u32),
     ycbcr: bool,
 ) -> Option<Raster> {
     let (width, height) = size;
     match planes {
-        [luma] => Raster::new(width, height, Layout::L8, plane(resizer, luma, size, size)?),
+        [luma] => Raster::new(width, height, Layout::L8, plane(resampler, luma, size, size)?),
         [y, cb, cr] if ycbcr => {
             let half = (width.div_ceil(2), height.div_ceil(2));
-            let mut pixels = plane(resizer, y, size, size)?;
-            pixels.extend(plane(resizer, cb, half, size)?);
-            pixels.extend(plane(resizer, cr, half, size)?);
+            let mut pixels = plane(resampler, y, size, size)?;
+            pixels.extend(plane(resampler, cb, half, size)?);
+            pixels.extend(plane(resampler, cr, half, size)?);
             Raster::new(width, height, Layout::Ycbcr420, pixels)
         }
         [y, cb, cr] => {
-            let [y, cb, cr] = [y, cb, cr].map(|of| plane(resizer, of, size, size));
+            let [y, cb, cr] = [y, cb, cr].map(|of| plane(resampler, of, size, size));
             let samples = y?.into_iter().zip(cb?).zip(cr?);
             let pixels = samples.flat_map(|((y, cb), cr)| {
                 let [r, g, b, _] = ycbcr_to_rgb(y, cb, cr);
@@ -43,10 +42,8 @@ pub(super) fn scaled(
 }
 
 /// A plane at `to` samples, of a picture that will have `size`.
-fn plane(resizer: &mut fir::Resizer, plane: &Plane, to: (u32, u32), size: (u32, u32)) -> Option<Vec<u8>> {
+fn plane(resampler: &mut Resampler, plane: &Plane, to: (u32, u32), size: (u32, u32)) -> Option<Vec<u8>> {
     let (stride, rows) = (u32::try_from(plane.stride).ok()?, u32::try_from(plane.rows).ok()?);
-    let source = fir::images::ImageRef::new(stride, rows, &plane.samples, fir::PixelType::U8).ok()?;
-    let mut target = fir::images::Image::new(to.0, to.1, fir::PixelType::U8);
     // Half of an odd size is rounded up: its last sample stands for pixels beyond the picture too.
     let reach = |extent: f64, to: u32, size: u32, most: usize| {
         let half = to != size;
@@ -55,7 +52,6 @@ fn plane(resizer: &mut fir::Resizer, plane: &Plane, to: (u32, u32), size: (u32, 
     };
     let (across, down) = plane.extent();
     let (across, down) = (reach(across, to.0, size.0, plane.stride), reach(down, to.1, size.1, plane.rows));
-    let options = lanczos().crop(0.0, 0.0, across, down);
-    resizer.resize(&source, &mut target, &options).ok()?;
-    Some(target.into_vec())
+    let whole = Source::whole(&plane.samples, Samples::One, stride, rows);
+    resampler.resample(Source { extent: (across, down), ..whole }, to.0, to.1)
 }

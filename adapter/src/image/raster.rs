@@ -1,9 +1,7 @@
 //! Decoded pixels, and what is done to them between decoder and encoder: scaling down, turning upright,
 //! laying over white.
 
-use fast_image_resize as fir;
-
-use super::filter::lanczos;
+use resample::{Resampler, Samples, Source};
 
 /// What the samples of a pixel are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +34,12 @@ impl Layout {
         matches!(self, Layout::La8 | Layout::Rgba8)
     }
 
-    const fn pixel_type(self) -> fir::PixelType {
+    const fn samples(self) -> Samples {
         match self {
-            Layout::L8 | Layout::Ycbcr420 => fir::PixelType::U8,
-            Layout::La8 => fir::PixelType::U8x2,
-            Layout::Rgb8 | Layout::Ycbcr8 => fir::PixelType::U8x3,
-            Layout::Rgba8 => fir::PixelType::U8x4,
+            Layout::L8 | Layout::Ycbcr420 => Samples::One,
+            Layout::La8 => Samples::TwoWithAlpha,
+            Layout::Rgb8 | Layout::Ycbcr8 => Samples::Three,
+            Layout::Rgba8 => Samples::FourWithAlpha,
         }
     }
 }
@@ -80,14 +78,11 @@ impl Raster {
     }
 
     /// This picture at `width` x `height`, by Lanczos over premultiplied alpha.
-    pub(super) fn scaled(&self, resizer: &mut fir::Resizer, width: u32, height: u32) -> Option<Raster> {
-        let kind = self.layout.pixel_type();
+    pub(super) fn scaled(&self, resampler: &mut Resampler, width: u32, height: u32) -> Option<Raster> {
+        let kind = self.layout.samples();
         let mut pixels = Vec::new();
         for ((from_w, from_h, plane), (w, h)) in self.planes().zip(sizes(self.layout, width, height)) {
-            let source = fir::images::ImageRef::new(from_w, from_h, plane, kind).ok()?;
-            let mut target = fir::images::Image::new(w, h, kind);
-            resizer.resize(&source, &mut target, &lanczos()).ok()?;
-            let plane = target.into_vec();
+            let plane = resampler.resample(Source::whole(plane, kind, from_w, from_h), w, h)?;
             pixels = if pixels.is_empty() { plane } else { [pixels, plane].concat() };
         }
         Raster::new(width, height, self.layout, pixels)

@@ -2,7 +2,7 @@
 //! those of the pixels and of the bits of a colour) says where to try, each try corrects the model, and the first that
 //! comes near enough below the limit wins. JPEGs have [`super::fit`].
 
-use fast_image_resize::Resizer;
+use resample::Resampler;
 
 use super::decode::Frame;
 use super::encode::{self, Pictures, Setting, Written};
@@ -73,7 +73,7 @@ fn search(
     work: &mut Work,
 ) -> Result<Found, ImageError> {
     let mut search = Search::new(limit, pictures, spec, guess);
-    let mut scaled = Scaled { resizer: Resizer::new(), source: pictures, last: None };
+    let mut scaled = Scaled { resampler: Resampler::default(), source: pictures, last: None };
     let mut best: Option<(Found, Try)> = None;
     let mut smallest = u64::MAX;
     while let Some(next) = search.choose(best.as_ref().map(|(_, point)| point)) {
@@ -104,7 +104,7 @@ fn search(
 
 /// The pictures at the step that was asked for last.
 struct Scaled<'a> {
-    resizer: Resizer,
+    resampler: Resampler,
     source: &'a Pictures,
     last: Option<(usize, Pictures)>,
 }
@@ -116,7 +116,7 @@ impl Scaled<'_> {
         }
         if self.last.as_ref().is_none_or(|(last, _)| *last != step) {
             let scale = |frame: &Frame| {
-                let raster = frame.raster.scaled(&mut self.resizer, width, height)?;
+                let raster = frame.raster.scaled(&mut self.resampler, width, height)?;
                 Some(Frame { raster, delay: frame.delay })
             };
             let frames = self.source.frames.iter().map(scale).collect::<Option<_>>();

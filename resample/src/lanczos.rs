@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use fast_image_resize::{Filter, FilterType, ResizeAlg, ResizeOptions};
 
 /// How to scale.
-pub(super) fn lanczos() -> ResizeOptions {
+pub(crate) fn options() -> ResizeOptions {
     let filter = Filter::new("lanczos", weight, 3.0).map_or(FilterType::Lanczos3, FilterType::Custom);
     ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter))
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 
 use super::{PATIENCE, http};
 
@@ -23,6 +24,7 @@ pub(crate) struct Server {
     /// Whether `child` is a wrapper and the server a child of it.
     wrapped: bool,
     log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 /// How a server is started, beyond what all of them have.
@@ -66,11 +68,11 @@ impl Server {
         let (sip, http, admin) = (free_port(), free_port(), free_port());
         let command = setup.command(dir.path(), sip, http, admin);
         let wrapped = wrap.is_some();
-        let (child, log) = launch(match wrap {
+        let (child, log, readers) = launch(match wrap {
             Some(wrap) => wrap(&command),
             None => command,
         });
-        Self { sip, http, admin, dir, setup, child, wrapped, log }
+        Self { sip, http, admin, dir, setup, child, wrapped, log, readers }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -110,7 +112,7 @@ impl Server {
     pub(crate) fn crash_and_restart(&mut self) {
         self.kill();
         let command = self.setup.command(self.dir.path(), self.sip, self.http, self.admin);
-        (self.child, self.log) = launch(command);
+        (self.child, self.log, self.readers) = launch(command);
     }
 
     /// `kill -9`.
@@ -130,7 +132,10 @@ impl Server {
     pub(crate) fn terminate(&mut self) -> Option<i32> {
         let sent = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().unwrap();
         assert!(sent.success());
-        self.child.wait().unwrap().code()
+        let code = self.child.wait().unwrap().code();
+        // What it wrote last may still be in the pipe.
+        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        code
     }
 
     /// Resident memory in KiB, now and at its highest.
@@ -199,22 +204,25 @@ pub(crate) fn user(data: &Path, settings: &[&str], args: &[&str], input: &str) -
     child.wait_with_output().unwrap()
 }
 
-fn launch(mut command: Command) -> (Child, Arc<Mutex<String>>) {
+fn launch(mut command: Command) -> (Child, Arc<Mutex<String>>, Vec<JoinHandle<()>>) {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let (ready, is_ready) = mpsc::channel();
     let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    follow(stdout, log.clone(), Some(ready));
-    follow(stderr, log.clone(), None);
+    let readers = vec![follow(stdout, log.clone(), Some(ready)), follow(stderr, log.clone(), None)];
     if is_ready.recv_timeout(PATIENCE).is_err() {
         let _ = child.kill();
         panic!("the server did not get ready:\n{}", log.lock().unwrap());
     }
-    (child, log)
+    (child, log, readers)
 }
 
-fn follow(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>, ready: Option<mpsc::Sender<()>>) {
+fn follow(
+    stream: impl Read + Send + 'static,
+    log: Arc<Mutex<String>>,
+    ready: Option<mpsc::Sender<()>>,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             let mut log = log.lock().unwrap();
@@ -224,7 +232,7 @@ fn follow(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>, ready: Op
                 let _ = ready.send(());
             }
         }
-    });
+    })
 }
 
 /// The processes whose parent is `parent`, from /proc (the fourth field of `stat`, after the name in brackets).

@@ -24,7 +24,7 @@ fn torture() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn no_torture_message_crashes_the_server_over_udp_or_tcp() {
-    let server = Server::start();
+    let mut server = Server::start();
     let mut udp = Line::udp(server.sip);
     for (_, octets) in torture() {
         udp.send(&octets);
@@ -33,6 +33,7 @@ fn no_torture_message_crashes_the_server_over_udp_or_tcp() {
         tcp.send_what_is_taken(&octets);
     }
     alive(&server);
+    server.terminate();
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 

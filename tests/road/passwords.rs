@@ -134,7 +134,7 @@ fn after_a_crash_passwords_hold_and_an_earlier_nonce_is_stale_and_not_replayed()
 
 #[test]
 fn wrong_passwords_are_counted_logged_once_without_a_name_and_then_shut_out() {
-    let server = Server::with(&[DIGEST, "auth.max_failures=4"]);
+    let mut server = Server::with(&[DIGEST, "auth.max_failures=4"]);
     server.add_user("john@example.com", "secret");
     let mut line = Line::udp(server.sip);
     let guess = Login { password: "guess", ..JOHN };
@@ -149,6 +149,7 @@ fn wrong_passwords_are_counted_logged_once_without_a_name_and_then_shut_out() {
     let text = String::from_utf8_lossy(&metrics.body).into_owned();
     assert!(text.contains("bespoke_authentications_total{result=\"wrong\"} 4"), "{text}");
     assert!(text.contains("bespoke_authentications_total{result=\"banned\"} 1"), "{text}");
+    server.terminate();
     let log = server.log();
     assert_eq!(log.matches("wrong password or unknown user").count(), 1, "{log}");
     assert!(!log.contains("john"), "{log}");

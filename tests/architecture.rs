@@ -15,6 +15,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const ARROWS: &[(&str, &[&str])] = &[
     ("grammar", &[]),
     ("store", &[]),
+    ("media", &[]),
     ("sip", &["grammar"]),
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
@@ -25,7 +26,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection"]),
     (
         "bespoke",
-        &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "proxy"],
+        &[
+            "grammar",
+            "sip",
+            "cpi",
+            "store",
+            "transport",
+            "registrar",
+            "adapter",
+            "indirection",
+            "media",
+            "proxy",
+        ],
     ),
     // Measures a server from outside, ours or another.
     ("load", &[]),

@@ -91,13 +91,16 @@ fn stream(octets: &Bytes, kind: Kind, track: &Track) -> Result<Option<Stream>, D
     Ok(Some(Stream { coding, clock, channels, pixels, setup, frames: Box::new(frames) }))
 }
 
+/// How many ticks a packet lasts, by its octets.
+type Lasting = fn(&[u8]) -> Option<u32>;
+
 struct Packets {
     demuxer: Box<dyn FormatReader>,
     track: u32,
     base: TimeBase,
     clock: u32,
     /// Ticks of a packet, of sound.
-    samples: Option<fn(&[u8]) -> Option<u32>>,
+    samples: Option<Lasting>,
     /// Ticks so far, of sound.
     elapsed: u64,
     /// The first picture's time.
@@ -133,7 +136,7 @@ impl Packets {
     }
 
     /// Containers say when sound is due in units too coarse for RTP; what is in a packet says how long it lasts.
-    fn sound(&mut self, octets: Bytes, samples: fn(&[u8]) -> Option<u32>) {
+    fn sound(&mut self, octets: Bytes, samples: Lasting) {
         let Some(duration) = samples(&octets) else { return };
         self.units.push_back(Frame::whole(octets, self.elapsed, duration));
         self.elapsed += u64::from(duration);
@@ -171,7 +174,7 @@ impl Packets {
 }
 
 /// How many ticks a packet of this sound lasts; of nothing that can't be passed on. `None` for pictures.
-fn samples_of(coding: Coding) -> Option<fn(&[u8]) -> Option<u32>> {
+fn samples_of(coding: Coding) -> Option<Lasting> {
     match coding {
         Coding::Opus => Some(opus_samples),
         Coding::Mpa => Some(|frame| {

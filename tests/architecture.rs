@@ -21,11 +21,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("resample", &[]),
     ("adapter", &["cpi", "grammar", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
+    ("presence", &["grammar", "sip", "cpi"]),
     ("indirection", &["adapter", "cpi"]),
-    ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection"]),
+    (
+        "proxy",
+        &["grammar", "sip", "cpi", "store", "transport", "registrar", "presence", "adapter", "indirection"],
+    ),
     (
         "bespoke",
-        &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "proxy"],
+        &[
+            "grammar",
+            "sip",
+            "cpi",
+            "store",
+            "transport",
+            "registrar",
+            "presence",
+            "adapter",
+            "indirection",
+            "proxy",
+        ],
     ),
     // Measures a server from outside, ours or another.
     ("load", &[]),
@@ -34,7 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
-const PURE: &[&str] = &["grammar", "sip", "cpi", "resample", "adapter"];
+const PURE: &[&str] = &["grammar", "sip", "cpi", "presence", "resample", "adapter"];
 
 /// What opens sockets, runs tasks or keeps state; nothing pure may have one of them below it.
 const IMPURE_CRATES: &[&str] = &[

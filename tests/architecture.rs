@@ -22,8 +22,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("resample", &[]),
     ("adapter", &["cpi", "grammar", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
+    ("presence", &["grammar", "sip", "cpi"]),
     ("indirection", &["adapter", "cpi"]),
-    ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection"]),
+    (
+        "proxy",
+        &["grammar", "sip", "cpi", "store", "transport", "registrar", "presence", "adapter", "indirection"],
+    ),
     (
         "bespoke",
         &[
@@ -33,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "transport",
             "registrar",
+            "presence",
             "adapter",
             "indirection",
             "media",
@@ -46,7 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
-const PURE: &[&str] = &["grammar", "sip", "cpi", "resample", "adapter"];
+const PURE: &[&str] = &["grammar", "sip", "cpi", "presence", "resample", "adapter"];
 
 /// What opens sockets, runs tasks or keeps state; nothing pure may have one of them below it.
 const IMPURE_CRATES: &[&str] = &[

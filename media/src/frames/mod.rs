@@ -127,6 +127,11 @@ pub fn streams(
     Ok(streams)
 }
 
+/// Samples a second of MPEG audio, by its first frame.
+pub(crate) fn mpeg_audio_rate(octets: &[u8]) -> Option<u32> {
+    mpeg_audio::rate(octets)
+}
+
 /// Frames up to a time; one error at most.
 struct Bounded {
     frames: Frames,

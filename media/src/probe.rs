@@ -57,8 +57,9 @@ pub fn probe(octets: &Bytes, media_type: &str, limits: Limits) -> Result<Probe, 
             Ok(Probe { millis: Some(millis), sound, pictures: None })
         }
         Kind::Amr | Kind::AmrWb | Kind::MpegAudio | Kind::MpegVideo => counted(octets, media_type, limits),
+        Kind::Avi => Ok(avi(octets).unwrap_or_default()),
         // Nothing in process reads these; what they hold ffmpeg will say.
-        Kind::Avi | Kind::TransportStream | Kind::Flv | Kind::Adts => Ok(Probe::default()),
+        Kind::TransportStream | Kind::Flv | Kind::Adts => Ok(Probe::default()),
         _ => guarded(|| by_tracks(octets, kind)),
     }
 }
@@ -89,6 +90,21 @@ fn counted(octets: &Bytes, media_type: &str, limits: Limits) -> Result<Probe, De
         }
     }
     Ok(probe)
+}
+
+/// The main header of a RIFF/AVI: microseconds of a picture, then other numbers, among them how many there are and how
+/// large.
+fn avi(octets: &[u8]) -> Option<Probe> {
+    let at = memchr::memmem::find(octets.get(..octets.len().min(4096))?, b"avih")? + 8;
+    let number = |index: usize| {
+        let octets = octets.get(at + index * 4..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*octets))
+    };
+    let (period, count, width, height) = (number(0)?, number(4)?, number(8)?, number(9)?);
+    let frames = if period == 0 { 0 } else { (1_000_000 + period / 2) / period };
+    let pictures = Some(PictureShape { pixels: [width, height], frames });
+    let millis = Some(u64::from(count) * u64::from(period) / 1000).filter(|millis| *millis > 0);
+    Some(Probe { millis, sound: None, pictures: pictures.filter(|_| width > 0 && height > 0) })
 }
 
 fn by_tracks(octets: &Bytes, kind: Kind) -> Result<Probe, DecodeError> {

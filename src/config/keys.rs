@@ -304,7 +304,8 @@ section! {
     /// AMR, video and what needs an encoder are turned by ffmpeg, if it is installed and runs in its cage: a
     /// child without sockets, other programs, files to write, and with the limits below. Else they become links.
     Media {
-        /// Where ffmpeg is; empty: on the search path; `off`: nowhere.
+        /// Where ffmpeg is; empty: on the search path; `off`: nowhere. Its libraries must be in /usr, /lib,
+        /// /opt, /nix/store or beside it: nothing else can be read in its cage.
         ffmpeg: String = String::new(),
         /// Processor time of one run.
         cpu: Period = Period::seconds(10),

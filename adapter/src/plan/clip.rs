@@ -98,8 +98,10 @@ impl Clip<'_> {
         if !is_own {
             utility = utility.converted(false);
         }
-        if let (Some([new, _]), Some([old, _])) = (pixels, self.pixels) {
-            utility = utility.scaled(new, old);
+        // A picture of a video is another thing than the video, whatever its width.
+        let same_kind = new.essence.split('/').next() == self.node.content_type.essence.split('/').next();
+        if let (Some([wide, _]), Some([old, _]), true) = (pixels, self.pixels, same_kind) {
+            utility = utility.scaled(wide, old);
         }
         utility = utility.at_quality(offer.fidelity);
         let action = match (is_kept, is_own) {

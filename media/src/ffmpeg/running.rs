@@ -145,9 +145,9 @@ fn verdict(status: ExitStatus, said: &[u8]) -> RunError {
         Some(SIGKILL | SIGXCPU) => RunError::Exhausted,
         _ => {
             let said = String::from_utf8_lossy(said);
-            let first = said.lines().map(str::trim).find(|line| !line.is_empty());
+            let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
             let said: String =
-                first.unwrap_or("it does not say why").chars().filter(|c| !c.is_control()).collect();
+                last.unwrap_or("it does not say why").chars().filter(|c| !c.is_control()).collect();
             RunError::Failed(said)
         }
     }

@@ -1,6 +1,7 @@
 //! Clips as the frames they are made of, for senders that pass them on without decoding.
 
 mod amr;
+mod composition;
 mod container;
 mod law;
 mod mpeg_audio;

@@ -30,7 +30,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 /// Limits on the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cage {
-    /// Seconds of processor time; a second later it is killed.
+    /// Seconds of processor time; then it is killed.
     pub cpu: u64,
     /// Octets of address space.
     pub memory: u64,
@@ -109,14 +109,15 @@ fn give_up(cage: Cage) -> Result<(), EnterError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("death signal"))?;
     rustix::thread::set_no_new_privs(true).map_err(refused("no new privileges"))?;
     let limits = [
-        (Resource::Cpu, "cpu", cage.cpu, cage.cpu + 1),
-        (Resource::As, "memory", cage.memory, cage.memory),
-        (Resource::Nofile, "files", cage.files, cage.files),
-        (Resource::Fsize, "file size", 0, 0),
-        (Resource::Core, "core", 0, 0),
+        // No signal comes before the end: ffmpeg would take it for a wish.
+        (Resource::Cpu, "cpu", cage.cpu),
+        (Resource::As, "memory", cage.memory),
+        (Resource::Nofile, "files", cage.files),
+        (Resource::Fsize, "file size", 0),
+        (Resource::Core, "core", 0),
     ];
-    for (resource, which, current, maximum) in limits {
-        let limit = Rlimit { current: Some(current), maximum: Some(maximum) };
+    for (resource, which, most) in limits {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
         rustix::process::setrlimit(resource, limit).map_err(refused(which))?;
     }
     Ok(())

@@ -56,7 +56,9 @@ pub(super) fn samples(form: Form, sound: Option<SoundShape>, want: &Want) -> Vec
         // It has no other rate and no other channels (RFC 2046 §4.3).
         Form::Mulaw => vec![step(form, 8000, 1, 60)],
         _ => {
-            let lower = RATES.into_iter().filter(|rate| *rate < own.rate).map(|rate| (rate, 80));
+            // 40 to 90, by what is left of the rate.
+            let share = |rate: u32| u8::try_from(40 + 50 * rate / own.rate.max(1)).unwrap_or(90);
+            let lower = RATES.into_iter().filter(|rate| *rate < own.rate).map(|rate| (rate, share(rate)));
             let mut rungs: Vec<Step> = std::iter::once((own.rate, 95))
                 .chain(lower)
                 .flat_map(|(rate, fidelity)| {
@@ -64,7 +66,7 @@ pub(super) fn samples(form: Form, sound: Option<SoundShape>, want: &Want) -> Vec
                 })
                 .collect();
             if form == Form::Wav {
-                rungs.push(Step { bits: COMPANDED, ..step(Form::WavMulaw, 8000, 1, 50) });
+                rungs.push(Step { bits: COMPANDED, ..step(Form::WavMulaw, 8000, 1, 30) });
             }
             rungs
         }

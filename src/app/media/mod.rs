@@ -17,6 +17,8 @@ use crate::config::Config;
 pub(crate) struct Media {
     ffmpeg: Option<Ffmpeg>,
     limits: Limits,
+    /// Pixels of a picture that is decoded.
+    pixels: u32,
 }
 
 impl Media {
@@ -26,7 +28,7 @@ impl Media {
         let keys = &config.media;
         let limits = Limits { octets: keys.octets.octets(), seconds: whole_seconds(keys.seconds.0) };
         let ffmpeg = if keys.ffmpeg == "off" { None } else { found(config, limits) };
-        Media { ffmpeg, limits }
+        Media { ffmpeg, limits, pixels: keys.pixels }
     }
 
     /// For the planner.

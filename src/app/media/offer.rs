@@ -42,7 +42,9 @@ pub(super) fn all(
     let by_child = media.ffmpeg.as_ref().filter(|_| Source::new(octets.clone(), media_type).is_some());
     let mut all = Vec::new();
     if is_video {
-        if let Some(ffmpeg) = by_child {
+        let [width, height] = probe.pictures.map_or([0, 0], |pictures| pictures.pixels.map(u64::from));
+        let decoded = width.saturating_mul(height) <= media.pixels.into();
+        if let Some(ffmpeg) = by_child.filter(|_| decoded) {
             all.extend(clips(ffmpeg, octets, probe, wants));
             all.extend(stills(probe, wants));
         }

@@ -165,12 +165,11 @@ fn playlists_reach_no_file_and_no_host() {
 }
 
 /// A video made by ffmpeg from its own test pictures.
-fn made(size: &str, more: &[&str]) -> Vec<u8> {
+fn made(size: &str) -> Vec<u8> {
     let file = tempfile::NamedTempFile::with_suffix(".avi").unwrap();
-    let source = format!("testsrc=size={size}:rate=5:duration=1");
+    let source = format!("color=size={size}:rate=2:duration=1");
     let out = Command::new("ffmpeg")
         .args(["-v", "error", "-y", "-f", "lavfi", "-i", &source])
-        .args(more)
         .args(["-c:v", "mjpeg"])
         .arg(file.path())
         .output()
@@ -185,25 +184,91 @@ fn a_picture_of_more_pixels_than_are_decoded_is_a_link() {
     let accept = "text/plain, image/jpeg;media-pix-x=max+160";
     let got = sent(&server, accept, "video/mp4", &clip("clip.mp4"));
     assert!(String::from_utf8_lossy(&got.body).contains("/c/"), "{got}");
-    let small = sent(&server, accept, "video/x-msvideo", &made("160x120", &[]));
-    assert!(
-        String::from_utf8_lossy(&small.body).contains("/c/"),
-        "AVI has no size that is read here: {small}"
-    );
+    // One that says it is small is held to it by ffmpeg.
+    let mut liar = made("2048x2048");
+    let head = liar.windows(4).position(|octets| octets == b"avih").unwrap() + 8;
+    liar[head + 32..head + 40].copy_from_slice(&[64, 0, 0, 0, 64, 0, 0, 0]);
+    let got = sent(&server, accept, "video/x-msvideo", &liar);
+    assert!(String::from_utf8_lossy(&got.body).contains("/c/"), "{got}");
+    let small = sent(&server, accept, "video/x-msvideo", &made("320x240"));
+    assert_eq!(picture(&small.body), Picture { kind: "image/jpeg", width: 160, height: 120 });
+}
+
+/// The ffmpeg that is installed, in the cage of the built program.
+fn caged(cpu: u64) -> media::Ffmpeg {
+    let launcher = media::Launcher {
+        program: env!("CARGO_BIN_EXE_bespoke").into(),
+        arguments: vec!["sandbox-exec".into()],
+    };
+    let cage = media::Cage { cpu, ..media::Cage::default() };
+    media::Ffmpeg::find(None, launcher, media::Bounds { cage, ..media::Bounds::default() }).unwrap()
+}
+
+/// Starts what never ends: the first pictures again and again.
+fn endless(ffmpeg: &media::Ffmpeg) -> media::Running {
+    let source = media::Source::new(clip("clip.mp4").into(), "video/mp4").unwrap();
+    let output = ["-map", "0:v:0", "-an", "-vf", "loop=loop=-1:size=25", "-f", "rawvideo"];
+    ffmpeg.start(&source, &output.map(str::to_owned)).unwrap()
 }
 
 #[test]
-fn a_run_that_comes_to_no_end_is_killed_at_the_deadline() {
-    let server = Server::with(&["media.ffmpeg=", "adapt.deadline=40ms"]);
-    let got = sent(&server, "text/plain, image/jpeg;media-pix-x=max+160", "video/mp4", &clip("clip.mp4"));
-    assert!(String::from_utf8_lossy(&got.body).contains("/c/"), "{got}");
-    eventually("no child is left", || children(server.pid()).is_empty());
+fn a_run_that_never_ends_ends_with_its_octets_its_caller_or_its_time() {
+    let ffmpeg = caged(1);
+    let much = endless(&ffmpeg).collect(1 << 20, &|| false);
+    assert!(matches!(much, Err(media::RunError::TooMuch)), "{much:?}");
+
+    let asked = std::cell::Cell::new(0);
+    let stop = || asked.replace(asked.get() + 1) > 20;
+    let stopped = endless(&ffmpeg).collect(usize::MAX, &stop);
+    assert!(matches!(stopped, Err(media::RunError::Stopped)), "{stopped:?}");
+
+    let mut running = endless(&ffmpeg);
+    let mut octets = Vec::new();
+    let exhausted = loop {
+        octets.clear();
+        match running.read(&mut octets, &|| false) {
+            Ok(0) => panic!("it ended by itself"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(exhausted, media::RunError::Exhausted), "{exhausted:?}");
+
+    let dropped = endless(&ffmpeg);
+    drop(dropped);
+    eventually("no child is left", || !children(std::process::id()).contains(&"ffmpeg".to_owned()));
 }
 
-/// Processes that `parent` started.
-fn children(parent: u32) -> Vec<u32> {
-    let out = Command::new("ps").args(["-o", "pid=", "--ppid", &parent.to_string()]).output().unwrap();
-    String::from_utf8_lossy(&out.stdout).split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+/// Names of processes that `parent` started.
+fn children(parent: u32) -> Vec<String> {
+    let out = Command::new("ps").args(["-o", "comm=", "--ppid", &parent.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&out.stdout).split_whitespace().map(str::to_owned).collect()
+}
+
+/// The demuxer is forced, so that octets of another kind are an error and no detour.
+#[test]
+fn a_clip_is_read_as_what_it_is_said_to_be_or_not_at_all() {
+    let ffmpeg = caged(10);
+    let playlist = b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n";
+    let source = media::Source::new(playlist.to_vec().into(), "video/mp2t").unwrap();
+    let made = ffmpeg.make(&source, &media::Recipe::Still, 1 << 20, &|| false);
+    assert!(matches!(made, Err(media::RunError::Failed(_))), "{made:?}");
+    assert!(media::Source::new(playlist.to_vec().into(), "application/vnd.apple.mpegurl").is_none());
+}
+
+#[test]
+fn sound_of_a_child_comes_block_by_block_and_ends_with_who_listens() {
+    let ffmpeg = caged(10);
+    let amr = [&b"#!AMR\n"[..], &clip("tone.amrraw")].concat();
+    let source = media::Source::new(amr.into(), "audio/amr").unwrap();
+    let mut heard = 0;
+    let mut pcm = ffmpeg.decode(&source, 8000, 1, std::sync::Arc::new(|| false)).unwrap();
+    while let Some(block) = pcm.block().unwrap() {
+        heard += block.len();
+    }
+    assert_eq!(heard, 150 * 160);
+    let mut given_up = ffmpeg.decode(&source, 8000, 1, std::sync::Arc::new(|| true)).unwrap();
+    assert_eq!(given_up.block().err(), Some(media::DecodeError::Stopped));
 }
 
 #[test]

@@ -93,10 +93,11 @@ impl Workshop {
     /// What `key` names, if it was made before.
     pub(crate) async fn made_before(&self, key: &VariantKey) -> Option<Arc<Made>> {
         let cache = self.cache()?;
-        match cache.recall(key) {
-            Some(made) => Some(made),
-            None => cache.fetch(key).await,
+        if let Some(made) = cache.recall(key) {
+            tally::variant(tally::From::Memory);
+            return Some(made);
         }
+        cache.fetch(key).await.inspect(|_| tally::variant(tally::From::Disk))
     }
 
     /// What `key` names: made before, being made, or made now out of what `load` gives.

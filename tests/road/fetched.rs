@@ -67,7 +67,7 @@ fn external(url: &str, more: &str) -> String {
 }
 
 fn phone_without_links(server: &Server) -> Phone {
-    let mut john = Phone::tcp("john");
+    let john = Phone::tcp("john");
     john.register(server, &[("Accept", "text/plain, multipart/mixed, image/gif;media-pix-x=max+160")]);
     john
 }
@@ -93,9 +93,10 @@ fn a_listed_content_comes_in_the_message_and_fits() {
     assert!(notes.contains("ops=\"fetch\";type=\"message/external-body\""), "{notes}");
     assert_eq!(received.get("Content-ID"), "<a@b>");
 
+    let link = external(&url, "");
     let body = [
         b"--b\r\n\r\nLook:\r\n--b\r\nContent-Type: ".as_slice(),
-        external(&url, "").as_bytes(),
+        link.as_bytes(),
         b"\r\n\r\n",
         INNER,
         b"\r\n--b--\r\n",

@@ -85,8 +85,11 @@ const PHRASES: [&str; 64] = [
     "@192.168.",
 ];
 
+/// An octet and the phrase it means.
+type Phrase = (u8, &'static [u8]);
+
 /// The phrases by their first octet, the longer ones first.
-static BY_FIRST: LazyLock<Vec<Vec<(u8, &'static [u8])>>> = LazyLock::new(|| {
+static BY_FIRST: LazyLock<Vec<Vec<Phrase>>> = LazyLock::new(|| {
     let mut by_first = vec![Vec::new(); usize::from(FIRST)];
     for (code, phrase) in (FIRST..).zip(PHRASES) {
         let phrase = phrase.as_bytes();

@@ -40,7 +40,10 @@ impl Unit {
 
     /// Whether a link may stand for it.
     pub(crate) fn is_linkable(&self) -> bool {
-        self.open().any(|variant| matches!(variant.make, Make::Link | Make::LinkText | Make::Reference))
+        let is_link = |make: &Make| {
+            matches!(make, Make::Link | Make::LinkText | Make::Reference | Make::TheirReference(..))
+        };
+        self.open().any(|variant| is_link(&variant.make))
     }
 
     /// The variants that have not failed.
@@ -166,8 +169,10 @@ pub(crate) enum Make {
     LinkText,
     /// As text with the sender's own link.
     TheirLink(String),
-    /// By a reference in the root of its multipart/related.
+    /// By a reference to our link in the root of its multipart/related.
     Reference,
+    /// By a reference to the sender's own link, with the media type that is said to be there.
+    TheirReference(String, Option<String>),
     /// Not at all.
     Nothing,
 }

@@ -16,6 +16,7 @@
 //! the certificates and the rules of RFC 5922, `stream::websocket` the frames.
 
 mod arrival;
+mod batch;
 mod client;
 mod clock;
 mod complaint;
@@ -53,4 +54,4 @@ pub use resolve::{
 };
 pub use server::ServerTransaction;
 pub use stream::{UpgradeRefused, judge_upgrade};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{Audience, Shaken, TlsError, TlsFiles};

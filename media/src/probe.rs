@@ -101,7 +101,7 @@ fn avi(octets: &[u8]) -> Option<Probe> {
         Some(u32::from_le_bytes(*octets))
     };
     let (period, count, width, height) = (number(0)?, number(4)?, number(8)?, number(9)?);
-    let frames = if period == 0 { 0 } else { (1_000_000 + period / 2) / period };
+    let frames = (1_000_000 + period / 2).checked_div(period).unwrap_or(0);
     let pictures = Some(PictureShape { pixels: [width, height], frames });
     let millis = Some(u64::from(count) * u64::from(period) / 1000).filter(|millis| *millis > 0);
     Some(Probe { millis, sound: None, pictures: pictures.filter(|_| width > 0 && height > 0) })

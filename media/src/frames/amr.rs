@@ -62,7 +62,7 @@ pub(super) fn stream(mut octets: Bytes, kind: Kind) -> Result<Stream, DecodeErro
         return Err(DecodeError::Unsupported("AMR of several channels"));
     }
     let split = Split { rest: octets, sizes, ticks: clock / FRAMES_A_SECOND, timestamp: 0 };
-    if !has_magic && !split.clone().is_whole() {
+    if !has_magic && !split.clone().runs_out() {
         return Err(DecodeError::Broken("it does not begin like AMR and is none"));
     }
     Ok(Stream::sound(coding, clock, 1, Box::new(split)))
@@ -78,11 +78,11 @@ struct Split {
 
 impl Split {
     /// Whether it is frames to the last octet, their padding zero as every writer must make it.
-    fn is_whole(mut self) -> bool {
+    fn runs_out(&mut self) -> bool {
         let is_frame = |frame: Result<Frame, DecodeError>| {
             frame.is_ok_and(|frame| frame.octets.first().is_some_and(|head| head & 3 == 0))
         };
-        (&mut self).all(is_frame) && self.rest.is_empty()
+        self.all(is_frame) && self.rest.is_empty()
     }
 }
 

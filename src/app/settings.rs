@@ -327,6 +327,7 @@ pub(super) fn fetching(config: &Config) -> indirection::Fetching {
         profiles: profiles(config),
         workers,
         queue: bodies(config),
+        wait: config.adapt.deadline.0,
         deadline: config.adapt.deadline.0,
         now: Arc::new(transport::now),
         ..standard

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
     ("resample", &[]),
+    ("lemonade", &[]),
     ("adapter", &["cpi", "grammar", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
     ("indirection", &["adapter", "cpi"]),

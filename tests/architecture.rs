@@ -25,7 +25,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("adapter", &["cpi", "grammar", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
     ("indirection", &["adapter", "cpi"]),
-    ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "annc"]),
+    (
+        "proxy",
+        &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "annc"],
+    ),
     (
         "bespoke",
         &[
@@ -38,6 +41,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "adapter",
             "indirection",
             "media",
+            "lemonade",
+            "annc",
             "proxy",
         ],
     ),

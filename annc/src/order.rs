@@ -212,15 +212,21 @@ mod tests {
     #[test]
     fn the_examples_of_rfc_4240_are_read() {
         let order = read(";play=http://audio.example.net/allcircuitsbusy.g711").unwrap();
-        assert_eq!((order.play.as_str(), order.repeat), ("http://audio.example.net/allcircuitsbusy.g711", Repeat::Times(1)));
-        let order = read(";play=file://fs.example.net//clips/my-intro.dvi;content-type=video/mpeg%3bencode%3d314M-25/625-50");
+        assert_eq!(
+            (order.play.as_str(), order.repeat),
+            ("http://audio.example.net/allcircuitsbusy.g711", Repeat::Times(1))
+        );
+        let order = read(
+            ";play=file://fs.example.net//clips/my-intro.dvi;content-type=video/mpeg%3bencode%3d314M-25/625-50",
+        );
         assert_eq!(order.unwrap().content_type.as_deref(), Some("video/mpeg;encode=314M-25/625-50"));
         assert_eq!(read(";play=/provisioned/4711").unwrap().play, "/provisioned/4711");
     }
 
     #[test]
     fn times_counts_and_values_are_read() {
-        let order = read(";delay=1000;play=a;duration=60000;REPEAT=Forever;locale=en_CA;param1=x%20y;param9=z");
+        let order =
+            read(";delay=1000;play=a;duration=60000;REPEAT=Forever;locale=en_CA;param1=x%20y;param9=z");
         let order = order.unwrap();
         assert_eq!(order.delay, Duration::from_secs(1));
         assert_eq!(order.duration, Some(Duration::from_secs(60)));

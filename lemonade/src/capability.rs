@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn capabilities_are_read_of_a_greeting_and_of_a_reply_of_their_own() {
-        let read = Capabilities::within(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=Plain starttls] ready").unwrap();
+        let read =
+            Capabilities::within(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=Plain starttls] ready").unwrap();
         assert!(read.initial_response && read.plain && read.starttls && !read.anonymous && !read.urlauth);
         let read = Capabilities::within(b"* CAPABILITY IMAP4rev1 URLAUTH URLAUTH=BINARY").unwrap();
         assert!(read.urlauth && read.binary);

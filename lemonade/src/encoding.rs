@@ -65,7 +65,8 @@ impl Encoding {
 fn base64(content: &[u8]) -> Result<Vec<u8>, EncodingError> {
     let end = content.iter().position(|&octet| octet == b'=').unwrap_or(content.len());
     let of_alphabet = |octet: &&u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
-    let letters: Vec<u8> = content.get(..end).unwrap_or_default().iter().filter(of_alphabet).copied().collect();
+    let letters: Vec<u8> =
+        content.get(..end).unwrap_or_default().iter().filter(of_alphabet).copied().collect();
     if letters.is_empty() && !content.trim_ascii().is_empty() {
         return Err(EncodingError::Malformed);
     }
@@ -108,7 +109,9 @@ mod tests {
 
     fn decode(name: &str, content: &str) -> Result<String, EncodingError> {
         let encoding = Encoding::from_name(name.as_bytes())?;
-        encoding.decode(content.as_bytes().to_vec()).map(|octets| String::from_utf8_lossy(&octets).into_owned())
+        encoding
+            .decode(content.as_bytes().to_vec())
+            .map(|octets| String::from_utf8_lossy(&octets).into_owned())
     }
 
     #[test]
@@ -124,7 +127,7 @@ mod tests {
         assert_eq!(decode("base64", "YWI=\r\n-- footer").unwrap(), "ab");
         assert_eq!(decode("base64", "").unwrap(), "");
         assert_eq!(decode("base64", "Y"), Err(EncodingError::Malformed));
-        assert_eq!(decode("base64", "====", ), Err(EncodingError::Malformed));
+        assert_eq!(decode("base64", "====",), Err(EncodingError::Malformed));
     }
 
     #[test]

@@ -109,7 +109,10 @@ mod tests {
     fn the_plain_reply_with_a_url_as_a_string_and_as_an_atom() {
         for url in ["\"imap://j@h/I/;uid=1/;section=1.2;urlauth=x\"", "imap://j@h/I/;uid=1"] {
             let part = part(&format!("* URLFETCH {url} {{3}}\r\nabc\r\n"));
-            assert_eq!((part.octets.as_slice(), part.is_decoded, part.media_type), (&b"abc"[..], false, None));
+            assert_eq!(
+                (part.octets.as_slice(), part.is_decoded, part.media_type),
+                (&b"abc"[..], false, None)
+            );
         }
     }
 
@@ -128,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_body_keeps_its_encoding() {
-        let part = part("* URLFETCH u (BODYPARTSTRUCTURE (\"A\" \"B\" () NIL NIL \"BASE64\" 4)) (BODY {4}\r\nYQ==)\r\n");
+        let part = part(
+            "* URLFETCH u (BODYPARTSTRUCTURE (\"A\" \"B\" () NIL NIL \"BASE64\" 4)) (BODY {4}\r\nYQ==)\r\n",
+        );
         assert_eq!((part.encoding.as_deref(), part.is_decoded), (Some("base64"), false));
     }
 

@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn lines_and_literals_of_both_kinds_are_cut() {
-        let replies = read(b"* OK hi\r\n* X {3}\r\na\nb y ~{2}\r\n\0\0)\r\na1 OK\r\n", Limits::default()).unwrap();
+        let replies =
+            read(b"* OK hi\r\n* X {3}\r\na\nb y ~{2}\r\n\0\0)\r\na1 OK\r\n", Limits::default()).unwrap();
         let literal = |octets: &[u8]| Piece::Literal(octets.to_vec());
         assert_eq!(replies[0].pieces, [text(b"* OK hi")]);
         assert_eq!(

@@ -140,7 +140,8 @@ impl Session {
     /// # Errors
     /// [`FetchError::Unexpected`] if it is not ready, or the URL holds what no command may.
     pub fn fetch(&mut self, url: &str, binary: bool) -> Result<(), FetchError> {
-        let url = quote(url.as_bytes()).filter(|_| self.state == State::Ready).ok_or(FetchError::Unexpected)?;
+        let url =
+            quote(url.as_bytes()).filter(|_| self.state == State::Ready).ok_or(FetchError::Unexpected)?;
         (self.fetched, self.reason) = (None, None);
         match binary {
             true => self.command(&[b"URLFETCH (", &url, b" BODYPARTSTRUCTURE BINARY)"]),

@@ -8,6 +8,7 @@ use sip::{Method, Request};
 use tokio::time::Instant;
 use transport::Flow;
 
+use crate::announce;
 use crate::metrics;
 use crate::ours::Place;
 use crate::redact::Redacted;
@@ -124,7 +125,7 @@ impl Journey {
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         tracing::info!(
             from = %self.redacted(self.request.from().uri_octets()),
-            to = %self.redacted(self.request.uri_octets()),
+            to = %self.redacted(announce::shown(self.request.uri_octets())),
             call = %self.redacted(self.request.call_id()),
             source = %self.flow.remote,
             transport = self.flow.protocol.name(),

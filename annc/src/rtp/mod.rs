@@ -17,6 +17,6 @@ pub use pacer::{Event, Pacer, PacerError, Playing, Stage};
 pub use payload::Packetizer;
 pub use ports::{Ports, Sockets};
 pub use rtcp::{Report, is_rtcp};
-pub use sender::{Sender, Plan};
+pub use sender::{Plan, Sender};
 pub use srtp::{Protector, SrtpError};
 pub use track::{Packet, Track};

@@ -299,7 +299,9 @@ impl Desk {
             return (0, 0);
         }
         let (mut sent, mut octets) = (0, 0);
-        while let Some(due) = stream.stage.sender.due().map(|due| stream.start + due).filter(|due| *due <= now) {
+        while let Some(due) =
+            stream.stage.sender.due().map(|due| stream.start + due).filter(|due| *due <= now)
+        {
             let late = now.duration_since(due);
             if late > LATE {
                 stream.stage.sender.held(late);
@@ -329,7 +331,8 @@ impl Desk {
     fn look(&mut self, number: u64, now: Instant) {
         let Some(stream) = self.streams.get_mut(&number) else { return };
         stream.listen(now);
-        if !stream.is_over && now.saturating_duration_since(stream.start) >= stream.stage.sender.report_due() {
+        if !stream.is_over && now.saturating_duration_since(stream.start) >= stream.stage.sender.report_due()
+        {
             stream.report(now, false, &mut self.packet);
         }
         if stream.is_silent(now) && stream.held.is_none() {
@@ -409,7 +412,9 @@ impl Stream {
         for (socket, is_rtp) in [(&sockets.rtp, true), (&sockets.rtcp, false)] {
             for _ in 0..READ {
                 match socket.recv_from(&mut buffer) {
-                    Ok((length, from)) => self.came(buffer.get(..length).unwrap_or_default(), from, is_rtp, now),
+                    Ok((length, from)) => {
+                        self.came(buffer.get(..length).unwrap_or_default(), from, is_rtp, now)
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => self.failed(&error, now),
                 }
@@ -440,7 +445,9 @@ impl Stream {
         let patience = self.stage.patience;
         let gone = |since: Instant| now.saturating_duration_since(since) >= patience;
         self.heard.is_some_and(gone)
-            || self.refused.is_some_and(|(first, last)| gone(first) && now.saturating_duration_since(last) < APART)
+            || self
+                .refused
+                .is_some_and(|(first, last)| gone(first) && now.saturating_duration_since(last) < APART)
     }
 
     fn tell(&self, event: Event) {

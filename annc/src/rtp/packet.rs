@@ -32,7 +32,13 @@ mod tests {
 
     #[test]
     fn the_head_is_twelve_octets_in_network_order() {
-        let head = Head { payload_type: 8, marker: true, sequence: 0x0102, timestamp: 0x0304_0506, ssrc: 0x0708_090a };
+        let head = Head {
+            payload_type: 8,
+            marker: true,
+            sequence: 0x0102,
+            timestamp: 0x0304_0506,
+            ssrc: 0x0708_090a,
+        };
         let mut packet = vec![9; 99];
         head.write(b"ab", &mut packet);
         assert_eq!(packet, [0x80, 0x88, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, b'a', b'b']);

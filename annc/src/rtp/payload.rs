@@ -165,7 +165,10 @@ mod tests {
     fn mpeg_audio_has_its_offset_before_each_piece() {
         let long = packets(Form::Mpa, None, &frame(vec![7; 1300], None));
         assert_eq!(long.len(), 2);
-        assert_eq!((&long[0].payload[..5], &long[1].payload[..5]), (&[0, 0, 0, 0, 7][..], &[0, 0, 4, 0xac, 7][..]));
+        assert_eq!(
+            (&long[0].payload[..5], &long[1].payload[..5]),
+            (&[0, 0, 0, 0, 7][..], &[0, 0, 4, 0xac, 7][..])
+        );
     }
 
     #[test]

@@ -17,23 +17,17 @@ pub struct Sockets {
 /// A range of ports.
 #[derive(Debug)]
 pub struct Ports {
-    address: IpAddr,
     first: u16,
     pairs: u32,
     next: AtomicU32,
 }
 
 impl Ports {
-    /// Pairs from `first` to `last`, both of them included, on that address.
-    pub fn new(address: IpAddr, first: u16, last: u16) -> Ports {
+    /// Pairs from `first` to `last`, both of them included.
+    pub fn new(first: u16, last: u16) -> Ports {
         let first = first.saturating_add(first % 2);
         let pairs = (u32::from(last) + 1).saturating_sub(first.into()) / 2;
-        Ports { address, first, pairs, next: AtomicU32::new(0) }
-    }
-
-    /// The address the sockets are bound to.
-    pub const fn address(&self) -> IpAddr {
-        self.address
+        Ports { first, pairs, next: AtomicU32::new(0) }
     }
 
     /// How many streams there can be.
@@ -41,14 +35,14 @@ impl Ports {
         self.pairs
     }
 
-    /// Opens the next pair that is free; `None` if none is. Ports are taken in turn, so that what still comes for one
+    /// Opens the next pair that is free on an address; `None` if none is. Ports are taken in turn, so that what still comes for one
     /// that ended does not meet its successor.
-    pub fn open(&self) -> Option<Sockets> {
+    pub fn open(&self, address: IpAddr) -> Option<Sockets> {
         for _ in 0..self.pairs {
             let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.pairs;
             let port = u16::try_from(u32::from(self.first) + turn * 2).ok()?;
             let bind = |port| {
-                let socket = UdpSocket::bind(SocketAddr::new(self.address, port))?;
+                let socket = UdpSocket::bind(SocketAddr::new(address, port))?;
                 socket.set_nonblocking(true)?;
                 Ok::<_, std::io::Error>(socket)
             };
@@ -69,19 +63,19 @@ mod tests {
     #[test]
     fn pairs_are_even_and_odd_and_end_with_the_range() {
         // Ports that nothing else of these tests uses.
-        let ports = Ports::new(LOOPBACK, 28_901, 28_905);
+        let ports = Ports::new(28_901, 28_905);
         assert_eq!(ports.pairs(), 2);
-        let (one, two) = (ports.open().unwrap(), ports.open().unwrap());
+        let (one, two) = (ports.open(LOOPBACK).unwrap(), ports.open(LOOPBACK).unwrap());
         assert_eq!((one.port, two.port), (28_902, 28_904));
         assert_eq!(one.rtcp.local_addr().unwrap().port(), 28_903);
-        assert!(ports.open().is_none());
+        assert!(ports.open(LOOPBACK).is_none());
         drop(one);
-        assert_eq!(ports.open().unwrap().port, 28_902);
+        assert_eq!(ports.open(LOOPBACK).unwrap().port, 28_902);
     }
 
     #[test]
     fn an_empty_range_has_none() {
-        assert!(Ports::new(LOOPBACK, 100, 100).open().is_none());
-        assert_eq!(Ports::new(LOOPBACK, 65_535, 65_535).pairs(), 0);
+        assert!(Ports::new(100, 100).open(LOOPBACK).is_none());
+        assert_eq!(Ports::new(65_535, 65_535).pairs(), 0);
     }
 }

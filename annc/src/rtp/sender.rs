@@ -55,7 +55,10 @@ pub struct Sender {
 
 impl std::fmt::Debug for Sender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").field("packets", &self.packets).field("octets", &self.octets).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("packets", &self.packets)
+            .field("octets", &self.octets)
+            .finish_non_exhaustive()
     }
 }
 

@@ -108,7 +108,9 @@ impl Protector {
 
     /// Whether a packet of RTCP that came is by who has these keys.
     pub fn is_of_peer(&self, packet: &[u8]) -> bool {
-        let Some(at) = packet.len().checked_sub(RTCP_TAG).filter(|at| *at >= RTCP_HEAD + 4) else { return false };
+        let Some(at) = packet.len().checked_sub(RTCP_TAG).filter(|at| *at >= RTCP_HEAD + 4) else {
+            return false;
+        };
         let (signed, tag) = packet.split_at_checked(at).unwrap_or_default();
         let mut tagger = self.rtcp.tagger.clone();
         tagger.update(signed);
@@ -204,7 +206,9 @@ mod tests {
         keys.apply(0, 0, &mut stream);
         assert_eq!(
             stream.to_vec(),
-            hex("E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0")
+            hex(
+                "E03EAD0935C95E80E166B16DD92B4EB4 D23513162B02D0F72A43A2FE4A5F97AB 41E95B3BB0A2E8DD477901E4FCA894C0"
+            )
         );
     }
 
@@ -230,7 +234,9 @@ mod tests {
         assert_eq!((rtp.len(), rtcp.len()), (36, 46));
         assert!(protector.is_of_peer(&rtcp));
         rtcp[9] ^= 1;
-        assert!(!protector.is_of_peer(&rtcp) && !protector.is_of_peer(&rtcp[..20]) && !protector.is_of_peer(b""));
+        assert!(
+            !protector.is_of_peer(&rtcp) && !protector.is_of_peer(&rtcp[..20]) && !protector.is_of_peer(b"")
+        );
     }
 
     #[test]

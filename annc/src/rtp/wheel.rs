@@ -47,7 +47,9 @@ impl<K> Wheel<K> {
             return None;
         }
         let turn = self.next..self.next + SLOTS as u64;
-        let is_due = |tick: &u64| self.slots.get(slot(*tick)).is_some_and(|slot| slot.iter().any(|(at, _)| at == tick));
+        let is_due = |tick: &u64| {
+            self.slots.get(slot(*tick)).is_some_and(|slot| slot.iter().any(|(at, _)| at == tick))
+        };
         let end = turn.end;
         turn.into_iter().find(is_due).or(Some(end))
     }

@@ -167,7 +167,9 @@ fn takes(medium: &Media, format: &str, form: Form, means: &Means) -> bool {
         }
         // Interleaving, robust sorting and CRCs are not written here.
         Form::Amr | Form::AmrWb => {
-            value("interleaving").is_none() && value("crc") != Some("1") && value("robust-sorting") != Some("1")
+            value("interleaving").is_none()
+                && value("crc") != Some("1")
+                && value("robust-sorting") != Some("1")
         }
         _ => true,
     }
@@ -251,7 +253,9 @@ mod tests {
     fn what_the_clip_has_comes_before_what_must_be_made_and_then_the_offers_order() {
         assert_eq!(first("m=audio 4000 RTP/AVP 0 8").form, Form::Pcma);
         assert_eq!(first("m=audio 4000 RTP/AVP 9 96 0\r\na=rtpmap:96 opus/48000/2").form, Form::Opus);
-        let agreed = first("m=audio 4000 RTP/AVP 111 101\r\na=rtpmap:111 PCMU/8000\r\na=rtpmap:101 telephone-event/8000");
+        let agreed = first(
+            "m=audio 4000 RTP/AVP 111 101\r\na=rtpmap:111 PCMU/8000\r\na=rtpmap:101 telephone-event/8000",
+        );
         assert_eq!((agreed.form, agreed.payload_type), (Form::Pcmu, 111));
     }
 
@@ -261,7 +265,8 @@ mod tests {
             "m=audio 4000 RTP/AVP 0\r\nm=audio 4002 RTP/AVP 0\r\nm=video 4004 RTP/AVP 99\r\n\
              a=rtpmap:99 H264/90000\r\na=fmtp:99 packetization-mode=1;profile-level-id=42e01f\r\nm=text 1 RTP/AVP 98",
         );
-        let forms: Vec<_> = agreement.unwrap().into_iter().map(|agreed| agreed.map(|agreed| agreed.form)).collect();
+        let forms: Vec<_> =
+            agreement.unwrap().into_iter().map(|agreed| agreed.map(|agreed| agreed.form)).collect();
         assert_eq!(forms, [Some(Form::Pcmu), None, Some(Form::H264), None]);
     }
 

@@ -99,7 +99,9 @@ impl Media {
     /// What `a=fmtp` says of a format.
     pub fn fmtp(&self, format: &str) -> Option<&str> {
         let all = self.attributes.iter().filter(|(name, _)| name == "fmtp");
-        all.filter_map(|(_, value)| value.split_once(' ')).find(|(of, _)| *of == format).map(|(_, value)| value)
+        all.filter_map(|(_, value)| value.split_once(' '))
+            .find(|(of, _)| *of == format)
+            .map(|(_, value)| value)
     }
 }
 
@@ -135,7 +137,8 @@ impl Session {
             if line.is_empty() {
                 continue;
             }
-            let (kind, value) = line.split_once('=').filter(|(kind, _)| kind.len() == 1).ok_or(SdpError::Line)?;
+            let (kind, value) =
+                line.split_once('=').filter(|(kind, _)| kind.len() == 1).ok_or(SdpError::Line)?;
             match (kind, session.media.last_mut()) {
                 ("m", _) => {
                     if session.media.len() >= MEDIA {
@@ -177,7 +180,9 @@ fn directed(attribute: &str) -> Option<Direction> {
 fn media(value: &str, address: Option<IpAddr>, direction: Direction) -> Result<Media, SdpError> {
     let mut words = value.split(' ').filter(|word| !word.is_empty());
     let (kind, port, protocol) = (words.next(), words.next(), words.next());
-    let (Some(kind), Some(port), Some(protocol)) = (kind, port, protocol) else { return Err(SdpError::Media) };
+    let (Some(kind), Some(port), Some(protocol)) = (kind, port, protocol) else {
+        return Err(SdpError::Media);
+    };
     let port = port.split('/').next().and_then(|port| port.parse().ok()).ok_or(SdpError::Media)?;
     let formats: Vec<String> = words.map(str::to_owned).collect();
     if formats.is_empty() {

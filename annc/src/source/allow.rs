@@ -36,9 +36,7 @@ impl FromStr for Allowed {
         let place = place.strip_suffix('/').unwrap_or(place).to_ascii_lowercase();
         let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((host, "")) => (host.to_owned(), Ok(default)),
-            Some((host, port)) => {
-                (host.to_owned(), port.strip_prefix(':').unwrap_or_default().parse())
-            }
+            Some((host, port)) => (host.to_owned(), port.strip_prefix(':').unwrap_or_default().parse()),
             None => match place.split_once(':') {
                 Some((host, port)) => (host.to_owned(), port.parse()),
                 None => (place.clone(), Ok(default)),
@@ -85,7 +83,8 @@ impl FromStr for Network {
     type Err = AllowError;
 
     fn from_str(text: &str) -> Result<Network, AllowError> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr = address.parse().map_err(|_| AllowError::Network)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), str::parse).map_err(|_| AllowError::Network)?;
@@ -170,7 +169,11 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V6(v6) => {
             let [first, ..] = v6.segments();
             let is_local = v6.is_unique_local() || v6.is_unicast_link_local() || first & 0xffc0 == 0xfec0;
-            !(v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || is_local || v6 == Ipv6Addr::LOCALHOST)
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || is_local
+                || v6 == Ipv6Addr::LOCALHOST)
         }
     }
 }
@@ -192,16 +195,24 @@ mod tests {
         assert!(is("http://*.example.com", "http", "a.b.example.com", 80));
         assert!(!is("http://*.example.com", "http", "example.com", 80));
         assert!(!is("http://*.example.com", "http", "evilexample.com", 80));
-        for bad in ["example.com", "ftp://h", "http://", "http://h:x", "http://u@h", "http://h/p", "http://*", "http://[::1"] {
+        for bad in [
+            "example.com",
+            "ftp://h",
+            "http://",
+            "http://h:x",
+            "http://u@h",
+            "http://h/p",
+            "http://*",
+            "http://[::1",
+        ] {
             assert_eq!(entry(bad), Err(AllowError::Entry), "{bad}");
         }
     }
 
     #[test]
     fn networks_have_their_addresses() {
-        let has = |network: &str, address: &str| {
-            network.parse::<Network>().unwrap().has(address.parse().unwrap())
-        };
+        let has =
+            |network: &str, address: &str| network.parse::<Network>().unwrap().has(address.parse().unwrap());
         assert!(has("10.0.0.0/8", "10.255.0.1") && !has("10.0.0.0/8", "11.0.0.1"));
         assert!(has("127.0.0.1", "127.0.0.1") && !has("127.0.0.1", "127.0.0.2"));
         assert!(has("0.0.0.0/0", "1.2.3.4") && !has("0.0.0.0/0", "::1"));
@@ -214,9 +225,26 @@ mod tests {
     #[test]
     fn inside_is_inside_in_every_spelling() {
         for inside in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fd00::1", "fec0::1", "ff02::1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "fec0::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
         ] {
             assert!(!is_public(embedded(inside.parse().unwrap())), "{inside}");
         }

@@ -42,7 +42,8 @@ impl Sources {
         let folder = self.settings.folder.clone().ok_or(SourceError::NotAllowed)?;
         let most = self.settings.octets;
         let read = tokio::task::spawn_blocking(move || first_of(&folder, &files, most)).await;
-        let (octets, path) = read.map_err(|_| SourceError::NotRetrieved("no file could be read".to_owned()))??;
+        let (octets, path) =
+            read.map_err(|_| SourceError::NotRetrieved("no file could be read".to_owned()))??;
         let media_type = order.content_type.clone().unwrap_or_else(|| by_ending(&path).to_owned());
         Ok(Content { octets: octets.into(), media_type })
     }

@@ -30,15 +30,15 @@ impl std::fmt::Debug for ImapServer {
 impl Sources {
     pub(super) async fn mail(&self, order: &Order) -> Result<Content, SourceError> {
         let url = ImapUrl::parse(&order.play)?;
-        let known = |server: &&ImapServer| {
-            server.host.eq_ignore_ascii_case(url.host()) && server.port == url.port()
-        };
+        let known =
+            |server: &&ImapServer| server.host.eq_ignore_ascii_case(url.host()) && server.port == url.port();
         let server = self.settings.imap.iter().find(known);
         if server.is_none() && !self.gate.allows("imap", url.host(), url.port()) {
             return Err(SourceError::NotAllowed);
         }
         let login = self.login(&url, server)?;
-        let encoding = order.encoding.as_deref().map(|name| Encoding::from_name(name.as_bytes())).transpose()?;
+        let encoding =
+            order.encoding.as_deref().map(|name| Encoding::from_name(name.as_bytes())).transpose()?;
         let addresses = self.gate.addresses(url.host(), url.port()).await?;
         let place = Server {
             host: url.host().to_owned(),

@@ -50,7 +50,8 @@ impl Sources {
             }
             let onward = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
             let onward = onward.and_then(|to| url.join(to).ok());
-            url = onward.ok_or_else(|| SourceError::NotRetrieved("a redirection leads nowhere".to_owned()))?;
+            url =
+                onward.ok_or_else(|| SourceError::NotRetrieved("a redirection leads nowhere".to_owned()))?;
         }
         Err(SourceError::NotRetrieved("too many redirections".to_owned()))
     }
@@ -75,7 +76,9 @@ impl Sources {
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 return Err(SourceError::NotFound("the object is not there".to_owned()));
             }
-            status => return Err(SourceError::NotRetrieved(format!("the server answered {}", status.as_u16()))),
+            status => {
+                return Err(SourceError::NotRetrieved(format!("the server answered {}", status.as_u16())));
+            }
         }
         let said = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = order.content_type.clone().or_else(|| said.map(str::to_owned)).unwrap_or_default();

@@ -111,7 +111,8 @@ fn what_is_put_in_clear_before_tls_ends_the_session() {
 
 #[test]
 fn tls_that_is_required_and_not_there_is_not_done_without() {
-    for greeting in ["* OK [CAPABILITY IMAP4rev1] hi\r\n", "* PREAUTH [CAPABILITY IMAP4rev1 URLAUTH] hi\r\n"] {
+    for greeting in ["* OK [CAPABILITY IMAP4rev1] hi\r\n", "* PREAUTH [CAPABILITY IMAP4rev1 URLAUTH] hi\r\n"]
+    {
         let mut session = session(user(true), Want::Always, false);
         assert!(matches!(fault(&mut session, greeting), FetchError::NoTls), "{greeting}");
     }
@@ -141,14 +142,16 @@ fn a_url_is_asked_for_with_and_without_binary() {
 
 #[test]
 fn the_part_comes_with_other_lines_around_it() {
-    let step = fetch(true, "* 3 EXISTS\r\n* URLFETCH imap://x (BINARY ~{3}\r\na\0b)\r\n* OK x\r\na2 OK done\r\n");
+    let step =
+        fetch(true, "* 3 EXISTS\r\n* URLFETCH imap://x (BINARY ~{3}\r\na\0b)\r\n* OK x\r\na2 OK done\r\n");
     let Ok(Step::Done(Fetched::Part(part))) = step else { panic!("{step:?}") };
     assert!(part.is_decoded && part.octets == b"a\0b");
 }
 
 #[test]
 fn nil_is_a_refusal_and_its_reason_holds_no_token() {
-    let no = "* NO Failed to fetch URLAUTH \"imap://x;urlauth=anonymous:internal:123\": URLAUTH has expired.\r\n";
+    let no =
+        "* NO Failed to fetch URLAUTH \"imap://x;urlauth=anonymous:internal:123\": URLAUTH has expired.\r\n";
     for reply in [format!("* URLFETCH imap://x NIL\r\n{no}a2 OK\r\n"), format!("{no}a2 BAD no\r\n")] {
         match fetch(true, &reply) {
             Err(FetchError::Refused(reason)) => assert_eq!(reason.as_deref(), Some("URLAUTH has expired")),
@@ -185,7 +188,10 @@ fn what_goes_wrong_at_the_server_is_told_apart() {
     sent(&mut failed);
     fault(&mut failed, "* BYE\r\n");
     assert!(matches!(fault(&mut failed, "* OK\r\n"), FetchError::Closed), "it stays over");
-    assert!(matches!(fault(&mut session(anonymous(), Want::Nothing, false), "* BYE\r\n"), FetchError::Closed));
+    assert!(matches!(
+        fault(&mut session(anonymous(), Want::Nothing, false), "* BYE\r\n"),
+        FetchError::Closed
+    ));
     let smtp = "220 mail ESMTP\r\n";
     assert!(matches!(fault(&mut session(anonymous(), Want::Nothing, false), smtp), FetchError::Unexpected));
 }

@@ -1,5 +1,6 @@
 //! One file per peer, or per way to fail.
 
+mod announce;
 mod calls;
 mod clock;
 mod disk;

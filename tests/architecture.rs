@@ -24,10 +24,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("annc", &["sip", "lemonade", "media"]),
     ("adapter", &["cpi", "grammar", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
+    ("presence", &["grammar", "sip", "cpi"]),
     ("indirection", &["adapter", "cpi"]),
     (
         "proxy",
-        &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "annc"],
+        &[
+            "grammar",
+            "sip",
+            "cpi",
+            "store",
+            "transport",
+            "registrar",
+            "presence",
+            "adapter",
+            "indirection",
+            "annc",
+        ],
     ),
     (
         "bespoke",
@@ -38,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "store",
             "transport",
             "registrar",
+            "presence",
             "adapter",
             "indirection",
             "media",
@@ -53,7 +66,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
-const PURE: &[&str] = &["grammar", "sip", "cpi", "resample", "adapter"];
+const PURE: &[&str] = &["grammar", "sip", "cpi", "presence", "resample", "adapter"];
 
 /// What opens sockets, runs tasks or keeps state; nothing pure may have one of them below it.
 const IMPURE_CRATES: &[&str] = &[

@@ -506,3 +506,6 @@ impl State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

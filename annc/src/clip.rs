@@ -6,7 +6,7 @@ use bytes::Bytes;
 use media::{Codec, Coding, DecodeError, Frame, Limits};
 
 use crate::form::Form;
-use crate::rtp::{Packet, Packetizer, Track};
+use crate::rtp::{Packetizer, Track};
 use crate::sdp::{Agreed, Means};
 use crate::source::Content;
 

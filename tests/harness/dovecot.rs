@@ -46,24 +46,22 @@ impl Dovecot {
         let config = std::fs::read_to_string(scenario("dovecot.conf")).unwrap();
         let config = config.replace("@DIR@", &path.to_string_lossy()).replace("@PORT@", &port.to_string());
         std::fs::write(path.join("dovecot.conf"), config).unwrap();
-        let started = Command::new("dovecot").arg("-c").arg(path.join("dovecot.conf")).output();
-        let started = started.expect("dovecot runs (Debian's package dovecot-imapd)");
-        assert!(started.status.success(), "{started:?}");
+        // Its daemons keep what it is given for output: a pipe would have no end.
+        let mut command = Command::new("dovecot");
+        command.arg("-c").arg(path.join("dovecot.conf"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = command.status().expect("dovecot runs (Debian's package dovecot-imapd)");
+        assert!(started.success(), "{started:?}");
         let sockets = path.join("run/token-login");
         eventually("Dovecot's token-login", || sockets.join("real-tokenlogin").exists());
         let fix = tokenfix(&sockets);
         Self { port, dir, fix }
     }
 
-    /// The URL of a part of the mail of alice, as the server authorises it for `access`.
+    /// The URL of a part of the mail of alice, as the server authorises it for `access` for a long time.
     pub(crate) fn url(&self, section: usize, access: &str) -> String {
-        self.url_until(section, access, "2099-01-01T00:00:00Z")
-    }
-
-    /// The same, good until `expire`.
-    pub(crate) fn url_until(&self, section: usize, access: &str, expire: &str) -> String {
         let rump = format!(
-            "imap://alice@localhost:{}/INBOX/;uid=1/;section={section};expire={expire};urlauth={access}",
+            "imap://alice@localhost:{}/INBOX/;uid=1/;section={section};expire=2099-01-01T00:00:00Z;urlauth={access}",
             self.port
         );
         let mut session = Session::open(self.port);

@@ -19,8 +19,12 @@ impl Receiver {
     /// Starts one for these media, each its `m=` line with `PORT` in it and the lines below it; writes to `out`, with
     /// those arguments.
     pub(crate) fn start(media: &[&str], args: &[&str]) -> Self {
+        Self::on(media.iter().map(|_| pair()).collect(), media, args)
+    }
+
+    /// The same on ports that were chosen already.
+    pub(crate) fn on(ports: Vec<u16>, media: &[&str], args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let ports: Vec<u16> = media.iter().map(|_| pair()).collect();
         let mut sdp = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=annc\nc=IN IP4 127.0.0.1\nt=0 0\n".to_owned();
         for (medium, port) in media.iter().zip(&ports) {
             sdp.push_str(&medium.replace("PORT", &port.to_string()));

@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(packet, hex(expected));
         let mut packet = hex("81c8000bcafebabe abababababababababababababababab");
         Protector { index: 1, ..Protector::new(&key(Suite::Sha1_80)) }.rtcp(&mut packet).unwrap();
-        let expected = "81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d7c1230798";
+        let expected = "81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798";
         assert_eq!(packet, hex(expected));
     }
 

@@ -103,8 +103,8 @@ mod tests {
     #[test]
     fn an_empty_wheel_does_not_count_ticks() {
         let mut wheel = Wheel::at(0);
-        assert_eq!(due(&mut wheel, u64::MAX - 1), [] as [u32; 0]);
+        assert_eq!(due(&mut wheel, 1 << 60), [] as [u32; 0]);
         wheel.set(3, 1);
-        assert_eq!(due(&mut wheel, u64::MAX), [1]);
+        assert_eq!(due(&mut wheel, (1 << 60) + 1), [1]);
     }
 }

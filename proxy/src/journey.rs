@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use transport::Flow;
 
 use crate::announce;
+use crate::fetch;
 use crate::metrics;
 use crate::ours::Place;
 use crate::redact::Redacted;
@@ -31,6 +32,8 @@ pub(crate) struct Journey {
     notes: Mutex<Vec<String>>,
     /// It was kept for a user who was not there, and is delivered now; `flow` is what it came on then.
     pub(crate) from_store: bool,
+    /// What was fetched of contents that its sender only named.
+    pub(crate) fetched: fetch::Memory,
 }
 
 impl Journey {
@@ -69,6 +72,7 @@ impl Journey {
             started: Instant::now(),
             notes: Mutex::new(Vec::new()),
             from_store,
+            fetched: fetch::Memory::default(),
         }
     }
 

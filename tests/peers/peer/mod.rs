@@ -1,6 +1,7 @@
 //! One file per peer, or per way to fail.
 
 mod announce;
+mod balance;
 mod calls;
 mod clock;
 mod disk;

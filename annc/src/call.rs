@@ -30,7 +30,7 @@ pub enum Say {
     /// Send the 200 again.
     Again,
     /// Send this request in its dialog, and tell what came of it ([`Call::answered`]).
-    Request(Outgoing),
+    Request(Box<Outgoing>),
     /// Nothing more; it is over.
     Over,
 }
@@ -193,10 +193,7 @@ impl Call {
                         return self.hang_up();
                     }
                 },
-                () = sleep_until(due) => match self.late() {
-                    Some(say) => return say,
-                    None => {}
-                },
+                () = sleep_until(due) => if let Some(say) = self.late() { return say },
             }
         }
     }
@@ -271,7 +268,7 @@ impl Call {
             request.append("Supported", "timer");
             request.append("Session-Expires", format!("{};refresher=uac", timer.interval));
         }
-        Some(Say::Request(request))
+        Some(Say::Request(Box::new(request)))
     }
 
     /// Begins to play. Where the offer was ours, the answer in the ACK says what.
@@ -310,7 +307,7 @@ impl Call {
         let bye = state.dialog.request(Method::Bye);
         drop(state);
         self.wire.forget();
-        Say::Request(bye)
+        Say::Request(Box::new(bye))
     }
 
     fn over(&mut self) -> Say {

@@ -49,6 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 pub struct Connection {
     session: Session,
     stream: Box<dyn Duplex>,
+    chunk: Vec<u8>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -83,14 +84,14 @@ impl Connection {
             false => Box::new(tcp),
         };
         let session = Session::new(login, want, implicit, limits);
-        let mut connection = Connection { session, stream };
+        let mut connection = Connection { session, stream, chunk: vec![0; CHUNK] };
         while let Some(step) = connection.advance().await? {
             match step {
                 Step::Secure => {
-                    let Connection { mut session, stream } = connection;
+                    let Connection { mut session, stream, chunk } = connection;
                     let stream = secure(server, stream).await?;
                     session.secured();
-                    connection = Connection { session, stream: Box::new(stream) };
+                    connection = Connection { session, stream: Box::new(stream), chunk };
                 }
                 _ => break,
             }
@@ -142,12 +143,11 @@ impl Connection {
                     self.stream.flush().await.map_err(FetchError::Io)?;
                 }
                 Step::Wait => {
-                    let mut chunk = [0; CHUNK];
-                    let length = self.stream.read(&mut chunk).await.map_err(FetchError::Io)?;
+                    let length = self.stream.read(&mut self.chunk).await.map_err(FetchError::Io)?;
                     if length == 0 {
                         return Err(FetchError::Closed);
                     }
-                    self.session.receive(chunk.get(..length).unwrap_or_default());
+                    self.session.receive(self.chunk.get(..length).unwrap_or_default());
                 }
                 Step::Ready => return Ok(None),
                 step => return Ok(Some(step)),

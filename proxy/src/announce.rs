@@ -110,7 +110,7 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
         match call.next().await {
             Say::Again => send(&journey, &mut upstream, answer.clone()),
             Say::Request(request) => {
-                let status = ask(&journey, &call, request).await;
+                let status = ask(&journey, &call, *request).await;
                 call.answered(status);
             }
             Say::Over => return,

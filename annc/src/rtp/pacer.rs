@@ -357,7 +357,7 @@ impl Desk {
     /// The first tick that is not before that moment.
     fn tick_after(&self, at: Instant) -> u64 {
         let long = at.saturating_duration_since(self.origin);
-        millis(long) + u64::from(long.subsec_nanos() % 1_000_000 > 0)
+        millis(long) + u64::from(!long.subsec_nanos().is_multiple_of(1_000_000))
     }
 
     fn at(&self, tick: u64) -> Instant {

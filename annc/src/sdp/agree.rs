@@ -120,7 +120,8 @@ fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Resul
     let rtcp = rtcp(medium, rtp);
     // The address of old phones on hold (RFC 3264 §8.4).
     let is_nowhere = rtp.ip().is_unspecified();
-    if !is_nowhere && !(open(rtp) && open(rtcp)) {
+    let is_open = is_nowhere || (open(rtp) && open(rtcp));
+    if !is_open {
         return Err(Disagreement::Address);
     }
     Ok(Agreed {

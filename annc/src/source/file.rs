@@ -32,7 +32,7 @@ impl Sources {
         places.push(PathBuf::new());
         let files = places.iter().flat_map(|place| {
             let name = |ending: &&str| Path::new("provisioned").join(place).join(format!("{name}.{ending}"));
-            ENDINGS.iter().map(move |ending| name(&ending)).collect::<Vec<_>>()
+            ENDINGS.iter().map(name).collect::<Vec<_>>()
         });
         self.read(files.collect(), order).await
     }

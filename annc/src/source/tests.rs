@@ -33,9 +33,9 @@ impl Names for Book {
     }
 }
 
-fn settings(allow: &[String]) -> Settings {
+fn settings(allow: &[impl AsRef<str>]) -> Settings {
     Settings {
-        allow: allow.iter().map(|entry| entry.parse().unwrap()).collect(),
+        allow: allow.iter().map(|entry| entry.as_ref().parse().unwrap()).collect(),
         networks: Vec::new(),
         imap: Vec::new(),
         folder: None,
@@ -86,7 +86,7 @@ fn moved(to: &str) -> String {
 async fn an_object_on_the_list_is_fetched_with_its_type() {
     let port = server(ok("abc")).await;
     let url = format!("http://127.0.0.1:{port}");
-    let content = fetch(settings(&[url.clone()]), &[], &format!("{url}/a.ul")).await.unwrap();
+    let content = fetch(settings(&[&url]), &[], &format!("{url}/a.ul")).await.unwrap();
     assert_eq!((&content.octets[..], content.media_type.as_str()), (&b"abc"[..], "audio/basic"));
 }
 
@@ -166,13 +166,13 @@ async fn a_redirection_leads_to_what_is_listed_and_nowhere_else() {
 async fn redirections_without_an_end_are_given_up() {
     let port = server(moved("/again")).await;
     let url = format!("http://127.0.0.1:{port}");
-    let outcome = fetch(settings(&[url.clone()]), &[], &url).await;
+    let outcome = fetch(settings(&[&url]), &[], &url).await;
     assert!(matches!(outcome, Err(SourceError::NotRetrieved(_))), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn credentials_in_a_url_are_refused() {
-    let list = settings(&["http://127.0.0.1:9".into(), "imap://127.0.0.1:9".into()]);
+    let list = settings(&["http://127.0.0.1:9", "imap://127.0.0.1:9"]);
     for url in ["http://u@127.0.0.1:9/", "http://u:p@127.0.0.1:9/", "http://:p@127.0.0.1:9/"] {
         assert!(matches!(fetch(list.clone(), &[], url).await, Err(SourceError::Url(_))), "{url}");
     }
@@ -183,7 +183,7 @@ async fn credentials_in_a_url_are_refused() {
 #[tokio::test]
 async fn what_is_too_long_is_not_read_to_its_end() {
     let url = format!("http://127.0.0.1:{}", server(ok(&"x".repeat(1001))).await);
-    assert!(matches!(fetch(settings(&[url.clone()]), &[], &url).await, Err(SourceError::TooLarge(1000))));
+    assert!(matches!(fetch(settings(&[&url]), &[], &url).await, Err(SourceError::TooLarge(1000))));
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn statuses_tell_what_is_not_there_from_what_went_wrong() {
             "http://127.0.0.1:{}",
             server(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")).await
         );
-        let outcome = fetch(settings(&[url.clone()]), &[], &url).await;
+        let outcome = fetch(settings(&[&url]), &[], &url).await;
         assert_eq!(matches!(outcome, Err(SourceError::NotRetrieved(_))), is_found, "{status}: {outcome:?}");
     }
 }
@@ -214,7 +214,7 @@ async fn a_server_that_says_nothing_costs_the_deadline_and_no_more() {
 #[tokio::test]
 async fn a_url_for_users_is_not_even_asked_for_without_being_one() {
     // Port 9 takes no connection: an answer at once shows that none was tried.
-    let list = settings(&["imap://127.0.0.1:9".into()]);
+    let list = settings(&["imap://127.0.0.1:9"]);
     for access in ["authuser", "stream", "user+bob", "submit+bob"] {
         let url = format!("imap://a@127.0.0.1:9/INBOX/;uid=1;urlauth={access}:internal:1");
         let outcome = fetch(list.clone(), &[], &url).await;
@@ -232,7 +232,7 @@ fn folder() -> (tempfile::TempDir, Settings) {
     std::fs::write(root.join("long.wav"), vec![0; 1001]).unwrap();
     std::fs::write(dir.path().join("secret.wav"), "secret").unwrap();
     std::os::unix::fs::symlink(dir.path().join("secret.wav"), root.join("link.wav")).unwrap();
-    let settings = Settings { folder: Some(root), ..settings(&[]) };
+    let settings = Settings { folder: Some(root), ..settings(&[] as &[&str]) };
     (dir, settings)
 }
 

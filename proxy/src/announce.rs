@@ -100,7 +100,7 @@ fn otherwise(request: &sip::Request) -> ResponseBuilder {
 fn send(journey: &Journey, upstream: &mut Upstream, mut answer: Outgoing) {
     let status = answer.start_line().get(8..11).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
     answer.append(sip::HeaderId::Server, &journey.policy.settings.server);
-    upstream.send(status.unwrap_or(500), &answer);
+    upstream.send(status.unwrap_or(500), answer.encode());
 }
 
 /// Does what a call wants until it is over.

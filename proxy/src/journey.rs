@@ -9,6 +9,7 @@ use sip::{Method, Request};
 use tokio::time::Instant;
 use transport::Flow;
 
+use crate::announce;
 use crate::fetch;
 use crate::metrics;
 use crate::ours::Place;
@@ -144,7 +145,7 @@ impl Journey {
             "{} from={} to={} call={} source={} transport=\"{}\" status={} done={:?} ms={:.1}",
             self.request.method(),
             self.redacted(self.request.from().uri_octets()),
-            self.redacted(self.request.uri_octets()),
+            self.redacted(announce::shown(self.request.uri_octets())),
             self.redacted(self.request.call_id()),
             self.flow.remote,
             self.flow.protocol.name(),

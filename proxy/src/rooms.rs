@@ -1,8 +1,9 @@
 //! The rooms this one wires together, and the rules in force.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use annc::Annc;
 use arc_swap::ArcSwap;
 use registrar::{Profiles, Registrar};
 use tokio::sync::Semaphore;
@@ -32,6 +33,8 @@ pub(crate) struct Rooms {
     pub(crate) offline: Arc<Offline>,
     /// Deliveries of them.
     pub(crate) runs: Runs,
+    /// Announcements, once they are there.
+    pub(crate) annc: OnceLock<Annc>,
     /// Whether requests wait too long for their turn.
     pub(crate) lateness: Lateness,
     /// Rates of addresses.

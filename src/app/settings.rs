@@ -347,7 +347,7 @@ pub(super) fn content_folder(config: &Config) -> PathBuf {
     config.data_dir.join("content")
 }
 
-fn count(number: u32) -> usize {
+pub(super) fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -372,7 +372,8 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 10] = [
+    const AT_START: [&str; 11] = [
+        "annc.",
         "data_dir",
         "sip.",
         "dns.",

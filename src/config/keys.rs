@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::announce::Annc;
 use super::choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal};
 use super::section::{section, tables};
 use super::values::{Cidr, Domain, List, Listen, Period, Size, Transport};
@@ -402,18 +403,6 @@ section! {
     Presence {
         /// Answer PUBLISH and SUBSCRIBE.
         enabled: bool = false,
-    }
-}
-
-section! {
-    /// Announcements (RFC 4240). Not in this version.
-    Annc {
-        /// Answer INVITE to `annc` URIs.
-        enabled: bool = false,
-        /// RTP ports, `first-last`.
-        ports: String = "30000-30999".to_owned(),
-        /// Hosts whose objects may be played.
-        allow: List<String> = List(Vec::new()),
     }
 }
 

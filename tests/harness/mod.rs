@@ -13,12 +13,14 @@
 )]
 
 pub(crate) mod certificates;
+pub(crate) mod dovecot;
 pub(crate) mod http;
 pub(crate) mod message;
 pub(crate) mod password;
 pub(crate) mod phone;
 pub(crate) mod picture;
 pub(crate) mod program;
+pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod sipp;
 

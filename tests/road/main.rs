@@ -20,6 +20,7 @@ mod linked;
 mod multipart;
 mod opened;
 mod passwords;
+mod presence;
 mod refused;
 mod registered;
 mod untouched;

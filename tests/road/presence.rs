@@ -492,10 +492,12 @@ fn foreign_notify(subscribe: &Message, cseq: u32) -> Message {
 #[test]
 fn a_notify_of_another_server_is_made_to_fit_on_its_way() {
     let mut theirs = Phone::tcp("alice");
-    let hop = format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", theirs.addr());
+    let hop =
+        format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", theirs.addr());
     let server = Server::with(&[&hop, "peer=[{address=\"127.0.0.1\"}]"]);
     let mut john = Phone::tcp("john");
-    let accept = "application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+160;media-pix-y=max+160";
+    let accept =
+        "application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+160;media-pix-y=max+160";
     let request = subscribe(&john, "alice@presence.test", &[("Accept", accept), ("Expires", "600")]);
     let mut line = Line::tcp(server.sip);
     line.send(&line.with_via(&request).octets());
@@ -528,7 +530,8 @@ fn a_notify_of_another_server_is_made_to_fit_on_its_way() {
 #[test]
 fn a_notify_with_the_draft_s_defects_passes_as_it_is() {
     let mut theirs = Phone::tcp("alice");
-    let hop = format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", theirs.addr());
+    let hop =
+        format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", theirs.addr());
     let server = Server::with(&[&hop, "peer=[{address=\"127.0.0.1\"}]"]);
     let mut john = Phone::tcp("john");
     let accept = "application/cpim-pidf+xml, multipart/related, message/external-body, image/*";

@@ -134,12 +134,16 @@ fn changes_are_told_alone_with_what_they_build_upon_until_there_are_too_many() {
     table.take(at(0), 1);
     table.answered(Id(0), Outcome::Taken, Some(7), at(0));
     let delta = |number: usize| Delta::Member(number.to_string().into());
-    [1, 2, 1].map(|number| table.changed(&alice(), Some(&delta(number))));
+    for number in [1, 2, 1] {
+        table.changed(&alice(), Some(&delta(number)));
+    }
     let notices = table.take(at(RATE), 1);
     assert_eq!(notices[0].deltas, Some(vec![delta(1), delta(2)]));
     assert_eq!(notices[0].base, Some(7));
     table.answered(Id(0), Outcome::Taken, Some(8), at(RATE));
-    (0..=DELTAS).for_each(|number| drop(table.changed(&alice(), Some(&delta(number)))));
+    for number in 0..=DELTAS {
+        table.changed(&alice(), Some(&delta(number)));
+    }
     let notices = table.take(at(2 * RATE), 1);
     assert_eq!((&notices[0].deltas, notices[0].base), (&None, None));
 }
@@ -159,7 +163,9 @@ fn a_fetch_is_told_once_with_all_that_there_is_of_it() {
 fn decisions_and_ends_of_ours_are_told_at_once() {
     let mut table = table(2);
     table.take(at(0), 2);
-    [0, 1].map(|number| drop(table.answered(Id(number), Outcome::Taken, None, at(0))));
+    for number in [0, 1] {
+        table.answered(Id(number), Outcome::Taken, None, at(0));
+    }
     table.decide(Id(0), Decision::Pending, 5);
     table.end(Id(1), Ending::of(Reason::Rejected));
     let notices = table.take(at(1), 9);

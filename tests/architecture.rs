@@ -15,6 +15,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const ARROWS: &[(&str, &[&str])] = &[
     ("grammar", &[]),
     ("store", &[]),
+    ("media", &[]),
     ("sip", &["grammar"]),
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
@@ -39,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "presence",
             "adapter",
             "indirection",
+            "media",
             "proxy",
         ],
     ),

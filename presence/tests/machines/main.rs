@@ -1,6 +1,11 @@
 //! The machines of the room: PUBLISH step by step, and what a SUBSCRIBE makes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed step here is a failed test"
+)]
 
 mod publishing;
 mod subscribing;

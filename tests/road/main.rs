@@ -13,6 +13,7 @@
 mod harness;
 
 mod adapted;
+mod fetched;
 mod flows;
 mod forked;
 mod hostile;

@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use announce::{Annc, AnncImap};
 pub(crate) use check::tls_files;
-pub(crate) use choices::{AuthMode, ForkMode, Level, MailTls, Relay, TierReading, UnknownTerminal};
-pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Route};
+pub(crate) use choices::{
+    AuthMode, ForkMode, Level, MailTls, Relay, TierReading, UnknownTerminal, WatcherRule,
+};
+pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Presence, Route};
 pub(crate) use reference::page as reference;
 pub(crate) use values::{Listen, Transport};
 

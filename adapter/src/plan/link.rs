@@ -4,11 +4,11 @@ use bytes::Bytes;
 use cpi::matching;
 
 use super::context::Context;
+use super::picture;
 use super::protect::Guarding;
 use super::related::Related;
 use super::unit::{Grade, Make, Unit, Variant};
 use super::utility::Utility;
-use crate::image::Kind;
 use crate::mime::{ContentType, External, Node, TransferEncoding};
 use crate::rebuild::external::{self, Inner, LinkText};
 use crate::report::Action;
@@ -110,7 +110,9 @@ pub(crate) fn served_type(ctx: &Context, unit: &Unit, node: &Node) -> String {
         return own;
     }
     let candidates: Vec<&str> = match () {
-        () if unit.pixels.is_some() => [Kind::Jpeg, Kind::Png, Kind::Gif].map(Kind::media_type).to_vec(),
+        () if unit.pixels.is_some() => {
+            picture::WRITTEN.into_iter().filter_map(|kind| picture::name(ctx, kind)).collect()
+        }
         () if node.content_type.is("text/html") => vec!["text/plain"],
         () => Vec::new(),
     };

@@ -285,3 +285,32 @@ fn a_text_that_just_fits_is_converted_to_another_charset() {
     let got = to(&cpi, &of("text/plain; charset=iso-8859-1", &b"Gr\xf6e"[..])).unwrap();
     assert_eq!(got.body(), "Gröe");
 }
+
+fn wrapped(kind: &str, body: &[u8]) -> Entity {
+    let head = format!(
+        "From: <im:alice@example.org>\r\nTo: <im:john@example.com>\r\n\r\nContent-Type: {kind}\r\n\r\n"
+    );
+    of("message/cpim", [head.as_bytes(), body].concat())
+}
+
+#[test]
+fn what_cpim_wraps_is_adapted_where_the_operator_says_so_and_its_headers_never() {
+    let phone = accepts("message/cpim, image/jpeg;media-pix-x=max+160");
+    let from = wrapped("image/jpeg", &image("life_640x480.jpg"));
+    assert!(to(&phone, &from).unwrap().is_identical(&from), "off unless it is switched on");
+    let on = Settings { cpim: true, ..settings() };
+    let got = deliver(&from, Some(&phone), &on, Budget::default()).unwrap();
+    assert_eq!(got.text("content-type").unwrap(), "message/cpim");
+    let text = got.body();
+    let mut pieces = text.splitn(3, "\r\n\r\n");
+    assert_eq!(pieces.next(), Some("From: <im:alice@example.org>\r\nTo: <im:john@example.com>"));
+    assert!(pieces.next().unwrap().contains("Content-Adapted: proxy.example.com;ops=\"scale\""), "{text}");
+    let start =
+        got.entity.body.windows(4).enumerate().filter(|(_, four)| four == b"\r\n\r\n").nth(1).unwrap().0;
+    assert_eq!(size_of(&got.entity.body[start + 4..]), [160, 120]);
+
+    let signed = wrapped("multipart/signed; boundary=s", b"--s\r\n\r\nx\r\n--s--\r\n");
+    assert!(deliver(&signed, Some(&phone), &on, Budget::default()).unwrap().is_identical(&signed));
+    let small = wrapped("image/jpeg", &got.entity.body[start + 4..]);
+    assert!(deliver(&small, Some(&phone), &on, Budget::default()).unwrap().is_identical(&small));
+}

@@ -1,7 +1,7 @@
 //! SMIL messages: kept together, or taken apart into links.
 
 use crate::harness::http::get;
-use crate::harness::picture::picture;
+use crate::harness::picture::{Picture, picture};
 use crate::harness::{self, Server};
 use crate::{example_to, parts};
 
@@ -56,4 +56,18 @@ fn without_multipart_related_the_smil_goes_alone_with_links_to_its_parts() {
     }
     let adapted = received.get("Content-Adapted");
     assert!(adapted.contains("layout") && adapted.contains("indirect"), "{adapted}");
+}
+
+/// T13 with a small screen: the layout has the size in which the picture will be fetched.
+#[test]
+fn the_layout_of_a_smil_with_links_fits_the_screen_and_so_does_what_is_fetched() {
+    let server = Server::start();
+    let screen = "image/jpeg;media-pix-x=max+160;media-pix-y=max+120";
+    let received =
+        example_to(&server, &[("Accept", &format!("application/smil, {screen}, audio/amr"))], "029");
+    let smil = String::from_utf8(received.body.clone()).unwrap();
+    assert!(smil.contains(r#"<root-layout width="160" height="120"/>"#), "{smil}");
+    let url = smil.split('"').find(|word| word.starts_with("http://")).unwrap();
+    let shown = get(server.http, url, &[("Accept", screen)]);
+    assert_eq!(picture(&shown.body), Picture { kind: "image/jpeg", width: 160, height: 120 });
 }

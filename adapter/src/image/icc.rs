@@ -3,6 +3,7 @@
 //! are then shown as if they were sRGB, as a phone of 2003 would.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, ParsingOptions, TransformExecutor, TransformOptions};
@@ -25,8 +26,8 @@ pub(super) struct ToSrgb {
 }
 
 enum Source {
-    /// By layout, made of the profile.
-    Colours { rgb: Arc<Executor>, rgba: Arc<Executor> },
+    /// By layout, made of the profile; the one with alpha when it is asked for.
+    Colours { profile: Box<ColorProfile>, rgb: Arc<Executor>, rgba: OnceCell<Option<Arc<Executor>>> },
     /// The gray that each gray becomes.
     Grays(Box<[u8; 256]>),
 }
@@ -37,21 +38,17 @@ impl ToSrgb {
     /// `None` if the picture names no profile, one that can't be read, or that of sRGB.
     pub(super) fn of(bytes: &[u8], kind: Kind) -> Option<ToSrgb> {
         let profile = wide_gamut(bytes, kind).or_else(|| parsed(&packed(bytes, kind)?))?;
-        let srgb = ColorProfile::new_srgb();
-        let options = TransformOptions::default();
-        let to = |layout| profile.create_transform_8bit(layout, &srgb, layout, options).ok();
         let profile = match profile.color_space {
             DataColorSpace::Rgb => {
-                let rgb = to(moxcms::Layout::Rgb)?;
+                let rgb = executor(&profile, moxcms::Layout::Rgb, moxcms::Layout::Rgb)?;
                 if is_srgb(&*rgb) {
                     return None;
                 }
-                Source::Colours { rgb, rgba: to(moxcms::Layout::Rgba)? }
+                Source::Colours { profile: Box::new(profile), rgb, rgba: OnceCell::new() }
             }
             DataColorSpace::Gray => {
-                let gray =
-                    profile.create_transform_8bit(moxcms::Layout::Gray, &srgb, moxcms::Layout::Rgb, options);
-                Source::Grays(Box::new(grays(&*gray.ok()?)?))
+                let gray = executor(&profile, moxcms::Layout::Gray, moxcms::Layout::Rgb)?;
+                Source::Grays(Box::new(grays(&*gray)?))
             }
             // Inks become red, green and blue while they are decoded.
             _ => return None,
@@ -64,7 +61,12 @@ impl ToSrgb {
         let pixels = &mut raster.pixels;
         match (&self.profile, raster.layout) {
             (Source::Colours { rgb, .. }, Layout::Rgb8) => turn(&**rgb, pixels),
-            (Source::Colours { rgba, .. }, Layout::Rgba8) => turn(&**rgba, pixels),
+            (Source::Colours { profile, rgba, .. }, Layout::Rgba8) => {
+                let rgba = rgba.get_or_init(|| executor(profile, moxcms::Layout::Rgba, moxcms::Layout::Rgba));
+                if let Some(rgba) = rgba {
+                    turn(&**rgba, pixels);
+                }
+            }
             (Source::Grays(grays), Layout::L8) => {
                 pixels.iter_mut().for_each(|gray| *gray = look_up(grays, *gray))
             }
@@ -74,6 +76,10 @@ impl ToSrgb {
             _ => {}
         }
     }
+}
+
+fn executor(profile: &ColorProfile, from: moxcms::Layout, to: moxcms::Layout) -> Option<Arc<Executor>> {
+    profile.create_transform_8bit(from, &ColorProfile::new_srgb(), to, TransformOptions::default()).ok()
 }
 
 fn turn(executor: &Executor, pixels: &mut [u8]) {

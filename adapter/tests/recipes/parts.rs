@@ -58,6 +58,15 @@ fn t13_without_multipart_related_the_smil_shows_its_parts_from_the_store() {
 }
 
 #[test]
+fn t13_the_layout_fits_the_screen_that_will_fetch_the_picture() {
+    let cpi = accepts("application/smil, audio/amr, image/jpeg;media-pix-x=max+160;media-pix-y=max+120");
+    let got = linked(&cpi, &entity("029")).unwrap();
+    assert!(got.body().contains(r#"<root-layout width="160" height="120"/>"#), "{}", got.body());
+    assert!(got.body().contains(r#"<img src="https://store.example.com/c/token-0000000001" region="i"/>"#));
+    assert_eq!(size_of(&got.stored[0].content), [640, 480], "stored as it was, made smaller at the fetch");
+}
+
+#[test]
 fn t13_without_a_store_the_container_takes_another_name() {
     let got = to(&smil_phone(false), &entity("029")).unwrap();
     assert_eq!(got.text("content-type").unwrap(), "multipart/mixed; boundary=bs029");

@@ -223,3 +223,65 @@ fn n2_a_line_tells_what_was_dropped_only_where_that_is_wanted() {
     let got = deliver(&from, Some(&cpi), &noted, Budget::default()).unwrap();
     assert!(got.body().contains("[proxy.example.com left out: audio/amr, 3 KB]"), "{}", got.body());
 }
+
+#[test]
+fn a_plan_is_made_from_heads_before_any_pixel_is_decoded() {
+    let from = of("image/jpeg", image("phone_12mp_o6.jpg"));
+    let cpi = accepts("image/jpeg;media-pix-x=max+640;length=max+30000, text/plain");
+    let mut made = None;
+    let memory = allocation_counter::measure(|| {
+        made = Some(plan(&from, Some(&cpi), &with_store(), Budget::default()));
+    });
+    assert!(memory.bytes_max < 6 << 20, "{} octets; its pixels take 36 million", memory.bytes_max);
+    let made = made.unwrap();
+    let planned = made.report().parts[0].clone();
+    assert_eq!((planned.pixels_before, planned.pixels_after), (Some([3024, 4032]), Some([640, 853])));
+    assert_eq!(made.jobs().len(), 1, "only what was chosen is made");
+}
+
+#[test]
+fn at_the_deadline_what_is_made_goes_out_and_the_rest_becomes_links() {
+    let mut body = Vec::new();
+    for _ in 0..3 {
+        body.extend(b"--b\r\nContent-Type: image/jpeg\r\n\r\n");
+        body.extend_from_slice(&photo());
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--b--\r\n");
+    let from = of("multipart/mixed; boundary=b", body);
+    let cpi = accepts("image/jpeg;media-pix-x=max+160, text/plain, multipart/mixed");
+    let made = plan(&from, Some(&cpi), &with_store(), Budget::default());
+    let jobs = made.jobs();
+    assert_eq!(jobs.len(), 3);
+    let outcomes = jobs.iter().enumerate().map(|(at, job)| job.run(&|| at != 1)).collect();
+    let cut = made.fallback(outcomes);
+    assert!(cut.jobs().is_empty() && cut.report().deadline);
+    let got = finish(&from, cut).unwrap();
+    let actions: Vec<_> = got.report.parts.iter().map(|part| part.action).collect();
+    assert_eq!(actions, [Action::LinkText, Action::Scale, Action::LinkText]);
+    assert!(got.report.parts[0].why.contains("deadline") && got.report.deadline);
+    assert_eq!(got.stored.len(), 2);
+}
+
+#[test]
+fn under_a_budget_every_part_gets_its_share_of_it_and_no_octet_more() {
+    let mut body = b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n".to_vec();
+    for _ in 0..3 {
+        body.extend(b"--b\r\nContent-Type: image/jpeg\r\n\r\n");
+        body.extend_from_slice(&photo());
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--b--\r\n");
+    let from = of("multipart/mixed; boundary=b", body);
+    for budget in [20_000, 60_000, 150_000] {
+        let cpi = accept(&[
+            ("Accept", "image/jpeg, text/plain, multipart/mixed"),
+            ("Accept-Encoding", &format!("identity;length=max+{budget}")),
+        ]);
+        let got = to(&cpi, &from).unwrap();
+        let octets = got.entity.body.len() as u64;
+        assert!(octets <= budget && octets > budget * 6 / 10, "{octets} of {budget}");
+        assert!(got.body().contains("hello"));
+        assert_eq!(got.report.parts.len(), 4);
+    }
+}

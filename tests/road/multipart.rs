@@ -2,8 +2,8 @@
 
 use crate::harness::http::get;
 use crate::harness::picture::{Picture, picture};
-use crate::harness::{self, Server};
-use crate::{example_to, parts};
+use crate::harness::{self, Phone, Server, phone};
+use crate::{deliver, example_to, parts};
 
 /// T12
 #[test]
@@ -70,4 +70,28 @@ fn the_layout_of_a_smil_with_links_fits_the_screen_and_so_does_what_is_fetched()
     let url = smil.split('"').find(|word| word.starts_with("http://")).unwrap();
     let shown = get(server.http, url, &[("Accept", screen)]);
     assert_eq!(picture(&shown.body), Picture { kind: "image/jpeg", width: 160, height: 120 });
+}
+
+/// CPI.md N2: what the sender allowed to be left out is told only where the operator wants it.
+#[test]
+fn a_line_tells_what_was_left_out_where_the_operator_wants_it() {
+    let optional = "Content-Type: audio/amr\r\nContent-Disposition: attachment;handling=optional";
+    let mut body =
+        format!("--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n{optional}\r\n\r\n").into_bytes();
+    body.extend([7; 3000]);
+    body.extend(b"\r\n--b--\r\n");
+    let message = phone::message_to("john").body("multipart/mixed;boundary=b", &body);
+    for (settings, told) in [(&[][..], false), (&["adapt.drop_note=true"][..], true)] {
+        let server = Server::with(settings);
+        let mut john = Phone::tcp("john");
+        let limits = [
+            ("Accept", "text/plain, multipart/mixed, audio/amr"),
+            ("Accept-Encoding", "identity;length=max+900"),
+        ];
+        john.register(&server, &limits);
+        let (received, answer) = deliver(&server, &mut john, &message);
+        assert_eq!(answer.status(), 200, "{answer}");
+        let text = String::from_utf8_lossy(&received.body).into_owned();
+        assert!(text.contains("hello") && text.contains("left out: audio/amr, 3 KB") == told, "{received}");
+    }
 }

@@ -26,7 +26,14 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
     }
     let served = served_type(ctx, unit, node);
     let mut all = Vec::new();
-    if matching::accepts_external_body(&ctx.cpi, &served, ctx.options()) {
+    if let Some(related) = shown_by_presence(ctx, unit.node)
+        && !matching::accepts_external_body(&ctx.cpi, &served, ctx.options())
+    {
+        return vec![by_reference(ctx, unit, node, related, &link)];
+    }
+    if !ctx.known && ctx.settings.linking == Linking::UnknownTerminal {
+        all.push(either(ctx, unit, node, &link));
+    } else if matching::accepts_external_body(&ctx.cpi, &served, ctx.options()) {
         let octets =
             body(ctx, unit, node, &external::content_id_placeholder(&ctx.settings.host)).len() as u64;
         let utility = Utility::linked(ctx.type_quality(&served));
@@ -43,9 +50,40 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
     all
 }
 
+/// Both kinds of links for a terminal of which nobody knows what it takes (CPI.md C3).
+fn either(ctx: &Context, unit: &Unit, node: &Node, link: &LinkText) -> Variant {
+    let hash = is_fixed(ctx, unit).then(|| "x".repeat(40));
+    let content_id = external::content_id_placeholder(&ctx.settings.host);
+    let octets = alternatives(ctx, unit, node, link, &content_id, hash.as_deref()).len() as u64;
+    let why = "nothing is known of the terminal: it gets a link it can follow and one that people can";
+    let mut variant =
+        Variant::new(Action::Link, Utility::linked(cpi::Q_MAX).0, octets, Make::LinkEither, why);
+    variant.ops = vec!["indirect"];
+    variant.content_type = Some(external::ALTERNATIVE.into());
+    variant
+}
+
+/// The body of a multipart/alternative of both kinds of links, the plainest first (RFC 2046 §5.1.4).
+pub(crate) fn alternatives(
+    ctx: &Context,
+    unit: &Unit,
+    node: &Node,
+    link: &LinkText,
+    content_id: &str,
+    hash: Option<&str>,
+) -> Bytes {
+    let (content, _) = stored(ctx, unit);
+    let text = external::as_text(node, &node.content_type.essence, content.len() as u64, &link.url);
+    let external_type = external::content_type(link, content.len(), hash);
+    external::alternatives(&text, &external_type, &body(ctx, unit, node, content_id))
+}
+
 /// What can be done with an external-body that came in: it is never fetched (CPI.md C5).
 pub(crate) fn received(ctx: &Context, unit: &Unit, node: &Node, link: &External) -> Vec<Variant> {
     let octets = node.body.len() as u64;
+    if let Some(related) = shown_by(ctx, unit.node).filter(|related| related.collapses) {
+        return by_their_reference(link, related, unit.node).into_iter().collect();
+    }
     let q = ctx.quality(&node.content_type, octets, None);
     if q > 0 {
         let why = "the terminal takes links";
@@ -171,6 +209,12 @@ fn shown_by(ctx: &Context, node: usize) -> Option<&Related> {
     ctx.related.iter().filter(|related| related.doc != Doc::Presence || related.collapses).find(shows)
 }
 
+/// The presence document that shows this part, if its container stays.
+fn shown_by_presence(ctx: &Context, node: usize) -> Option<&Related> {
+    use crate::rebuild::layout::Doc;
+    ctx.related.iter().find(|related| related.doc == Doc::Presence && related.to(node).next().is_some())
+}
+
 /// Whether the part's container goes, so that only a reference is left of it.
 pub(crate) fn goes_with_its_container(ctx: &Context, node: usize) -> bool {
     shown_by(ctx, node).is_some_and(|related| related.collapses)
@@ -205,4 +249,19 @@ fn fetched_size(ctx: &Context, unit: &Unit, served: &str) -> Option<[u32; 2]> {
     let tiers = ctx.tiers(&ContentType::new(served));
     let size = tiers.iter().find_map(|tier| matching::fit(width, height, &tier.pix_x, &tier.pix_y))?;
     (size != (width, height)).then_some([size.0, size.1])
+}
+
+/// The link that came in, said by the document itself.
+fn by_their_reference(link: &External, related: &Related, child: usize) -> Option<Variant> {
+    let url = link.web_url()?;
+    let media_type = link.inner_type.clone();
+    let said = media_type.as_ref().map_or(0, |said| said.len() + 16);
+    let longer: usize =
+        related.to(child).map(|reference| url.len().saturating_sub(reference.range.len()) + said).sum();
+    let why = "the terminal does not take multipart/related: the document says the link itself";
+    let make = Make::TheirReference(url.to_owned(), media_type);
+    let mut variant =
+        Variant::new(Action::LinkReference, Utility::linked(cpi::Q_MAX).0, longer as u64, make, why);
+    variant.ops = vec!["layout", "indirect"];
+    Some(variant)
 }

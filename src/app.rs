@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
-use proxy::{Offline, Pool, Proxy, RouteKey};
+use proxy::{Offline, Pool, Presence, Proxy, RouteKey};
 use registrar::{GruuKey, Registrar};
 use store::Store;
 use tokio::runtime::Runtime;
@@ -98,10 +98,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         pool,
         Arc::clone(&offline),
     ));
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let presence =
+        Presence::open(&store, &settings::presence(&config.presence), settings::extensions(&config));
+    let presence = Arc::new(presence);
+    proxy.serve_presence(Arc::clone(&presence), &stop);
     let handler: Arc<Proxy> = Arc::clone(&proxy);
     let endpoint = bound.serve(handler);
 
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let health = Health::new(store);
     let (http, admin) = (public.address(), operators.address());
     let secure = settings::is_http_secure(&config).then(|| endpoint.clone());
@@ -137,6 +141,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         registrar: Arc::clone(&running.registrar),
         desk: running.desk.clone(),
         contents: contents.store(),
+        presence,
+        watcher_rule: settings::watcher_rule(running.config.presence.default),
     };
     console::serve(&running.config, admin::console(page.clone()), running.stop.clone(), &running.tasks);
     operators.serve(admin::router(page, contents.adapting()), running.stop.clone(), &running.tasks);
@@ -291,7 +297,10 @@ pub(crate) fn open_store(config: &Config) -> Result<Store, StartError> {
         .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
     let folder = settings::store_folder(config);
     make_private(&folder).map_err(|source| StartError::DataDir { path: folder.clone(), source })?;
-    let options = store::Options { on_disk: vec![Offline::on_disk()], ..store::Options::default() };
+    let options = store::Options {
+        on_disk: vec![Offline::on_disk(), Presence::on_disk()],
+        ..store::Options::default()
+    };
     Ok(Store::open(folder, options)?)
 }
 

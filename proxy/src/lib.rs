@@ -29,6 +29,7 @@ pub mod offload;
 mod ours;
 pub mod pool;
 mod prefer;
+mod presence;
 mod rates;
 mod record;
 pub mod redact;
@@ -50,6 +51,7 @@ mod target;
 mod testing;
 mod upstream;
 
+pub use self::presence::{Presence, Published, RulesError, Watching, settings as presence_settings};
 pub use offline::Offline;
 pub use pool::Pool;
 pub use record::RouteKey;

@@ -1,7 +1,7 @@
 //! The rooms this one wires together, and the rules in force.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use registrar::{Profiles, Registrar};
@@ -13,6 +13,7 @@ use crate::links::Links;
 use crate::offline::{Offline, Runs};
 use crate::ours::Ours;
 use crate::pool::Pool;
+use crate::presence::{Passing, Presence};
 use crate::rates::{Lateness, Rates};
 use crate::record::RouteKey;
 use crate::settings::Settings;
@@ -32,6 +33,10 @@ pub(crate) struct Rooms {
     pub(crate) offline: Arc<Offline>,
     /// Deliveries of them.
     pub(crate) runs: Runs,
+    /// The presence server, once it is there.
+    pub(crate) presence: OnceLock<Arc<Presence>>,
+    /// Watchers of ours at other presence servers.
+    pub(crate) passing: Passing,
     /// Whether requests wait too long for their turn.
     pub(crate) lateness: Lateness,
     /// Rates of addresses.

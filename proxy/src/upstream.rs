@@ -110,6 +110,9 @@ impl Upstream {
         for (name, value) in &reply.headers {
             builder = builder.header(&**name, value);
         }
+        if let Some(tag) = &reply.tag {
+            builder = builder.to_tag(tag);
+        }
         builder = builder.header(HeaderId::Server, &self.journey.policy.settings.server);
         self.send(reply.status, &builder.build());
     }

@@ -170,8 +170,13 @@ fn peer(peer: &config::Peer) -> proxy::relay::Peer {
     }
 }
 
+/// `cpi.extensions`
+pub(super) fn extensions(config: &Config) -> cpi::Extensions {
+    config.cpi.extensions.iter().collect()
+}
+
 pub(super) fn profiles(config: &Config) -> Profiles {
-    let extensions = config.cpi.extensions.iter().collect();
+    let extensions = extensions(config);
     config.device.iter().map(|device| (device.user_agent.clone(), profile(device, &extensions))).collect()
 }
 
@@ -225,6 +230,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         source_rate: config.limits.source_rate,
         user_rate: config.limits.user_rate,
         offline: offline(&config.offline),
+        presence: presence(&config.presence),
         open_logs: !config.log.redact,
         ..proxy::Settings::new(first, &host)
     }
@@ -249,6 +255,46 @@ fn offload(config: &Config) -> Option<Arc<dyn proxy::offload::Offload>> {
     let proofs = Proofs { token, roots: read("adapt.offload_ca", adapt.offload_ca.as_ref()), own };
     let servers: Arc<dyn proxy::offload::Offload> = Arc::new(Servers::new(&adapt.offload, &proofs)?);
     Some(servers)
+}
+
+pub(super) fn presence(config: &config::Presence) -> proxy::presence_settings::Settings {
+    use proxy::presence_settings as settings;
+    let defaults = settings::Settings::default();
+    settings::Settings {
+        enabled: config.enabled,
+        default: watcher_rule(config.default),
+        rate: config.notify_every.0,
+        publications: settings::Publications {
+            publications: count(config.publications),
+            min_expires: config.min_expires,
+            default_expires: config.default_expires.clamp(config.min_expires, config.max_expires),
+            max_expires: config.max_expires,
+            octets: config.body.octets(),
+            ..defaults.publications
+        },
+        document: settings::Document { octets: config.document.octets(), ..defaults.document },
+        subscriptions: settings::Subscriptions {
+            min_expires: config.min_expires,
+            max_expires: config.max_expires,
+            ..defaults.subscriptions
+        },
+        most: count(config.subscriptions),
+        of_watcher: count(config.watcher_subscriptions),
+        of_presentity: count(config.user_subscriptions),
+        sending: count(config.sending),
+        ..defaults
+    }
+}
+
+/// What a watcher gets whom no rule means.
+pub(crate) const fn watcher_rule(rule: config::WatcherRule) -> proxy::presence_settings::Decision {
+    use proxy::presence_settings::Decision;
+    match rule {
+        config::WatcherRule::Allow => Decision::Allow,
+        config::WatcherRule::Pending => Decision::Pending,
+        config::WatcherRule::PoliteBlock => Decision::PoliteBlock,
+        config::WatcherRule::Block => Decision::Block,
+    }
 }
 
 fn offline(config: &config::Offline) -> proxy::settings::Offline {
@@ -371,7 +417,7 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 10] = [
+    const AT_START: [&str; 11] = [
         "data_dir",
         "sip.",
         "dns.",
@@ -380,6 +426,7 @@ pub(super) fn needs_restart(key: &str) -> bool {
         "store.",
         "content.",
         "limits.",
+        "presence.sending",
         "overload.",
         "adapt.workers",
     ];

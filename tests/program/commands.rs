@@ -18,12 +18,9 @@ fn a_wrong_config_says_file_line_and_column_and_exits_2() {
 #[test]
 fn what_this_version_lacks_is_refused_at_start_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("b.toml"), "[presence]\nenabled = true\n").unwrap();
+    std::fs::write(folder.path().join("b.toml"), "[store]\nurl = \"redis://h:6379/0\"\n").unwrap();
     let said = bespoke_in(folder.path(), &["serve", "-c", "b.toml"]);
-    assert_eq!(
-        (said.code, said.stderr.as_str()),
-        (Some(2), "b.toml:2: presence.enabled: not in this version\n")
-    );
+    assert_eq!((said.code, said.stderr.as_str()), (Some(2), "b.toml:2: store.url: not in this version\n"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod linked;
 mod multipart;
 mod opened;
 mod passwords;
+mod presence;
 mod refused;
 mod registered;
 mod untouched;

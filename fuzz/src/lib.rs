@@ -2,6 +2,7 @@
 
 pub mod announcement;
 pub mod cpi;
+pub mod document;
 pub mod expression;
 pub mod frame;
 pub mod head;

@@ -8,8 +8,8 @@ use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options:
 
 use super::raster::{Layout, Raster};
 use super::shrink::Shrink;
-use super::{ImageError, Kind, Probe};
-use crate::jpeg::{self, Plane};
+use super::{ImageError, Kind, Probe, vp8};
+use jpeg::Plane;
 
 /// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
 const MAX_SCANS: usize = 64;
@@ -24,7 +24,7 @@ const MARGIN: u64 = 7;
 /// What a decoder gives: at least the wanted size, or as large as the picture is.
 pub(super) enum Decoded {
     Raster(Raster),
-    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr.
+    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr, or a WebP.
     Planes(Vec<Plane>),
 }
 
@@ -40,7 +40,12 @@ pub(super) struct Want {
 
 /// The picture, or the first one of several, as it lies in the file: the orientation is not applied yet.
 pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Decoded, ImageError> {
-    if let Some(planes) = planes(bytes, probe, want) {
+    let planes = match probe.kind {
+        Kind::Jpeg => planes(bytes, probe, want),
+        Kind::Webp if want.ycbcr => vp8::planes(bytes, lying(probe)),
+        _ => None,
+    };
+    if let Some(planes) = planes {
         return Ok(Decoded::Planes(planes));
     }
     whole(bytes, probe, want).map(Decoded::Raster)
@@ -49,14 +54,26 @@ pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Decoded, 
 /// A baseline JPEG at the smallest fraction of its size that is enough. What is not read so, broken files too, goes
 /// to the decoder that takes all.
 fn planes(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
-    let (width, height) = lying(probe);
-    let eighths =
-        |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
-    let eighths = eighths(width, want.at_least.0).max(eighths(height, want.at_least.1)).max(1);
-    let eighths = u8::try_from(eighths).ok().filter(|&eighths| eighths < 8 && probe.kind == Kind::Jpeg)?;
+    let size = lying(probe);
+    let luma = eighths(size, want.at_least);
+    if luma == 8 && !want.ycbcr {
+        return None;
+    }
     let head = jpeg::Head::read(bytes).ok()?;
     admitted(head.width.into(), head.height.into(), probe)?;
-    jpeg::decode(&head, eighths).ok()
+    // Of chroma a JPEG will keep a half; so does this one, or it has more than is needed.
+    let (across, down) = head.subsampling();
+    let half = |at_least: u32, subsampled: u8| at_least.div_ceil(2).saturating_mul(subsampled.into());
+    let chroma = (half(want.at_least.0, across), half(want.at_least.1, down));
+    let chroma = if want.ycbcr { eighths(size, chroma).min(luma) } else { luma };
+    jpeg::decode(&head, jpeg::Eighths { luma, chroma }).ok()
+}
+
+/// The eighths of `size` that are enough for `at_least`.
+fn eighths(size: (u32, u32), at_least: (u32, u32)) -> u8 {
+    let of = |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
+    let eighths = of(size.0, at_least.0).max(of(size.1, at_least.1));
+    u8::try_from(eighths.clamp(1, 8)).unwrap_or(8)
 }
 
 fn whole(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {

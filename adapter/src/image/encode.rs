@@ -4,7 +4,7 @@ use super::decode::Frame;
 use super::palette::Palette;
 use super::raster::{Layout, Raster};
 use super::{ImageError, Kind};
-use crate::jpeg::write::{Sample, Samples, Spectrum};
+use jpeg::write::{Sample, Samples, Spectrum};
 
 /// What is written: one picture, or the frames of an animation, all of one size.
 #[derive(Clone, Debug)]

@@ -21,6 +21,7 @@ mod raster;
 mod search;
 mod shrink;
 mod strip;
+mod vp8;
 
 pub use predict::predict;
 pub use probe::{probe, probe_within};

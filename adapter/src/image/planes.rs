@@ -4,7 +4,7 @@
 use resample::{Resampler, Samples, Source};
 
 use super::raster::{Layout, Raster, ycbcr_to_rgb};
-use crate::jpeg::Plane;
+use jpeg::Plane;
 
 /// Pixels that were decoded.
 pub(super) fn count(planes: &[Plane]) -> u64 {

@@ -10,7 +10,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn read(file: &[u8], eighths: u8) -> Result<Vec<Plane>, Unread> {
-    decode(&Head::read(file)?, eighths)
+    decode(&Head::read(file)?, Eighths { luma: eighths, chroma: eighths })
 }
 
 /// The luma of the whole picture, by another decoder.
@@ -189,6 +189,7 @@ fn no_change_to_a_file_makes_it_panic() {
         // Sizes that a caller would not admit are not asked for.
         let head =
             Head::read(&broken).ok().filter(|head| u32::from(head.width) * u32::from(head.height) < 1 << 16);
-        let _ = head.map(|head| decode(&head, 1 + random(8) as u8));
+        let _ = head
+            .map(|head| decode(&head, Eighths { luma: 1 + random(8) as u8, chroma: 1 + random(8) as u8 }));
     }
 }

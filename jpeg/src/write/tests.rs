@@ -1,7 +1,7 @@
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use super::*;
-use crate::jpeg::{Head, decode};
+use crate::{Head, decode};
 
 fn plane(width: usize, height: usize, shade: impl Fn(usize, usize) -> usize) -> Vec<u8> {
     (0..height).flat_map(|y| (0..width).map(|x| shade(x, y) as u8).collect::<Vec<_>>()).collect()

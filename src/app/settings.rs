@@ -15,6 +15,8 @@ use crate::config::{self, Config, Device};
 pub(crate) fn adapter(config: &Config) -> adapter::Settings {
     let mut settings = adapter::Settings::new(host(config));
     settings.guards.image.memory = config.adapt.picture_memory.0;
+    settings.drop_note = config.adapt.drop_note;
+    settings.cpim = config.adapt.cpim;
     settings.strict_specificity = config.cpi.strict_specificity;
     settings.tiers = match config.cpi.tiers {
         config::TierReading::Honour => adapter::Tiers::Honour,

@@ -286,6 +286,11 @@ section! {
         deadline: Period = Period::seconds(4),
         /// Memory that one picture may take while it is transformed; a larger one becomes a link.
         picture_memory: Size = Size(256 << 20),
+        /// A part that its sender allowed to be left out, and that was, is named in a line below the text that comes
+        /// first.
+        drop_note: bool = false,
+        /// What message/cpim wraps is adapted too, unless it is signed; its own headers never are.
+        cpim: bool = false,
         /// Other servers that adapt for this one: `http://10.0.0.7:8081`, the address of their operators'
         /// listener, whose `/adapt` is asked in turn. A body that none of them adapts within six tenths of
         /// `adapt.deadline` is adapted here, or becomes a link.

@@ -12,6 +12,7 @@
     reason = "each test binary uses its part; a failed step here is a failed test"
 )]
 
+pub(crate) mod bombs;
 pub(crate) mod certificates;
 pub(crate) mod http;
 pub(crate) mod message;

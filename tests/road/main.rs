@@ -13,6 +13,7 @@
 mod harness;
 
 mod adapted;
+mod bombs;
 mod flows;
 mod forked;
 mod hostile;

@@ -1,14 +1,15 @@
 //! From a file to pixels. The head has been probed and admitted before anything here runs.
 
 use std::io::Cursor;
-use std::num::NonZeroU64;
 
 use image::ImageDecoder;
 use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 
+use super::film::Gif;
 use super::raster::{Layout, Raster};
 use super::shrink::Shrink;
-use super::{ImageError, Kind, Probe, vp8};
+use super::tiff::to_8;
+use super::{ImageError, Kind, Probe, ico, tiff, vp8, wbmp, webp};
 use jpeg::Plane;
 
 /// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
@@ -80,13 +81,14 @@ fn whole(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> 
     let raster = match probe.kind {
         Kind::Jpeg => jpeg(bytes, probe, want),
         Kind::Png => png(bytes, probe, want),
-        Kind::Gif => return Film::open(bytes, probe)?.into_first(),
+        Kind::Gif => return Gif::open(bytes, probe)?.into_first(),
         Kind::Bmp => {
             image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(|bmp| dynamic(bmp, probe))
         }
-        Kind::Webp => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes))
-            .ok()
-            .and_then(|webp| dynamic(webp, probe)),
+        Kind::Webp => webp::decode(bytes, probe),
+        Kind::Tiff => tiff::decode(bytes, probe),
+        Kind::Ico => ico::decode(bytes, probe, want),
+        Kind::Wbmp => wbmp::decode(bytes),
     };
     let raster =
         raster.ok_or(ImageError::Damaged { kind: probe.kind, what: "its pixels can't be decoded" })?;
@@ -128,21 +130,23 @@ fn jpeg(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
 
 /// A decoder's own reading of the head, if it is no larger than what the guards let pass: nothing is allocated
 /// before the two agree.
-fn admitted(width: u32, height: u32, probe: &Probe) -> Option<(u32, u32)> {
+pub(super) fn admitted(width: u32, height: u32, probe: &Probe) -> Option<(u32, u32)> {
     let (most_wide, most_high) = lying(probe);
     (width <= most_wide && height <= most_high).then_some((width, height))
 }
 
 /// Row by row where that saves memory: an interlaced one has its rows only at the end.
-fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
+pub(super) fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
     let decoded = probe.pixels().saturating_mul(8).saturating_add(PNG_OVERHEAD);
     let limits = png::Limits { bytes: usize::try_from(decoded).ok()? };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    // 16 bits are rounded here; the decoder would cut them.
+    decoder.set_transformations(png::Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().ok()?;
-    let (colours, _) = reader.output_color_type();
+    let (colours, depth) = reader.output_color_type();
+    let deep = depth == png::BitDepth::Sixteen;
     let layout = match colours {
         png::ColorType::Grayscale => Layout::L8,
         png::ColorType::GrayscaleAlpha => Layout::La8,
@@ -155,18 +159,25 @@ fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
     let shrink = if info.interlaced { None } else { Shrink::new(layout, (width, height), want.at_least) };
     if let Some(mut shrink) = shrink {
         while let Some(row) = reader.next_row().ok()? {
-            shrink.row(row.data());
+            if deep { shrink.row(&rounded(row.data())) } else { shrink.row(row.data()) }
         }
         return shrink.into_raster();
     }
     let mut pixels = vec![0; reader.output_buffer_size()?];
     let output = reader.next_frame(&mut pixels).ok()?;
     pixels.truncate(output.buffer_size());
+    let pixels = if deep { rounded(&pixels) } else { pixels };
     Raster::new(output.width, output.height, layout, pixels)
 }
 
-/// What `image` decodes; BMP and WebP come as gray or colour with 8 bits.
-fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
+/// Samples of 16 bits, the higher octet first, to the nearest of 8.
+fn rounded(samples: &[u8]) -> Vec<u8> {
+    samples.as_chunks::<2>().0.iter().map(|&sample| to_8(u16::from_be_bytes(sample))).collect()
+}
+
+/// What `image` decodes: BMP and icons come as gray or colour with 8 bits. It asks no limit of its own when it is used
+/// so; the size is held against the admitted one first, and the octets follow from it.
+pub(super) fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
     let (width, height) = decoder.dimensions();
     let (width, height) = admitted(width, height, probe)?;
     let layout = match decoder.color_type() {
@@ -181,112 +192,10 @@ fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
     Raster::new(width, height, layout, pixels)
 }
 
-const NO_FRAME: ImageError = ImageError::Damaged { kind: Kind::Gif, what: "it has no picture" };
-
 /// One picture of an animation, whole.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) raster: Raster,
     /// How long it stands, in hundredths of a second.
     pub(super) delay: u16,
-}
-
-/// The frames of a GIF, each as it looks on the screen.
-pub(super) struct Film<'a> {
-    decoder: gif::Decoder<Cursor<&'a [u8]>>,
-    screen: Raster,
-    /// How the last frame leaves the screen, and what it covered.
-    leaves: Leaves,
-    shown: u32,
-}
-
-enum Leaves {
-    AsIs,
-    Clear(gif::Frame<'static>),
-    Restore(Vec<u8>),
-}
-
-impl<'a> Film<'a> {
-    pub(super) fn open(bytes: &'a [u8], probe: &Probe) -> Result<Film<'a>, ImageError> {
-        let damaged = ImageError::Damaged { kind: Kind::Gif, what: "its header can't be read" };
-        let memory = NonZeroU64::new(probe.pixels()).ok_or(damaged.clone())?;
-        let mut options = gif::DecodeOptions::new();
-        options.set_color_output(gif::ColorOutput::Indexed);
-        options.set_memory_limit(gif::MemoryLimit::Bytes(memory));
-        options.allow_unknown_blocks(true);
-        let decoder = options.read_info(Cursor::new(bytes)).map_err(|_| damaged.clone())?;
-        let octets = usize::try_from(probe.pixels().saturating_mul(4)).map_err(|_| damaged.clone())?;
-        let screen = Raster::new(probe.width, probe.height, Layout::Rgba8, vec![0; octets]).ok_or(damaged)?;
-        Ok(Film { decoder, screen, leaves: Leaves::AsIs, shown: 0 })
-    }
-
-    pub(super) fn repeat(&self) -> gif::Repeat {
-        self.decoder.repeat()
-    }
-
-    fn into_first(mut self) -> Result<Raster, ImageError> {
-        self.draw_next()?.ok_or(NO_FRAME)?;
-        Ok(self.screen)
-    }
-
-    /// The next frame; `None` after the last. What is broken behind the first one ends the film.
-    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, ImageError> {
-        let delay = self.draw_next()?;
-        Ok(delay.map(|delay| Frame { raster: self.screen.clone(), delay }))
-    }
-
-    /// Draws the next frame on the screen and says how long it stands.
-    fn draw_next(&mut self) -> Result<Option<u16>, ImageError> {
-        let broken = ImageError::Damaged { kind: Kind::Gif, what: "its pixels can't be decoded" };
-        let global = self.decoder.global_palette().map(<[u8]>::to_vec);
-        let frame = match self.decoder.read_next_frame() {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Ok(None),
-            Err(_) if self.shown > 0 => return Ok(None),
-            Err(_) => return Err(broken),
-        };
-        match std::mem::replace(&mut self.leaves, Leaves::AsIs) {
-            Leaves::AsIs => {}
-            Leaves::Clear(last) => for_rows(&mut self.screen, &last, |row, _| row.fill(0)),
-            Leaves::Restore(pixels) => self.screen.pixels = pixels,
-        }
-        let leaves = match frame.dispose {
-            gif::DisposalMethod::Any | gif::DisposalMethod::Keep => Leaves::AsIs,
-            gif::DisposalMethod::Background => {
-                Leaves::Clear(gif::Frame { buffer: Vec::new().into(), palette: None, ..frame.clone() })
-            }
-            gif::DisposalMethod::Previous => Leaves::Restore(self.screen.pixels.clone()),
-        };
-        let colours = frame.palette.as_deref().or(global.as_deref()).unwrap_or_default();
-        let colours: Vec<[u8; 4]> =
-            colours.as_chunks::<3>().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect();
-        let clear = frame.transparent;
-        for_rows(&mut self.screen, frame, |row, drawn| {
-            for (on_screen, &index) in row.as_chunks_mut::<4>().0.iter_mut().zip(drawn) {
-                if Some(index) != clear {
-                    // An index without a colour is black, as browsers show it.
-                    *on_screen = colours.get(usize::from(index)).copied().unwrap_or([0, 0, 0, 255]);
-                }
-            }
-        });
-        let delay = frame.delay;
-        self.leaves = leaves;
-        self.shown += 1;
-        Ok(Some(delay))
-    }
-}
-
-/// Calls `draw` for each row of the screen that `frame` covers, with the frame's own row; both are cut to
-/// the screen.
-fn for_rows(screen: &mut Raster, frame: &gif::Frame<'_>, draw: impl Fn(&mut [u8], &[u8])) {
-    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
-    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
-    let stride = screen.width as usize * 4;
-    let end = (left + width).min(screen.width as usize);
-    for (row, y) in screen.pixels.chunks_exact_mut(stride).skip(top).take(height).zip(0..) {
-        let drawn = frame.buffer.get(y * width..(y + 1) * width).unwrap_or_default();
-        if let Some(part) = row.get_mut(left * 4..end.max(left) * 4) {
-            draw(part, drawn);
-        }
-    }
 }

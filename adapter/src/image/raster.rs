@@ -148,6 +148,20 @@ impl Raster {
         std::borrow::Cow::Owned(ycbcr)
     }
 
+    /// How bright each pixel is, of a picture without transparency.
+    pub(super) fn gray(&self) -> Vec<u8> {
+        let layout = self.layout;
+        self.pixels
+            .chunks_exact(layout.channels())
+            .take(self.width as usize * self.height as usize)
+            .map(|pixel| match (layout, pixel) {
+                (Layout::Rgb8, &[r, g, b]) | (_, &[r, g, b, _]) => luma([r, g, b]),
+                (_, &[l, ..]) => l,
+                _ => 0,
+            })
+            .collect()
+    }
+
     /// The pixels as red, green, blue and alpha. Planes are for JPEG alone: of them this gives the gray.
     pub(super) fn rgba(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
         let layout = self.layout;

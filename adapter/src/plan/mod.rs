@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what is there, and what limits hold | `context`, `limits` |
 //! | what must not be touched (§3.2, §3.3) | `protect` |
-//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `link`, `related` |
+//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `cpim`, `link`, `related` |
 //! | what it costs and what it is worth (§3.6) | `price`, `utility` |
 //! | what is done | `alternative`, `choose`, `decide`; `kept` where nothing is |
 //! | what came of it | `finish` |
@@ -14,6 +14,7 @@ mod alternative;
 mod choose;
 mod collect;
 pub(crate) mod context;
+mod cpim;
 mod decide;
 mod explain;
 mod finish;
@@ -34,6 +35,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use cpi::Cpi;
 
+pub use cpim::Wrapped;
 pub use kept::is_kept;
 pub use protect::seals_body;
 

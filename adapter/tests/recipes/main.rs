@@ -9,10 +9,13 @@
 )]
 
 mod bounds;
+mod formats;
 mod kept;
 mod links;
+mod metamorphic;
 mod parts;
 mod pictures;
+mod rules;
 
 use std::time::{Duration, UNIX_EPOCH};
 

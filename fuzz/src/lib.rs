@@ -5,5 +5,6 @@ pub mod expression;
 pub mod frame;
 pub mod head;
 pub mod image;
+pub mod jpeg;
 pub mod mime;
 pub mod transaction;

@@ -165,6 +165,14 @@ impl Reader {
         self.count = self.count.wrapping_sub(n) & 63;
     }
 
+    /// The next `n` bits, at most 15.
+    #[inline(always)]
+    pub(super) fn bits(&mut self, n: u32) -> u64 {
+        let bits = (self.held >> 1) >> (63 - (n & 15));
+        self.skip(n & 15);
+        bits
+    }
+
     /// Passes over a code and a value, `taken` bits together, and gives the value: the last `size` bits as T.81 §F.2.2.1
     /// extends them, the lower half of the values being negative.
     #[inline(always)]

@@ -13,6 +13,8 @@ pub struct Head<'a> {
     pub width: u16,
     /// Pixels from top to bottom.
     pub height: u16,
+    /// Whether its coefficients come in several scans.
+    pub progressive: bool,
     pub(super) components: Vec<Component>,
     pub(super) segments: Segments<'a>,
 }
@@ -46,12 +48,13 @@ impl<'a> Head<'a> {
                 }
                 Segment::Other(0xe0, data) => jfif |= data.starts_with(b"JFIF"),
                 Segment::Other(..) => {}
-                Segment::Frame(0xc0 | 0xc1, data) => {
+                Segment::Frame(kind @ 0xc0..=0xc2, data) => {
                     let (width, height, components) = frame(data)?;
                     is_fit(&components, adobe, jfif)?;
-                    return Ok(Head { width, height, components, segments });
+                    let progressive = kind == 0xc2;
+                    return Ok(Head { width, height, progressive, components, segments });
                 }
-                Segment::Frame(..) => return Err(Unread::Unfit("not baseline")),
+                Segment::Frame(..) => return Err(Unread::Unfit("neither baseline nor progressive")),
                 Segment::Scan(_) | Segment::End => return Err(Unread::Damaged("no frame header")),
             }
         }

@@ -1,16 +1,17 @@
-//! Baseline JPEG decoded at a fraction of its size: every coefficient that the smaller picture does not need is
-//! passed over while the Huffman codes are read, and what is left goes through an inverse DCT of the smaller size
-//! (ITU-T T.81).
+//! JPEG decoded at a fraction of its size: every coefficient that the smaller picture does not need is passed over while
+//! the Huffman codes are read, and what is left goes through an inverse DCT of the smaller size (ITU-T T.81).
 //!
 //! Octets of a stranger come in, planes of samples come out, as the file has them: YCbCr or gray, each plane at its
-//! own subsampling. What this does not read (progressive, arithmetic, 12 bit, CMYK, RGB, odd sampling) it says at the
-//! head, before any work, so that another decoder can take it. Work and memory are bounded by the size in the head,
+//! own subsampling. What this does not read (arithmetic, 12 bit, CMYK, RGB, odd sampling) it says at the head, before any work, so that another decoder can take it. Work and memory are bounded by the size in the head,
 //! which the caller admits: every component is read once.
 
 mod bits;
+pub mod colour;
+mod frame;
 mod head;
 mod idct;
 mod lanes;
+mod progressive;
 mod scan;
 mod symbols;
 #[cfg(test)]
@@ -84,5 +85,6 @@ pub struct Eighths {
 /// # Errors
 /// [`Unread::Damaged`]: its scans are broken, or end too soon.
 pub fn decode(head: &Head<'_>, eighths: Eighths) -> Result<Vec<Plane>, Unread> {
-    scan::all(head, eighths)
+    let frame = frame::Frame::new(head, eighths);
+    if head.progressive { progressive::all(&frame) } else { scan::all(&frame) }
 }

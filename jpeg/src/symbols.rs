@@ -22,7 +22,7 @@ pub(super) const GROUP: usize = 3;
 
 /// Decodes one symbol at a time.
 #[derive(Debug)]
-struct Symbols {
+pub(super) struct Symbols {
     /// For what the next bits are: the symbol above, the length of its code in the low octet; 0 for longer codes.
     short: Box<[u16; SIZE]>,
     /// For each length, the first code beyond those of that length, left-aligned in 16 bits.
@@ -33,7 +33,7 @@ struct Symbols {
 }
 
 impl Symbols {
-    fn new(code: &Code<'_>) -> Result<Symbols, Unread> {
+    pub(super) fn new(code: &Code<'_>) -> Result<Symbols, Unread> {
         let mut short = boxed();
         let (mut beyond, mut offset) = ([0; 17], [0; 17]);
         let (mut next, mut at) = (0u32, 0usize);
@@ -58,6 +58,15 @@ impl Symbols {
             next <<= 1;
         }
         Ok(Symbols { short, beyond, offset, symbols: code.symbols.to_vec() })
+    }
+
+    /// The next symbol and the length of its code, at most 16 bits, which have been filled and stay.
+    #[inline(always)]
+    pub(super) fn next(&self, reader: &Reader) -> (u8, u32) {
+        match self.short.get(reader.peek::<LOOK>()) {
+            Some(&entry) if entry != 0 => ((entry >> 8) as u8, u32::from(entry & 0xff)),
+            _ => self.long(reader.peek::<16>() as u32),
+        }
     }
 
     /// The symbol that the next 16 bits begin with and the length of its code. An unknown code is taken for symbol 0 of
@@ -87,10 +96,7 @@ impl DcTable {
     /// The next difference. Takes at most 31 bits, which have been filled.
     #[inline(always)]
     pub(super) fn next(&self, reader: &mut Reader) -> i32 {
-        let (size, length) = match self.0.short.get(reader.peek::<LOOK>()) {
-            Some(&entry) if entry != 0 => ((entry >> 8) as u8, u32::from(entry & 0xff)),
-            _ => self.0.long(reader.peek::<16>() as u32),
-        };
+        let (size, length) = self.0.next(reader);
         let size = u32::from(size & 15);
         reader.value(length + size, size)
     }

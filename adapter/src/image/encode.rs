@@ -110,7 +110,7 @@ fn png(raster: &Raster) -> Option<Written> {
         Layout::La8 => png::ColorType::GrayscaleAlpha,
         Layout::Rgb8 => png::ColorType::Rgb,
         Layout::Rgba8 => png::ColorType::Rgba,
-        Layout::Ycbcr8 | Layout::Ycbcr420 => return None,
+        Layout::Ycbcr420 => return None,
     };
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, raster.width, raster.height);

@@ -17,6 +17,7 @@ mod film;
 mod fit;
 mod icc;
 mod ico;
+mod indexed;
 mod kind;
 mod palette;
 mod pictures;

@@ -1,6 +1,6 @@
 //! Progressive files (T.81 §G): the coefficients of all blocks are kept until the last scan, then drawn as those of a
 //! baseline file are. Of coefficients that the smaller picture does not need, only whether they are zero is kept, which
-//! the scans that refine them depend on; a scan of none that is needed is passed over.
+//! the scans that refine them depend on; where means alone are needed, scans of anything else are passed over.
 
 use fearless_simd::Simd;
 
@@ -38,7 +38,7 @@ pub(super) fn all(frame: &Frame<'_>) -> Result<Vec<Plane>, Unread> {
                 &segments.tables,
             )?);
         }
-        let needed = chosen.iter().any(|one| header.from <= one.part.shape.needed);
+        let needed = header.from == 0 || chosen.iter().any(|one| one.part.shape.needed > 0);
         let scan = Scan {
             frame,
             header: &header,

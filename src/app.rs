@@ -5,6 +5,7 @@
 
 mod certificates;
 mod console;
+mod fetcher;
 mod links;
 pub(crate) mod log;
 mod measure;
@@ -28,11 +29,12 @@ use store::Store;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transport::{Endpoint, Protocol};
+use transport::{Audience, Endpoint, Protocol};
 
 use crate::admin::{self, Admin, Desk, Health};
 use crate::config::{self, Config};
-pub(crate) use web::problem;
+pub(crate) use fetcher::host as host_of;
+pub(crate) use web::{Certified, problem};
 use web::{Door, Web};
 use workers::Workers;
 
@@ -103,8 +105,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let health = Health::new(store);
     let (http, admin) = (public.address(), operators.address());
     let secure = settings::is_http_secure(&config).then(|| endpoint.clone());
-    let public = public.with_door(door(&config, &endpoint)).with_tls(secure);
-    let certificates = certificates::Watch::begin(endpoint.clone(), config::tls_files(&config.tls));
+    let public = public.with_door(door(&config, &endpoint)).with_tls(secure, Audience::Public);
+    let operators = operators.with_tls(config.admin.tls.then(|| endpoint.clone()), Audience::Operators);
+    let certificates = certificates::Watch::begin(endpoint.clone(), config::tls_files(&config));
     public.serve(contents.router().merge(admin::health(health.clone())), stop.clone(), &tasks);
     let desk = Desk::new(Arc::clone(&registrar), settings::algorithms(&config.auth));
     let mut running = Running {
@@ -127,6 +130,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         metrics,
         health: running.health.clone(),
         token: token(&running.config)?,
+        asks_for_certificate: running.config.admin.client_ca.is_some(),
         facts: Arc::new(running.facts()),
         offline: Arc::clone(&running.offline),
         open: !running.config.log.redact,
@@ -158,9 +162,10 @@ impl Running {
         }
         let scheme = settings::http_scheme(&self.config);
         lines.push(format!("listening on {scheme}://{} (links)", self.http));
-        lines.push(format!("listening on http://{} (operators)", self.admin));
+        let operators = if self.config.admin.tls { "https" } else { "http" };
+        lines.push(format!("listening on {operators}://{} (operators)", self.admin));
         lines.push(format!("state in {}", self.config.data_dir.display()));
-        lines.push(format!("open http://{}/ in a browser", self.admin));
+        lines.push(format!("open {operators}://{}/ in a browser", self.admin));
         lines
             .push("try `bespoke demo`, which sends a photo to two phones and shows what each got".to_owned());
         lines
@@ -189,12 +194,12 @@ impl Running {
 
     /// The files may have changed where their names did not.
     fn reload_certificates(&mut self, new: &Config) {
-        if new.tls == config::Tls::default() && self.config.tls == new.tls {
+        let (before, files) = (config::tls_files(&self.config), config::tls_files(new));
+        if files == transport::TlsFiles::default() && before == files {
             return;
         }
-        let files = config::tls_files(&new.tls);
         certificates::reload(&self.endpoint, &files);
-        if self.config.tls != new.tls {
+        if before != files {
             self.certificates = certificates::Watch::begin(self.endpoint.clone(), files);
         }
     }

@@ -15,6 +15,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const ARROWS: &[(&str, &[&str])] = &[
     ("grammar", &[]),
     ("store", &[]),
+    ("media", &[]),
     ("sip", &["grammar"]),
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
@@ -22,11 +23,27 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jpeg", &[]),
     ("adapter", &["cpi", "grammar", "jpeg", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
+    ("presence", &["grammar", "sip", "cpi"]),
     ("indirection", &["adapter", "cpi"]),
-    ("proxy", &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection"]),
+    (
+        "proxy",
+        &["grammar", "sip", "cpi", "store", "transport", "registrar", "presence", "adapter", "indirection"],
+    ),
     (
         "bespoke",
-        &["grammar", "sip", "cpi", "store", "transport", "registrar", "adapter", "indirection", "proxy"],
+        &[
+            "grammar",
+            "sip",
+            "cpi",
+            "store",
+            "transport",
+            "registrar",
+            "presence",
+            "adapter",
+            "indirection",
+            "media",
+            "proxy",
+        ],
     ),
     // Measures a server from outside, ours or another.
     ("load", &[]),
@@ -37,7 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
-const PURE: &[&str] = &["grammar", "sip", "cpi", "resample", "jpeg", "adapter"];
+const PURE: &[&str] = &["grammar", "sip", "cpi", "presence", "resample", "jpeg", "adapter"];
 
 /// What opens sockets, runs tasks or keeps state; nothing pure may have one of them below it.
 const IMPURE_CRATES: &[&str] = &[

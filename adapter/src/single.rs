@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::entity::{Adapted, Entity, Refusal};
 use crate::image;
 use crate::mime::{ContentType, Tree};
-use crate::plan::{Built, Plan, Verdict, plan};
+use crate::plan::{Built, Link, LinkRequest, Plan, Verdict, plan};
 use crate::settings::{Budget, Settings};
 
 /// One body adapted, and what it is now.
@@ -48,19 +48,34 @@ pub fn adapt_one(
     stop: &dyn Fn() -> bool,
 ) -> Result<Single, Box<Refusal>> {
     let settings = Settings { links: None, ..settings.clone() };
-    let mut made = plan(entity, Some(cpi), &settings, Budget::default());
+    adapt_linked(entity, cpi, &settings, &|_| None, stop)
+}
+
+/// The same with links, which `link` gives: `None` for what can have none.
+///
+/// # Errors
+/// As [`adapt_one`].
+pub fn adapt_linked(
+    entity: &Entity,
+    cpi: &Cpi,
+    settings: &Settings,
+    link: &dyn Fn(&LinkRequest) -> Option<Link>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Single, Box<Refusal>> {
+    let mut made = plan(entity, Some(cpi), settings, Budget::default());
     loop {
         match made.verdict() {
-            Verdict::Unchanged => return Ok(single(entity, &made, None, &settings)),
+            Verdict::Unchanged => return Ok(single(entity, &made, None, settings)),
             Verdict::Refuse(refusal) => return Err(Box::new(refusal)),
             Verdict::Adapt => {}
         }
         // A stopped job is an outcome like another; the plan goes on with what is left and never asks for more
         // than Plan::ROUNDS times.
         let outcomes = made.jobs().iter().map(|job| job.run(stop)).collect();
+        let links = made.links().iter().filter_map(link).collect();
         let before = made.clone();
-        match made.build(outcomes, Vec::new())? {
-            Built::Done(adapted) => return Ok(single(entity, &before, Some(adapted), &settings)),
+        match made.build(outcomes, links)? {
+            Built::Done(adapted) => return Ok(single(entity, &before, Some(adapted), settings)),
             Built::Again(next) => made = *next,
         }
     }

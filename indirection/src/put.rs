@@ -141,7 +141,7 @@ impl ContentStore {
         let parcel = Parcel::Octets(json.into());
         inner.shelf.write(Room::Links, token.sum(), parcel).await.map_err(PutError::shelf)?;
         let link = Link {
-            url: format!("{}/c/{token}", inner.options.public_url),
+            url: self.url_of(&token),
             token,
             expires: record.expires(),
             size: sums.size,

@@ -26,6 +26,9 @@ const READ_AT_ONCE: usize = 64;
 /// Octets of the longest record that is read.
 const RECORD: u64 = 256 << 10;
 
+/// The sum of no token.
+const NOBODY: Sum = [0; 32];
+
 /// Limits and times of a store.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -191,13 +194,19 @@ impl ContentStore {
         self.inner.options.url_octets()
     }
 
+    /// The address of a link.
+    pub(crate) fn url_of(&self, token: &Token) -> String {
+        format!("{}/c/{token}", self.inner.options.public_url)
+    }
+
     /// What `token` leads to at `now`.
     pub fn lookup(&self, token: &Token, now: SystemTime) -> Lookup {
         let sum = token.sum();
         let state = self.inner.state();
-        let Some((_, entry)) = state.entry(&sum).filter(|(known, _)| same(known, &sum)) else {
-            return Lookup::Unknown;
-        };
+        let found = state.entry(&sum);
+        // A token that is nobody's is compared with something as well.
+        let is_known = same(found.map_or(&NOBODY, |(known, _)| known), &sum);
+        let Some((_, entry)) = found.filter(|_| is_known) else { return Lookup::Unknown };
         match entry {
             Entry::Live(record) if seconds(now) <= record.expires => Lookup::Found(record.clone()),
             Entry::Live(_) | Entry::Gone => Lookup::Gone,

@@ -8,14 +8,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use adapter::{Entity, Settings};
+use adapter::{Entity, Link, LinkRequest, LinkShape, Settings};
 use cpi::Cpi;
 use sha2::{Digest, Sha256};
 
 use crate::cache::Cache;
 use crate::flight::Flights;
-use crate::http::{Fetching, Known, Late, Problem};
+use crate::http::{Fetching, Known, Late, PATH, Problem};
 use crate::pool::Pool;
+use crate::tally;
 use crate::token::Sum;
 use crate::variant::{Made, Variant, VariantKey};
 
@@ -92,10 +93,11 @@ impl Workshop {
     /// What `key` names, if it was made before.
     pub(crate) async fn made_before(&self, key: &VariantKey) -> Option<Arc<Made>> {
         let cache = self.cache()?;
-        match cache.recall(key) {
-            Some(made) => Some(made),
-            None => cache.fetch(key).await,
+        if let Some(made) = cache.recall(key) {
+            tally::variant(tally::From::Memory);
+            return Some(made);
         }
+        cache.fetch(key).await.inspect(|_| tally::variant(tally::From::Disk))
     }
 
     /// What `key` names: made before, being made, or made now out of what `load` gives.
@@ -106,18 +108,18 @@ impl Workshop {
         &self,
         key: VariantKey,
         cpi: Cpi,
-        deadline: Option<Duration>,
+        order: Order,
         load: L,
     ) -> Result<Arc<Made>, Problem>
     where
         L: Future<Output = Result<Entity, Problem>> + Send + 'static,
     {
         if let Some(made) = self.cache().and_then(|cache| cache.recall(&key)) {
-            metrics::counter!("bespoke_content_variants_total", "from" => "memory").increment(1);
+            tally::variant(tally::From::Memory);
             return Ok(made);
         }
         let this = self.clone();
-        let made = self.inner.flights.join(key, || async move { this.work(key, cpi, deadline, load).await });
+        let made = self.inner.flights.join(key, || async move { this.work(key, cpi, order, load).await });
         made.await.unwrap_or(Err(Problem::Broken))
     }
 
@@ -125,20 +127,20 @@ impl Workshop {
         &self,
         key: VariantKey,
         cpi: Cpi,
-        deadline: Option<Duration>,
+        order: Order,
         load: impl Future<Output = Result<Entity, Problem>>,
     ) -> Result<Arc<Made>, Problem> {
         if let Some(cache) = self.cache()
             && let Some(made) = cache.fetch(&key).await
         {
-            metrics::counter!("bespoke_content_variants_total", "from" => "disk").increment(1);
+            tally::variant(tally::From::Disk);
             return Ok(made);
         }
-        let place = self.inner.pool.place(deadline).await?;
+        let place = self.inner.pool.place(order.deadline).await?;
         let entity = load.await?;
         let this = self.clone();
-        let made = place.run(move |stop| make(&entity, &cpi, this.settings(), stop)).await?;
-        metrics::counter!("bespoke_content_variants_total", "from" => "adapter").increment(1);
+        let made = place.run(move |stop| make(&entity, &cpi, this.settings(), &order, stop)).await?;
+        tally::variant(tally::From::Adapter);
         let made = Arc::new(made);
         if let Some(cache) = self.cache() {
             cache.keep(key, &made).await;
@@ -147,12 +149,52 @@ impl Workshop {
     }
 }
 
-fn make(entity: &Entity, cpi: &Cpi, settings: &Settings, stop: &dyn Fn() -> bool) -> Made {
-    let single = match adapter::adapt_one(entity, cpi, settings, stop) {
+/// What is said of a body beside for whom it is adapted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Order {
+    /// What it may take, if that is less than the workshop's own deadline.
+    pub(crate) deadline: Option<Duration>,
+    /// Where the parts of a multipart are served, for terminals that take the parts and no multipart.
+    pub(crate) parts: Option<Parts>,
+    /// It is cut out of something else: nobody has its octets if they are not what was made.
+    pub(crate) is_cut: bool,
+}
+
+/// The address under which each part of a multipart is served by its path.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) url: String,
+    pub(crate) expires: SystemTime,
+}
+
+impl Parts {
+    fn shape(&self) -> LinkShape {
+        LinkShape { url_octets: self.url.len() + 1 + PATH, adaptive: true }
+    }
+
+    /// The whole has no link of its own here: it is what was asked for.
+    fn link(&self, request: &LinkRequest) -> Option<Link> {
+        request.part.contains('.').then(|| Link {
+            id: request.id,
+            url: format!("{}/{}", self.url, request.part),
+            expires: self.expires,
+        })
+    }
+}
+
+fn make(entity: &Entity, cpi: &Cpi, settings: &Settings, order: &Order, stop: &dyn Fn() -> bool) -> Made {
+    let single = match &order.parts {
+        None => adapter::adapt_one(entity, cpi, settings, stop),
+        Some(parts) => {
+            let settings = Settings { links: Some(parts.shape()), ..settings.clone() };
+            adapter::adapt_linked(entity, cpi, &settings, &|request| parts.link(request), stop)
+        }
+    };
+    let single = match single {
         Ok(single) => single,
         Err(refusal) => return Made::Refused(refusal.warning),
     };
-    let unchanged = entity.field("Content-Type") == Some(single.content_type.as_bytes());
+    let unchanged = entity.field("Content-Type") == Some(single.content_type.as_bytes()) && !order.is_cut;
     let new = match &single.adapted {
         None if unchanged => return Made::Original,
         None => entity.clone(),

@@ -226,6 +226,15 @@ async fn with_credentials() {
     println!("all of it is done");
 }
 
+/// With `S3_SERVER=127.0.0.1:5000`, whose bucket `bucket` is there, and its keys in `AWS_ACCESS_KEY_ID` and
+/// `AWS_SECRET_ACCESS_KEY`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "against a server that runs already: see benches/runs"]
+async fn any_other_s3_server_does_all_of_it() {
+    let server: SocketAddr = std::env::var("S3_SERVER").unwrap().parse().unwrap();
+    battery(|name| bucket(server, name)).await;
+}
+
 #[test]
 fn an_s3_server_does_all_of_it() {
     let done = Command::new(std::env::current_exe().unwrap())

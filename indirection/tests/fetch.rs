@@ -501,3 +501,81 @@ async fn hostile_fetches_are_harmless() {
     let answer = server.get(&link, &format!("Accept: {entries}\r\n")).await;
     assert!(matches!(answer.status, 200 | 406 | 431), "{}", answer.status);
 }
+
+/// Head and body of an example message.
+fn halves(name: &str) -> (String, Vec<u8>) {
+    let octets = message(name);
+    let end = octets.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    (String::from_utf8(octets[..end].to_vec()).unwrap(), octets[end + 4..].to_vec())
+}
+
+#[tokio::test]
+async fn a_multimedia_message_behind_one_link_is_shown_where_no_multipart_is() {
+    let server = Server::start(|_| ()).await;
+    let (head, body) = halves("029-message-smil-original.msg");
+    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).unwrap();
+    let link = server.put(of(content_type), body.clone()).await;
+    let takes = "Accept: application/smil, image/jpeg;media-pix-x=max+100, audio/amr\r\n";
+    let smil = server.get(&link, takes).await;
+    assert_eq!((smil.status, smil.field("content-type")), (200, Some("application/smil")), "{}", smil.head);
+    let text = String::from_utf8(smil.body).unwrap();
+    let (base, rest) = link.url.split_once("/c/").unwrap();
+    let urls: Vec<&str> = text.split('"').filter(|word| word.starts_with(base)).collect();
+    assert_eq!(urls.len(), 2, "{text}");
+    assert!(urls.iter().all(|url| url.contains(&format!("/c/{rest}/1."))), "{text}");
+    let path = |url: &str| url.strip_prefix(base).unwrap().to_owned();
+    let mut kinds = Vec::new();
+    for url in urls {
+        let part = server.ask("GET", &path(url), takes).await;
+        assert_eq!(part.status, 200, "{}", part.head);
+        kinds.push(part.field("content-type").unwrap().to_owned());
+        let range = server.ask("GET", &path(url), &format!("{takes}Range: bytes=0-1\r\n")).await;
+        assert_eq!((range.status, &*range.body), (206, &part.body[..2]));
+        let original = server.ask("GET", &path(url), "").await;
+        assert!(body.windows(original.body.len()).any(|w| w == original.body), "a part as it was sent");
+    }
+    kinds.sort();
+    assert_eq!(kinds, ["audio/amr", "image/jpeg"]);
+    for none in ["1", "1.9", "1.1.1", "x", "../key", "1.2/", ""] {
+        assert_eq!(
+            server.ask("GET", &format!("/c/{}/{none}", link.token), takes).await.status,
+            404,
+            "{none}"
+        );
+    }
+    let again = server.put(of(content_type), body.clone()).await;
+    let other = String::from_utf8(server.get(&again, takes).await.body).unwrap();
+    assert!(!other.contains(rest) && other.contains(&again.token.to_string()), "no link gives another away");
+    server.store.revoke(&link.token, support::time(START)).await.unwrap();
+    assert_eq!(server.ask("GET", &format!("/c/{}/1.2", link.token), takes).await.status, 410);
+    let fixed = server.put(Content { fixed: true, ..of(content_type) }, body).await;
+    assert_eq!(server.ask("GET", &format!("/c/{}/1.2", fixed.token), takes).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_same_words_get_the_same_answer_and_no_other_link_s() {
+    let server = Server::start(|_| ()).await;
+    let (content, octets) = sunset();
+    let link = server.put(content, octets).await;
+    let first = server.get(&link, &accept_025()).await;
+    let etag = first.field("etag").unwrap().to_owned();
+    let lines = |answer: &Answer| {
+        let lines = answer.head.lines().filter(|line| !line.starts_with("date")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    let again = server.get(&link, &accept_025()).await;
+    assert_eq!((lines(&again), &again.body), (lines(&first), &first.body));
+    let known = server.get(&link, &format!("{}If-None-Match: {etag}\r\n", accept_025())).await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    let part = server.get(&link, &format!("{}Range: bytes=1-2\r\n", accept_025())).await;
+    assert_eq!((part.status, &*part.body), (206, &first.body[1..3]));
+    let head = server.ask("HEAD", &format!("/c/{}", link.token), &accept_025()).await;
+    assert_eq!((lines(&head), head.body.len()), (lines(&first), 0));
+    assert_eq!(screen(&server.get(&link, "Accept: image/gif;media-pix-x=max+80\r\n").await.body), (80, 60));
+    server.now.store(START + 7 * 86_400 + 1, Ordering::Relaxed);
+    assert_eq!(
+        server.get(&link, &accept_025()).await.status,
+        410,
+        "an answer that is ready ends with its link"
+    );
+}

@@ -213,6 +213,7 @@ impl Branch {
             return false;
         };
         self.order = Some(order.relearned(cpi));
+        self.stored.refused();
         self.plan = None;
         self.made.clear();
         true
@@ -285,7 +286,7 @@ impl Branch {
         let (order, plan) = match self.plan.take().filter(|_| message.is_none()) {
             Some(plan) => (order.clone(), *plan),
             None => {
-                let order = order.renewed();
+                let order = Box::pin(order.renewed().with_fetched(&self.journey)).await;
                 let plan = order.plan(message).await;
                 (order, plan)
             }

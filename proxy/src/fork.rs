@@ -376,6 +376,10 @@ impl Ready {
             return Ready { target, draft, added, via, order: None, plan: None, kept: Some(Kept { cpi }) };
         }
         let order = Order::new(journey, way, &target, cpi, &draft, via);
+        let order = match order {
+            Some(order) => Some(Box::pin(order.with_fetched(journey)).await),
+            None => None,
+        };
         let plan = match &order {
             Some(order) => Some(Box::new(Box::pin(order.plan(None)).await)),
             None => None,

@@ -8,6 +8,7 @@ use sip::{Method, Request};
 use tokio::time::Instant;
 use transport::Flow;
 
+use crate::fetch;
 use crate::metrics;
 use crate::ours::Place;
 use crate::redact::Redacted;
@@ -30,6 +31,8 @@ pub(crate) struct Journey {
     notes: Mutex<Vec<String>>,
     /// It was kept for a user who was not there, and is delivered now; `flow` is what it came on then.
     pub(crate) from_store: bool,
+    /// What was fetched of contents that its sender only named.
+    pub(crate) fetched: fetch::Memory,
 }
 
 impl Journey {
@@ -68,6 +71,7 @@ impl Journey {
             started: Instant::now(),
             notes: Mutex::new(Vec::new()),
             from_store,
+            fetched: fetch::Memory::default(),
         }
     }
 

@@ -13,6 +13,7 @@ mod capability;
 mod context;
 mod course;
 mod edge;
+pub mod fetch;
 mod fork;
 mod forward;
 mod gate;

@@ -22,6 +22,7 @@ const PLANS: &str = "bespoke_plans_total";
 const LINKS: &str = "bespoke_links_total";
 const ADAPT_SECONDS: &str = "bespoke_adapt_seconds";
 const ADAPT_FALLBACKS: &str = "bespoke_adapt_fallbacks_total";
+const FETCHED: &str = "bespoke_fetched_contents_total";
 const OPTIONS_QUERIES: &str = "bespoke_options_queries_total";
 const FAILOVERS: &str = "bespoke_failovers_total";
 const LEARNED: &str = "bespoke_learned_total";
@@ -46,6 +47,7 @@ pub fn describe() {
     describe_counter!(LINKS, "Parts of bodies that were stored and replaced by a link");
     describe_histogram!(ADAPT_SECONDS, Unit::Seconds, "Planning, storing and transforming one body");
     describe_counter!(ADAPT_FALLBACKS, "Bodies not transformed as planned, by cause: busy or deadline");
+    describe_counter!(FETCHED, "Contents of external bodies fetched from listed hosts, by result");
     describe_counter!(OPTIONS_QUERIES, "Terminals asked with OPTIONS what they can show, by result");
     describe_counter!(
         FAILOVERS,
@@ -132,6 +134,10 @@ pub(crate) fn adapted(took: Duration) {
 
 pub(crate) fn fallback(cause: &'static str) {
     counter!(ADAPT_FALLBACKS, "cause" => cause).increment(1);
+}
+
+pub(crate) fn fetched(is_there: bool) {
+    counter!(FETCHED, "result" => if is_there { "fetched" } else { "failed" }).increment(1);
 }
 
 pub(crate) fn options_query(result: &'static str) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fetch::Fetch;
 use crate::offload::Offload;
 use crate::relay::{Peer, Relay};
 
@@ -41,6 +42,8 @@ pub struct Settings {
     pub adapt_deadline: Duration,
     /// Servers that adapt for this one (`adapt.offload`).
     pub offload: Option<Arc<dyn Offload>>,
+    /// Who fetches contents that senders only name (`fetch.allow`); `None`: nobody.
+    pub fetch: Option<Arc<dyn Fetch>>,
     /// How long an OPTIONS query of a terminal may take (CPI.md L7).
     pub query_deadline: Duration,
     /// Timer C: an INVITE branch without a final answer is given up; more than 3 minutes
@@ -81,6 +84,7 @@ impl Settings {
             adapter: adapter::Settings::new(host),
             adapt_deadline: Duration::from_secs(4),
             offload: None,
+            fetch: None,
             query_deadline: Duration::from_secs(2),
             timer_c: Duration::from_secs(185),
             in_progress: 10_000,

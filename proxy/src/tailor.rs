@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use adapter::{
     Adapted, Budget, Built, Entity, Job, JobError, JobOutcome, Link, LinkRequest, Linking, Plan, Refusal,
-    Verdict,
+    Report, Verdict,
 };
 use cpi::Cpi;
 use sip::{HeaderId, Outgoing};
@@ -36,6 +36,9 @@ const ROUNDS: usize = 8;
 /// How much of the time there is other servers may have.
 const OFFLOAD_SHARE: f32 = 0.6;
 
+/// How much of the time there is may pass with fetching what the sender only named.
+const FETCH_SHARE: f32 = 0.5;
+
 /// Octets that adapting adds to a head: Content-Adapted and a note in Content-Description.
 const ADDED_HEAD: u64 = 512;
 
@@ -43,6 +46,8 @@ const ADDED_HEAD: u64 = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) entity: Arc<Entity>,
+    /// As it was received, if contents that it only named were put into it.
+    named: Option<Arc<Entity>>,
     pub(crate) cpi: Option<Arc<Cpi>>,
     pub(crate) settings: adapter::Settings,
     /// Octets of the branch's head without the fields of the entity.
@@ -61,22 +66,32 @@ pub(crate) struct Kept {
 
 /// What was stored for a branch: no content is stored again because a plan is made anew.
 #[derive(Debug, Default)]
-pub(crate) struct Stored(Vec<(LinkRequest, Link)>);
+pub(crate) struct Stored {
+    links: Vec<(LinkRequest, Link)>,
+    /// How many of the first are in a message that a terminal may have taken.
+    sent: usize,
+}
 
 impl Stored {
     fn find(&self, wanted: &LinkRequest) -> Option<Link> {
         let same = |known: &LinkRequest| LinkRequest { id: wanted.id, ..known.clone() } == *wanted;
-        let (_, link) = self.0.iter().find(|(known, _)| same(known))?;
+        let (_, link) = self.links.iter().find(|(known, _)| same(known))?;
         Some(Link { id: wanted.id, ..link.clone() })
     }
 
-    /// Takes out what was stored after the first `kept` and is not in `used`.
-    fn take_unused(&mut self, kept: usize, used: &[String]) -> Vec<Link> {
-        let (before, after) = self.0.split_at_checked(kept).unwrap_or((&self.0, &[]));
+    /// The terminal refused what it was sent: what led to it is of use only if the next message has it too.
+    pub(crate) fn refused(&mut self) {
+        self.sent = 0;
+    }
+
+    /// A message with the links `used` goes out. Takes out those that are in none.
+    fn take_unused(&mut self, used: &[String]) -> Vec<Link> {
+        let (sent, rest) = self.links.split_at_checked(self.sent).unwrap_or((&self.links, &[]));
         let is_used = |link: &Link| used.contains(&link.url);
-        let unused = after.iter().filter(|(_, link)| !is_used(link)).map(|(_, link)| link.clone()).collect();
-        let still = after.iter().filter(|(_, link)| is_used(link));
-        self.0 = before.iter().chain(still).cloned().collect();
+        let unused = rest.iter().filter(|(_, link)| !is_used(link)).map(|(_, link)| link.clone()).collect();
+        let still = rest.iter().filter(|(_, link)| is_used(link));
+        self.links = sent.iter().chain(still).cloned().collect();
+        self.sent = self.links.len();
         unused
     }
 }
@@ -98,7 +113,24 @@ impl Order {
         let head = head(&entity, draft, via);
         let recipient = target.binding.as_ref().map(|binding| binding.aor.to_string()).unwrap_or_default();
         let patience = journey.policy.settings.adapt_deadline;
-        Some(Order { entity, cpi, settings, head, recipient, patience, deadline: Instant::now() + patience })
+        let deadline = Instant::now() + patience;
+        Some(Order { entity, named: None, cpi, settings, head, recipient, patience, deadline })
+    }
+
+    /// The same with the contents in it that the sender only named, for a terminal that does not know such parts, as far
+    /// as they lie on hosts that are listed.
+    pub(crate) async fn with_fetched(self, journey: &Journey) -> Order {
+        let Some(fetch) = &journey.policy.settings.fetch else { return self };
+        let patience = self.deadline.saturating_duration_since(Instant::now()).mul_f32(FETCH_SHARE);
+        let filling =
+            journey.fetched.fill(&**fetch, &self.entity, self.cpi.as_deref(), &self.settings, patience);
+        match filling.await {
+            Some(filled) => {
+                let named = self.named.clone().unwrap_or_else(|| Arc::clone(&self.entity));
+                Order { entity: Arc::new(filled), named: Some(named), ..self }
+            }
+            None => self,
+        }
     }
 
     /// Whether the body may be adapted, and would stay as it is: told without a plan. The arguments as those of
@@ -184,10 +216,12 @@ impl Order {
         stored: &mut Stored,
     ) -> Result<Option<Box<Adapted>>, Refused> {
         let started = Instant::now();
-        let (kept, mut used) = (stored.0.len(), Vec::new());
+        let mut used = Vec::new();
+        let report = plan.report().clone();
         let result = self.rounds(journey, plan, message, stored, &mut used).await;
+        let result = result.map(|adapted| self.since_received(adapted, report));
         if let Some(links) = &journey.rooms.links {
-            stored.take_unused(kept, &used).iter().for_each(|link| links.discard(&link.url));
+            stored.take_unused(&used).iter().for_each(|link| links.discard(&link.url));
         }
         match &result {
             Ok(None) => metrics::plan("unchanged"),
@@ -202,6 +236,16 @@ impl Order {
             }
         }
         result
+    }
+
+    /// The changes to what was received rather than to that with contents put into it.
+    fn since_received(&self, adapted: Option<Box<Adapted>>, report: Report) -> Option<Box<Adapted>> {
+        let Some(named) = &self.named else { return adapted };
+        let (new, report) = match adapted {
+            Some(adapted) => (adapted.apply(&self.entity), adapted.report),
+            None => (Entity::clone(&self.entity), report),
+        };
+        Some(Box::new(offload::changes(named, &new, report)))
     }
 
     async fn rounds(
@@ -307,7 +351,7 @@ impl Order {
             };
             match store.store(deposit).await {
                 Ok(link) => {
-                    stored.0.push((request, link.clone()));
+                    stored.links.push((request, link.clone()));
                     links.push(link);
                 }
                 Err(error) => {

@@ -6,8 +6,6 @@
 //! | `DELETE /api/v1/links/{token}` | one link, by the end of its address, is gone |
 //! | `DELETE /api/v1/links?recipient=` | all links for one user are gone |
 
-use std::time::SystemTime;
-
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -35,7 +33,7 @@ async fn usage(State(admin): State<Admin>) -> Response {
 async fn end_one(State(admin): State<Admin>, Path(token): Path<String>) -> Response {
     let Some(store) = admin.contents.get() else { return off() };
     let Some(token) = Token::parse(&token) else { return unknown() };
-    match store.revoke(&token, SystemTime::now()).await {
+    match store.revoke(&token, transport::now()).await {
         Ok(true) => answer(&json!({ "removed": 1 })),
         Ok(false) => unknown(),
         Err(error) => not_written(&error),
@@ -52,7 +50,7 @@ async fn end_all(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respo
 }
 
 async fn end(store: &ContentStore, recipient: &str) -> Response {
-    match store.revoke_all(recipient, SystemTime::now()).await {
+    match store.revoke_all(recipient, transport::now()).await {
         Ok(removed) => answer(&json!({ "removed": removed })),
         Err(error) => not_written(&error),
     }

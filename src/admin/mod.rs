@@ -1,5 +1,5 @@
-//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`, `/api/v1/...`, `/adapt`. With a token in place,
-//! everything but health asks for it.
+//! The listener of the operators: `/` (a page), `/healthz`, `/readyz`, `/metrics`, `/api/v1/...`, `/adapt`. With a token or
+//! roots of clients in place, everything but health asks for the one or a certificate of the others.
 
 mod bindings;
 mod links;
@@ -19,7 +19,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::app::problem;
+use crate::app::{Certified, problem};
 pub(crate) use users::{Desk, Listed, Password, Set, listed};
 
 /// What operators may know.
@@ -29,6 +29,8 @@ pub(crate) struct Admin {
     pub(crate) health: Health,
     /// What `Authorization: Bearer` must carry.
     pub(crate) token: Option<Arc<str>>,
+    /// Whether a certificate does as well.
+    pub(crate) asks_for_certificate: bool,
     /// Name and value of what the page shows, fixed at start.
     pub(crate) facts: Arc<Vec<(String, String)>>,
     /// Messages for users who can't be reached.
@@ -40,6 +42,22 @@ pub(crate) struct Admin {
     pub(crate) desk: Desk,
     /// Content behind links, unless that is switched off or not open yet.
     pub(crate) contents: indirection::Late,
+}
+
+impl Admin {
+    fn is_guarded(&self) -> bool {
+        self.token.is_some() || self.asks_for_certificate
+    }
+
+    /// Whether a request comes from an operator.
+    fn lets_in(&self, request: &Request) -> bool {
+        if !self.is_guarded() || request.extensions().get::<Certified>().is_some() {
+            return true;
+        }
+        let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        self.token.as_ref().is_some_and(|token| is_equal(given.as_bytes(), token.as_bytes()))
+    }
 }
 
 /// Whether the server takes traffic.
@@ -86,8 +104,8 @@ async fn ready(State(health): State<Health>) -> Response {
 /// program of the machine, and to what a browser is made to send.
 pub(crate) fn router(admin: Admin, adapting: Router) -> Router {
     let open = pages(&admin).merge(adapting);
-    let open = if admin.token.is_some() { open.merge(users::router(admin.desk.clone())) } else { open };
-    let guarded = open.layer(middleware::from_fn_with_state(admin.clone(), check_token));
+    let open = if admin.is_guarded() { open.merge(users::router(admin.desk.clone())) } else { open };
+    let guarded = open.layer(middleware::from_fn_with_state(admin.clone(), check_operator));
     health(admin.health.clone()).merge(guarded)
 }
 
@@ -127,18 +145,17 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     }
 }
 
-async fn check_token(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    match &admin.token {
-        Some(token) if !is_equal(given.as_bytes(), token.as_bytes()) => {
-            let mut answer =
-                problem(StatusCode::UNAUTHORIZED, "send the token of admin.token_file as Bearer");
-            answer.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-            answer
-        }
-        _ => next.run(request).await,
+async fn check_operator(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    if admin.lets_in(&request) {
+        return next.run(request).await;
     }
+    let asked = match &admin.token {
+        Some(_) => "send the token of admin.token_file as Bearer",
+        None => "show a certificate of admin.client_ca",
+    };
+    let mut answer = problem(StatusCode::UNAUTHORIZED, asked);
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    answer
 }
 
 /// In a time that does not tell how much of the token was right.

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use adapter::{Link, LinkShape};
 use axum::Router;
@@ -45,7 +44,7 @@ impl Contents {
     async fn try_open(&self) -> Result<(), OpenError> {
         let Some((folder, options)) = &self.kept else { return Ok(()) };
         if self.store.get().is_none() {
-            let opened = ContentStore::open(folder, options.clone(), SystemTime::now()).await?;
+            let opened = ContentStore::open(folder, options.clone(), transport::now()).await?;
             // Nobody else opens it.
             let _ = self.store.set(opened);
         }
@@ -83,7 +82,7 @@ impl Contents {
             tracing::error!(%error, "nothing is linked");
         }
         match self.store.get() {
-            Some(store) => store.sweep(SystemTime::now()).await.expired,
+            Some(store) => store.sweep(transport::now()).await.expired,
             None => 0,
         }
     }
@@ -115,7 +114,7 @@ impl Links for Linked {
             };
             let store = self.store.get();
             let store = store.ok_or_else(|| NotStored::Failed("it is not open yet".to_owned()))?;
-            let stored = store.put(content, request.content, SystemTime::now()).await;
+            let stored = store.put(content, request.content, transport::now()).await;
             let link = stored.map_err(not_stored)?;
             Ok(Link { id: request.id, url: link.url, expires: link.expires })
         })

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use adapter::{Entity, Field};
+use bytes::Bytes;
 use indirection::Breaker;
 use proxy::offload::{Answer, Answering, Offload, Task, Unavailable};
 use reqwest::header::{ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, StatusCode};
+use reqwest::{Certificate, Client, Identity, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 /// How many servers a body is offered to.
@@ -21,6 +22,11 @@ const CONNECT: Duration = Duration::from_millis(500);
 
 /// Octets of the longest answer; none that fits a message is near it.
 const ANSWER: usize = 32 << 20;
+
+const DIGEST: &str = "content-digest";
+
+/// Octets whose sum is made where they are: moving them to another thread would cost more.
+const SUMMED_HERE: usize = 16 * 1024;
 
 /// Servers that adapt for this one.
 #[derive(Debug)]
@@ -45,18 +51,25 @@ enum Trouble {
     Dead(String),
 }
 
+/// How this server and those it asks prove to each other who they are.
+#[derive(Debug, Default)]
+pub(super) struct Proofs {
+    /// Their token.
+    pub(super) token: Option<String>,
+    /// Roots of their certificates, PEM; `None`: the system's.
+    pub(super) roots: Option<Vec<u8>>,
+    /// Our certificate with its key, PEM.
+    pub(super) own: Option<Vec<u8>>,
+}
+
 impl Servers {
     /// `None`: there is no client, which the log says why.
-    pub(super) fn new(urls: &[String], token: Option<&str>) -> Option<Servers> {
-        // Its own proxies are no matter of the environment, and nobody here is sent elsewhere.
-        let client = Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
+    pub(super) fn new(urls: &[String], proofs: &Proofs) -> Option<Servers> {
+        let client = client(proofs);
         let client = client
             .inspect_err(|error| tracing::error!(%error, "nothing is offloaded: there is no HTTP client"))
             .ok()?;
+        let token = proofs.token.as_deref();
         let server = |url: &String| Server {
             url: format!("{}/adapt", url.trim_end_matches('/')),
             breaker: Breaker::new(FAILURES, PAUSE),
@@ -69,7 +82,7 @@ impl Servers {
     async fn ask_in_turn(&self, task: Task) -> Result<Answer, Unavailable> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         let end = Instant::now() + task.patience;
-        let head = self.head(&task).ok_or(Unavailable)?;
+        let head = self.head(&task, &digest(&task.entity.body).await).ok_or(Unavailable)?;
         let mut left = TRIES;
         let round = self.servers.iter().cycle().skip(first % self.servers.len().max(1));
         for server in round.take(self.servers.len()) {
@@ -106,7 +119,7 @@ impl Servers {
     }
 
     /// `None`: a field of the body can't be written in HTTP.
-    fn head(&self, task: &Task) -> Option<HeaderMap> {
+    fn head(&self, task: &Task, digest: &str) -> Option<HeaderMap> {
         let mut head = HeaderMap::new();
         for field in &task.entity.fields {
             let name = HeaderName::from_bytes(&field.name).ok()?;
@@ -120,6 +133,7 @@ impl Servers {
         if let Some(token) = &self.token {
             head.insert(reqwest::header::AUTHORIZATION, token.clone());
         }
+        head.insert(DIGEST, digest.parse().ok()?);
         head.insert("traceparent", trace()?.parse().ok()?);
         Some(head)
     }
@@ -149,10 +163,11 @@ impl Servers {
         let fields = answer
             .headers()
             .iter()
-            .filter(|(name, _)| Entity::describes(name.as_str().as_bytes()) && *name != "content-digest");
+            .filter(|(name, _)| Entity::describes(name.as_str().as_bytes()) && *name != DIGEST);
         let fields: Vec<Field> = fields
             .map(|(name, value)| Field::new(name.as_str().to_owned(), value.as_bytes().to_vec()))
             .collect();
+        let told = answer.headers().get(DIGEST).cloned();
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(dead)? {
             if body.len() + piece.len() > ANSWER {
@@ -160,14 +175,46 @@ impl Servers {
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Answer::Adapted(Entity { fields, body: body.into() }))
+        let body = Bytes::from(body);
+        let is_whole = match &told {
+            Some(told) => told.as_bytes() == digest(&body).await.as_bytes(),
+            None => true,
+        };
+        if !is_whole {
+            return Err(Trouble::Dead("its answer is not what its Content-Digest says".to_owned()));
+        }
+        Ok(Answer::Adapted(Entity { fields, body }))
     }
+}
+
+/// Under which the other servers know a body, and by which both ends see that it came whole.
+async fn digest(body: &Bytes) -> String {
+    if body.len() <= SUMMED_HERE {
+        return indirection::content_digest(body);
+    }
+    let body = body.clone();
+    let sum = tokio::task::spawn_blocking(move || indirection::content_digest(&body)).await;
+    // A sum that can't be had is one that matches nothing.
+    sum.unwrap_or_default()
 }
 
 impl Offload for Servers {
     fn adapt(&self, task: Task) -> Answering<'_> {
         Box::pin(self.ask_in_turn(task))
     }
+}
+
+fn client(proofs: &Proofs) -> reqwest::Result<Client> {
+    // Its own proxies are no matter of the environment, and nobody here is sent elsewhere.
+    let mut builder =
+        Client::builder().no_proxy().connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none());
+    if let Some(roots) = &proofs.roots {
+        builder = builder.tls_certs_only(Certificate::from_pem_bundle(roots)?);
+    }
+    if let Some(own) = &proofs.own {
+        builder = builder.identity(Identity::from_pem(own)?);
+    }
+    builder.build()
 }
 
 fn counted(result: &'static str) {

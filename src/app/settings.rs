@@ -8,7 +8,8 @@ use std::sync::Arc;
 use cpi::profile::Profiles;
 use registrar::digest::Algorithm;
 
-use super::offload::Servers;
+use super::fetcher::Fetcher;
+use super::offload::{Proofs, Servers};
 use crate::config::{self, Config, Device};
 
 /// What the planner is told, whatever carries the body.
@@ -61,7 +62,7 @@ pub(super) fn transport(config: &Config, http: SocketAddr) -> transport::Config 
     transport::Config {
         listen: listen.collect(),
         adopted: adopted.into_iter().collect(),
-        tls: config::tls_files(&config.tls),
+        tls: config::tls_files(config),
         origins: config.sip.origins.to_vec(),
         ping: config.sip.ping.0,
         sent_by: config.sip.host.clone(),
@@ -219,6 +220,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         adapter: adapter(config),
         adapt_deadline: config.adapt.deadline.0,
         offload: offload(config),
+        fetch: Fetcher::new(config).map(|fetcher| Arc::new(fetcher) as Arc<dyn proxy::fetch::Fetch>),
         in_progress: count(config.overload.requests),
         delay: config.overload.delay.0,
         retry_after: config.overload.retry_after,
@@ -235,12 +237,19 @@ fn offload(config: &Config) -> Option<Arc<dyn proxy::offload::Offload>> {
     if config.adapt.offload.is_empty() {
         return None;
     }
-    let token = config.adapt.offload_token_file.as_ref().and_then(|path| {
-        let read = std::fs::read_to_string(path);
-        read.inspect_err(|error| tracing::error!(%error, "adapt.offload_token_file can't be read")).ok()
-    });
-    let token = token.as_ref().and_then(|text| text.lines().next()).map(str::trim);
-    let servers: Arc<dyn proxy::offload::Offload> = Arc::new(Servers::new(&config.adapt.offload, token)?);
+    let (adapt, tls) = (&config.adapt, &config.tls);
+    let read = |key: &'static str, path: Option<&PathBuf>| {
+        let read = std::fs::read(path?);
+        read.inspect_err(|error| tracing::error!(%error, "{key} can't be read")).ok()
+    };
+    let token = read("adapt.offload_token_file", adapt.offload_token_file.as_ref());
+    let token = token.map(|text| String::from_utf8_lossy(&text).into_owned());
+    let token = token.as_ref().and_then(|text| text.lines().next()).map(|token| token.trim().to_owned());
+    let own = [("tls.cert", &tls.cert), ("tls.key", &tls.key)].map(|(key, path)| read(key, path.as_ref()));
+    let [cert, key] = if adapt.offload_certificate { own } else { [None, None] };
+    let own = cert.zip(key).map(|(cert, key)| [cert, key].join(&b'\n'));
+    let proofs = Proofs { token, roots: read("adapt.offload_ca", adapt.offload_ca.as_ref()), own };
+    let servers: Arc<dyn proxy::offload::Offload> = Arc::new(Servers::new(&adapt.offload, &proofs)?);
     Some(servers)
 }
 
@@ -321,6 +330,7 @@ pub(super) fn fetching(config: &Config) -> indirection::Fetching {
         workers,
         queue: bodies(config),
         deadline: config.adapt.deadline.0,
+        now: Arc::new(transport::now),
         ..standard
     }
 }

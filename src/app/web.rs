@@ -3,7 +3,9 @@
 //!
 //! axum's own `serve` has neither a limit on connections nor a deadline for a head, so hyper is driven here.
 
+use std::future::{Future, ready};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use futures_util::future::Either;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -22,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transport::{Endpoint, Protocol, UpgradeRefused};
+use transport::{Audience, Endpoint, Protocol, UpgradeRefused};
 
 /// Connections of one listener at once; further ones wait in the backlog. A WebSocket is none once it is one.
 const CONNECTIONS: usize = 1024;
@@ -45,8 +48,12 @@ pub(super) struct Web {
     listener: TcpListener,
     address: SocketAddr,
     door: Option<Door>,
-    secure: Option<Endpoint>,
+    secure: Option<(Endpoint, Audience)>,
 }
+
+/// On a request whose client showed a certificate that holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Certified;
 
 /// Where WebSockets for SIP leave HTTP.
 #[derive(Clone)]
@@ -71,8 +78,8 @@ impl Web {
     }
 
     /// The same over TLS, with the certificates of `endpoint`.
-    pub(super) fn with_tls(self, secure: Option<Endpoint>) -> Self {
-        Self { secure, ..self }
+    pub(super) fn with_tls(self, endpoint: Option<Endpoint>, audience: Audience) -> Self {
+        Self { secure: endpoint.map(|endpoint| (endpoint, audience)), ..self }
     }
 
     /// Where it listens, port 0 resolved.
@@ -118,7 +125,7 @@ struct Host {
 async fn connection(
     stream: TcpStream,
     host: Host,
-    secure: Option<Endpoint>,
+    secure: Option<(Endpoint, Audience)>,
     stop: CancellationToken,
     _permit: OwnedSemaphorePermit,
 ) {
@@ -127,10 +134,17 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a socket keeps its delay");
     }
-    let Some(endpoint) = secure else { return serve(stream, host, local, stop).await };
-    match endpoint.secure(stream).await {
-        Ok((stream, false)) => serve(stream, host, local, stop).await,
-        Ok((stream, true)) => serve_http2(stream, host, stop).await,
+    let Some((endpoint, audience)) = secure else { return serve(stream, host, local, stop).await };
+    match endpoint.secure(stream, audience).await {
+        Ok((stream, shaken)) => {
+            let certified = axum::Extension(Certified);
+            let router = if shaken.is_certified { host.router.layer(certified) } else { host.router };
+            let host = Host { router, ..host };
+            match shaken.is_http2 {
+                false => serve(stream, host, local, stop).await,
+                true => serve_http2(stream, host, stop).await,
+            }
+        }
         Err(error) => tracing::debug!(%error, "no TLS for HTTP"),
     }
 }
@@ -155,12 +169,9 @@ where
     let Host { router, door, remote } = host;
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, door) = (router.clone(), door.clone());
-        async move {
-            match door.filter(|_| wants_websocket(request.headers())) {
-                Some(door) => Ok(door.open(request, local, remote)),
-                None => router.call(request).await,
-            }
+        match door.as_ref().filter(|_| wants_websocket(request.headers())) {
+            Some(door) => Either::Left(ready(Ok(door.clone().open(request, local, remote)))),
+            None => Either::Right(router.call(request)),
         }
     });
     let connection = http1::Builder::new()
@@ -169,17 +180,7 @@ where
         .max_buf_size(HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = tokio::time::timeout(LIFETIME, connection.as_mut()) => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LIFETIME, connection).await
-        }
-    };
-    if let Ok(Err(error)) = ended {
-        tracing::debug!(%error, "an HTTP connection broke");
-    }
+    until_end(connection, http1::UpgradeableConnection::graceful_shutdown, stop).await;
 }
 
 /// HTTP/2 as agreed on in TLS. A WebSocket asks for HTTP/1.1 there (RFC 8441 is not spoken).
@@ -195,16 +196,24 @@ where
         .keep_alive_interval(QUIET)
         .keep_alive_timeout(QUIET)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(host.router));
+    until_end(connection, http2::Connection::graceful_shutdown, stop).await;
+}
+
+/// Until the client ends the connection, its time is over, or, after `stop`, what it asked for is answered.
+async fn until_end<C>(connection: C, close: impl FnOnce(Pin<&mut C>), stop: CancellationToken)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = tokio::time::timeout(LIFETIME, connection.as_mut()) => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            close(connection.as_mut());
             tokio::time::timeout(LIFETIME, connection).await
         }
     };
     if let Ok(Err(error)) = ended {
-        tracing::debug!(%error, "an HTTP/2 connection broke");
+        tracing::debug!(%error, "an HTTP connection broke");
     }
 }
 

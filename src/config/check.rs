@@ -96,11 +96,22 @@ impl Checks<'_> {
         if self.config.http.tls && tls.cert.is_none() {
             self.wrong("http.tls", "needs a certificate: set tls.cert and tls.key");
         }
+        let admin = &self.config.admin;
+        if admin.tls && tls.cert.is_none() {
+            self.wrong("admin.tls", "needs a certificate: set tls.cert and tls.key");
+        }
+        if admin.client_ca.is_some() && !admin.tls {
+            self.wrong("admin.client_ca", "set admin.tls: certificates are shown over TLS only");
+        }
         if *tls == Tls::default() {
             return;
         }
-        if let Err(wrong) = tls_files(tls).check() {
-            self.wrong(&format!("tls.{}", wrong.field), format!("{}: {}", wrong.path.display(), wrong.what));
+        if let Err(wrong) = tls_files(self.config).check() {
+            let key = match wrong.field {
+                "operators_ca" => "admin.client_ca".to_owned(),
+                field => format!("tls.{field}"),
+            };
+            self.wrong(&key, format!("{}: {}", wrong.path.display(), wrong.what));
         }
     }
 
@@ -139,6 +150,14 @@ impl Checks<'_> {
             let advice = "is no address of a server: write one as in \"http://10.0.0.7:8081\"";
             self.wrong(&format!("adapt.offload[{at}]"), format!("`{url}` {advice}"));
         }
+        if self.config.adapt.offload_certificate && self.config.tls.cert.is_none() {
+            self.wrong("adapt.offload_certificate", "needs a certificate: set tls.cert and tls.key");
+        }
+        let hosts = self.config.fetch.allow.iter().enumerate();
+        for (at, entry) in hosts.filter(|(_, entry)| crate::app::host_of(entry).is_none()) {
+            let advice = "is no host: write a name or an address, and a port if it is not the scheme's";
+            self.wrong(&format!("fetch.allow[{at}]"), format!("`{entry}` {advice}"));
+        }
         let place = self.config.content.store.as_str();
         if place != "off"
             && let Err(wrong) = place.parse::<indirection::Place>()
@@ -146,10 +165,10 @@ impl Checks<'_> {
             self.wrong("content.store", wrong.to_string());
         }
         let admin = &self.config.admin;
-        if !admin.listen.ip().is_loopback() && admin.token_file.is_none() {
+        if !admin.listen.ip().is_loopback() && admin.token_file.is_none() && admin.client_ca.is_none() {
             self.wrong(
                 "admin.listen",
-                "beyond loopback it needs admin.token_file, a file that holds a token",
+                "beyond loopback it needs admin.token_file, a file that holds a token, or admin.client_ca",
             );
         }
         // Nobody answers a WebSocket client anywhere but over its own connection.
@@ -274,6 +293,7 @@ impl Checks<'_> {
             ("adapt.deadline", self.config.adapt.deadline),
             ("dns.timeout", self.config.dns.timeout),
             ("fork.next_after", self.config.fork.next_after),
+            ("fetch.timeout", self.config.fetch.timeout),
             ("content.ttl", self.config.content.ttl),
             ("overload.delay", self.config.overload.delay),
             ("offline.ttl", self.config.offline.ttl),
@@ -298,7 +318,6 @@ impl Checks<'_> {
         let config = self.config;
         let asked = [
             ("store.url", config.store.url != "embedded"),
-            ("fetch.allow", !config.fetch.allow.is_empty()),
             ("presence.enabled", config.presence.enabled),
             ("annc.enabled", config.annc.enabled),
             ("lemonade.imap", config.lemonade.imap.is_some()),
@@ -311,8 +330,10 @@ impl Checks<'_> {
 }
 
 /// As the transport reads them.
-pub(crate) fn tls_files(tls: &Tls) -> transport::TlsFiles {
+pub(crate) fn tls_files(config: &Config) -> transport::TlsFiles {
+    let tls = &config.tls;
     transport::TlsFiles {
+        operators_ca: config.admin.client_ca.clone(),
         cert: tls.cert.clone(),
         key: tls.key.clone(),
         ca: tls.ca.clone(),
@@ -364,7 +385,6 @@ mod tests {
             ("[annc]\nenabled = true", "b.toml:2: annc.enabled: not in this version"),
             ("[store]\nurl = \"redis://127.0.0.1:6379/0\"", "b.toml:2: store.url: not in this version"),
             ("[lemonade]\nimap = \"imap://a\"", "b.toml:2: lemonade.imap: not in this version"),
-            ("[fetch]\nallow = \"a\"", "b.toml:2: fetch.allow: not in this version"),
         ];
         for (text, expected) in asks {
             assert_eq!(said(text), [expected], "{text}");

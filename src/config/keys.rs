@@ -144,9 +144,14 @@ section! {
     Admin {
         /// Address and port.
         listen: SocketAddr = loopback(8081),
-        /// A file whose first line is the token that `Authorization: Bearer` must carry. Required
-        /// beyond loopback.
+        /// A file whose first line is the token that `Authorization: Bearer` must carry. Beyond loopback this
+        /// or `admin.client_ca` is required.
         token_file: Option<PathBuf> = None,
+        /// Speak TLS, by the certificate of `[tls]`.
+        tls: bool = false,
+        /// Roots of clients: who shows a certificate of theirs needs no token. With no token file nobody else
+        /// is let in. Needs `admin.tls`.
+        client_ca: Option<PathBuf> = None,
     }
 }
 
@@ -297,6 +302,10 @@ section! {
         offload: List<String> = List(Vec::new()),
         /// A file whose first line is their `admin.token_file`'s token.
         offload_token_file: Option<PathBuf> = None,
+        /// Roots of their certificates, for `https://` addresses. Unset: those of the system.
+        offload_ca: Option<PathBuf> = None,
+        /// Show them our own certificate, that of `[tls]`: what their `admin.client_ca` asks for.
+        offload_certificate: bool = false,
     }
 }
 
@@ -347,10 +356,19 @@ section! {
 }
 
 section! {
-    /// URLs this server may fetch (RFC 4483 §7). It fetches none in this version.
+    /// Contents that a sender only names by a URL (`message/external-body`), fetched for terminals that do not know
+    /// such parts and adapted as if they had come in the message. From hosts that are not listed nothing is fetched:
+    /// those terminals get the URL as text, all others what the sender wrote.
     Fetch {
-        /// Hosts.
+        /// Hosts, by name or address, each with its port if that is not the one of http or https:
+        /// `pictures.example.net`, `10.0.0.7:8080`. Redirections lead to listed hosts only.
         allow: List<String> = List(Vec::new()),
+        /// Names may lead to private addresses, and to this machine. Addresses that are listed as such always may.
+        private: bool = false,
+        /// How long a content may take, at most half of `adapt.deadline`.
+        timeout: Period = Period::seconds(2),
+        /// The largest content; of one whose sender says its size, that.
+        max_item: Size = Size(8 << 20),
     }
 }
 

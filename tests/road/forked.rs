@@ -1,5 +1,6 @@
 //! Several contacts, and the road over UDP.
 
+use crate::harness::http::get;
 use crate::harness::picture::picture;
 use crate::harness::{self, Line, Phone, Server, phone};
 use crate::url_of;
@@ -16,6 +17,10 @@ fn two_phones_that_both_take_links_get_links_of_their_own() {
     b.respond(&second.answer(200, "OK"));
     let urls = [&first, &second].map(|message| url_of(message.get("Content-Type")));
     assert_ne!(urls[0], urls[1]);
+    for url in &urls {
+        let third = get(server.http, url, &[("Accept", "image/gif;media-pix-x=max+80")]);
+        assert_eq!(picture(&third.body).width, 80, "a phone that neither was for");
+    }
     assert_eq!(sender.final_response().status(), 200);
     // The sender's next transaction is answered; if a second 200 had been sent, it would come first.
     let probe = sender.request(&phone::message_to("nobody"));

@@ -3,7 +3,7 @@
 use crate::harness::http::get;
 use crate::harness::picture::{Picture, picture};
 use crate::harness::{self, Message, Phone, Server};
-use crate::{SUNSET_SHA1, deliver, example_to, param, refusal_of, sha1, url_of};
+use crate::{SUNSET_SHA1, deliver, example_to, param, parts, refusal_of, sha1, url_of};
 
 /// T6
 #[test]
@@ -67,6 +67,20 @@ fn a_link_serves_the_original_and_the_fitted_picture() {
             .status(),
         405
     );
+}
+
+/// CPI.md C3
+#[test]
+fn a_phone_of_which_nothing_is_known_gets_both_kinds_of_links() {
+    let server = Server::with(&["cpi.unknown=indirect"]);
+    let received = example_to(&server, &[], "020");
+    assert!(received.get("Content-Type").starts_with("multipart/alternative"), "{received}");
+    let both = parts(&received);
+    assert!(both[0].get("Content-Type").starts_with("text/plain"), "the plainest first");
+    let url = url_of(both[1].get("Content-Type"));
+    assert!(String::from_utf8_lossy(&both[0].body).ends_with(&url), "{received}");
+    assert_eq!(both.len(), 2);
+    assert_eq!(sha1(&get(server.http, &url, &[]).body), SUNSET_SHA1);
 }
 
 /// T9

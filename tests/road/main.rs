@@ -14,6 +14,7 @@ mod harness;
 
 mod adapted;
 mod bombs;
+mod fetched;
 mod flows;
 mod forked;
 mod hostile;

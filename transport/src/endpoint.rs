@@ -24,8 +24,8 @@ use crate::stream::{self, Duplex, Listener};
 use crate::tls::Tls;
 use crate::wiring::{SentBy, ShardQueues, Told, Wiring};
 use crate::{
-    BindError, ClientEvent, ClientTransaction, Config, Destination, Flow, Handler, Listen, Protocol,
-    TlsError, TlsFiles, TransportError,
+    Audience, BindError, ClientEvent, ClientTransaction, Config, Destination, Flow, Handler, Listen,
+    Protocol, Shaken, TlsError, TlsFiles, TransportError,
 };
 
 /// How often a draining endpoint looks whether its transactions are through.
@@ -234,19 +234,20 @@ impl Endpoint {
     }
 
     /// The TLS handshake with one who connected to a listener of somebody else to speak HTTP, in the time of a head;
-    /// and whether HTTP/2 was agreed on.
+    /// and what was agreed on.
     ///
     /// # Errors
     /// There is no certificate, or the handshake came to nothing.
     pub async fn secure<S>(
         &self,
         stream: S,
-    ) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin + Send + use<S>, bool)>
+        audience: Audience,
+    ) -> io::Result<(impl AsyncRead + AsyncWrite + Unpin + Send + use<S>, Shaken)>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let tls = self.wiring.tls();
-        let shaken = timeout(self.wiring.config.head_deadline, tls.accept_web(stream)).await;
+        let shaken = timeout(self.wiring.config.head_deadline, tls.accept_web(stream, audience)).await;
         let shaken = shaken.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()));
         shaken.inspect_err(|_| self.wiring.metrics.handshakes_failed.add_one())
     }

@@ -53,4 +53,4 @@ pub use resolve::{
 };
 pub use server::ServerTransaction;
 pub use stream::{UpgradeRefused, judge_upgrade};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{Audience, Shaken, TlsError, TlsFiles};

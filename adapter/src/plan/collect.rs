@@ -23,6 +23,13 @@ pub(crate) fn units(ctx: &mut Context) -> Vec<Unit> {
         .collect()
 }
 
+/// The parts that are decided about and name content that lies elsewhere.
+pub(crate) fn received(ctx: &Context) -> Vec<usize> {
+    let is_link =
+        |id: &usize| ctx.tree.node(*id).is_some_and(|node| matches!(node.shape, Shape::External(_)));
+    positions(ctx).into_iter().map(|(id, _)| id).filter(is_link).collect()
+}
+
 /// A container as one piece, for the link that is the last resort; `None` if some part of it may not be stored.
 pub(crate) fn whole(ctx: &Context, units: &[Unit]) -> Option<Unit> {
     if units.iter().any(|unit| unit.node == 0 || !unit.guarding.is_storable()) {

@@ -53,7 +53,7 @@ fn part(ctx: &Context, unit: &Unit, variant: Option<&Variant>) -> PartReport {
 
 fn type_after(before: &str, variant: &Variant) -> String {
     match (variant.action, &variant.content_type) {
-        (Action::Link, _) => "message/external-body".into(),
+        (Action::Link, None) => "message/external-body".into(),
         (_, Some(written)) => ContentType::read(written.as_bytes()).essence,
         (_, None) => before.to_owned(),
     }

@@ -26,7 +26,9 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
     }
     let served = served_type(ctx, unit, node);
     let mut all = Vec::new();
-    if matching::accepts_external_body(&ctx.cpi, &served, ctx.options()) {
+    if !ctx.known && ctx.settings.linking == Linking::UnknownTerminal {
+        all.push(either(ctx, unit, node, &link));
+    } else if matching::accepts_external_body(&ctx.cpi, &served, ctx.options()) {
         let octets =
             body(ctx, unit, node, &external::content_id_placeholder(&ctx.settings.host)).len() as u64;
         let utility = Utility::linked(ctx.type_quality(&served));
@@ -41,6 +43,34 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
     let text = external::as_text(node, &node.content_type.essence, content.len() as u64, &link.url);
     all.extend(as_text(ctx, &served, text.len() as u64, Make::LinkText, why(unit)));
     all
+}
+
+/// Both kinds of links for a terminal of which nobody knows what it takes (CPI.md C3).
+fn either(ctx: &Context, unit: &Unit, node: &Node, link: &LinkText) -> Variant {
+    let hash = is_fixed(ctx, unit).then(|| "x".repeat(40));
+    let content_id = external::content_id_placeholder(&ctx.settings.host);
+    let octets = alternatives(ctx, unit, node, link, &content_id, hash.as_deref()).len() as u64;
+    let why = "nothing is known of the terminal: it gets a link it can follow and one that people can";
+    let mut variant =
+        Variant::new(Action::Link, Utility::linked(cpi::Q_MAX).0, octets, Make::LinkEither, why);
+    variant.ops = vec!["indirect"];
+    variant.content_type = Some(external::ALTERNATIVE.into());
+    variant
+}
+
+/// The body of a multipart/alternative of both kinds of links, the plainest first (RFC 2046 §5.1.4).
+pub(crate) fn alternatives(
+    ctx: &Context,
+    unit: &Unit,
+    node: &Node,
+    link: &LinkText,
+    content_id: &str,
+    hash: Option<&str>,
+) -> Bytes {
+    let (content, _) = stored(ctx, unit);
+    let text = external::as_text(node, &node.content_type.essence, content.len() as u64, &link.url);
+    let external_type = external::content_type(link, content.len(), hash);
+    external::alternatives(&text, &external_type, &body(ctx, unit, node, content_id))
 }
 
 /// What can be done with an external-body that came in: it is never fetched (CPI.md C5).

@@ -35,6 +35,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use cpi::Cpi;
 
+pub(crate) use collect::received as received_nodes;
 pub use cpim::Wrapped;
 pub use kept::is_kept;
 pub use protect::seals_body;

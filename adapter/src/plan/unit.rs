@@ -40,7 +40,7 @@ impl Unit {
 
     /// Whether a link may stand for it.
     pub(crate) fn is_linkable(&self) -> bool {
-        self.open().any(|variant| matches!(variant.make, Make::Link | Make::LinkText | Make::Reference))
+        self.open().any(Variant::needs_link)
     }
 
     /// The variants that have not failed.
@@ -134,7 +134,7 @@ impl Variant {
 
     /// Whether it needs a link from the store.
     pub(crate) fn needs_link(&self) -> bool {
-        matches!(self.make, Make::Link | Make::LinkText | Make::Reference)
+        matches!(self.make, Make::Link | Make::LinkEither | Make::LinkText | Make::Reference)
     }
 }
 
@@ -162,6 +162,8 @@ pub(crate) enum Make {
     Job(Work),
     /// As message/external-body.
     Link,
+    /// As multipart/alternative of a text with our link and message/external-body.
+    LinkEither,
     /// As text with our link.
     LinkText,
     /// As text with the sender's own link.

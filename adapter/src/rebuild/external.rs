@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use sha1::{Digest, Sha1};
 
+use super::seven_bit;
 use crate::entity::Field;
 use crate::mime::{External, Node};
 
@@ -74,11 +75,30 @@ pub(crate) fn inner_header(inner: &Inner<'_>) -> Bytes {
     optional("Content-Encoding", true);
     optional("Content-Transfer-Encoding", inner.encoded);
     let mut block: Vec<u8> = Vec::new();
-    for (name, value) in lines {
+    let seven_bit = |(name, written)| Some((name, seven_bit::value(name, written)?));
+    for (name, value) in lines.into_iter().filter_map(seven_bit) {
         block.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     block.extend_from_slice(b"\r\n");
     block.into()
+}
+
+/// The boundary of [`alternatives`]. No line of theirs begins with it: they are fields of one line each, and a text
+/// whose hyphens in front are taken off.
+const BOUNDARY: &str = "bespoke-link";
+
+/// The Content-Type of [`alternatives`].
+pub(crate) const ALTERNATIVE: &str = "multipart/alternative; boundary=bespoke-link";
+
+/// The same link for people and for programs: a text, and an external-body of that Content-Type and body.
+pub(crate) fn alternatives(text: &[u8], external_type: &str, external: &[u8]) -> Bytes {
+    let text = text.trim_ascii_start();
+    let hyphens = text.iter().take_while(|octet| **octet == b'-').count();
+    let text = text.get(hyphens..).unwrap_or_default();
+    let head = format!("--{BOUNDARY}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
+    let between = format!("\r\n--{BOUNDARY}\r\nContent-Type: {external_type}\r\n\r\n");
+    let end = format!("\r\n--{BOUNDARY}--\r\n");
+    [head.as_bytes(), text, between.as_bytes(), external, end.as_bytes()].concat().into()
 }
 
 /// `<orig-..@host>`, the same for the same content.

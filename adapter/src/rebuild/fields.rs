@@ -40,6 +40,10 @@ pub(crate) fn of(
             fields.retain(|field| !describes_content(field));
             set(&mut fields, "Content-Type", value);
         }
+        Make::LinkEither => {
+            fields.retain(|field| !describes_content(field));
+            set(&mut fields, "Content-Type", external::ALTERNATIVE);
+        }
         Make::LinkText | Make::TheirLink(_) => {
             fields.retain(|field| {
                 ["content-transfer-encoding", "content-encoding", "content-md5", "content-length"]
@@ -105,7 +109,7 @@ pub(crate) fn adapted_below(host: &str, ops: &[&str], container: Option<&Content
 
 /// N2: `<old> -> <new>`, for what the reader still sees as the same thing.
 fn note(unit: &Unit, node: &Node, variant: &Variant) -> Option<String> {
-    if matches!(variant.make, Make::Link | Make::LinkText | Make::TheirLink(_)) {
+    if variant.needs_link() || matches!(variant.make, Make::TheirLink(_)) {
         return None;
     }
     let old_type = &node.content_type.essence;

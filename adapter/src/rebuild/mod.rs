@@ -4,6 +4,7 @@ pub(crate) mod external;
 pub(crate) mod fields;
 pub(crate) mod layout;
 mod multipart;
+mod seven_bit;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -233,6 +234,12 @@ impl Assembly<'_> {
                 let (content, _) = link::stored(self.ctx, unit);
                 let content_id = external::content_id(&content, &self.ctx.settings.host);
                 link::body(self.ctx, unit, node, &content_id)
+            }
+            Make::LinkEither => {
+                let (content, _) = link::stored(self.ctx, unit);
+                let content_id = external::content_id(&content, &self.ctx.settings.host);
+                let hash = link::is_fixed(self.ctx, unit).then(|| external::hash(&content));
+                link::alternatives(self.ctx, unit, node, link()?, &content_id, hash.as_deref())
             }
             Make::LinkText => {
                 let (content, _) = link::stored(self.ctx, unit);

@@ -175,9 +175,45 @@ fn an_unknown_terminal_gets_pictures_as_they_are_or_as_links_by_policy() {
     assert!(deliver(&from, UNKNOWN, &with_store(), Budget::default()).unwrap().is_identical(&from));
     let policy = Settings { linking: Linking::UnknownTerminal, ..with_store() };
     let got = deliver(&from, UNKNOWN, &policy, Budget::default()).unwrap();
-    assert_eq!(got.report.parts[0].action, Action::LinkText);
+    assert_eq!(got.report.parts[0].action, Action::Link);
     let text = entity("037");
     assert!(deliver(&text, UNKNOWN, &policy, Budget::default()).unwrap().is_identical(&text));
+}
+
+#[test]
+fn a_terminal_of_which_nothing_is_known_may_choose_between_two_kinds_of_links() {
+    let policy = Settings { linking: Linking::UnknownTerminal, ..with_store() };
+    let got = deliver(&entity("020"), UNKNOWN, &policy, Budget::default()).unwrap();
+    assert_eq!(got.text("content-type").unwrap(), "multipart/alternative; boundary=bespoke-link");
+    assert_eq!(got.text("mime-version").unwrap(), "1.0");
+    let described = serde_json::to_value(adapter::mime::describe(&got.entity, &settings().guards)).unwrap();
+    let parts = described["mime"]["parts"].as_array().unwrap();
+    let kinds: Vec<_> = parts.iter().map(|part| part["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["text/plain", "message/external-body"], "the plainest first");
+    assert_eq!(
+        (&parts[1]["external"]["size"], &parts[1]["external"]["inner-type"]),
+        (&3073.into(), &"image/gif".into())
+    );
+    assert!(
+        got.body()
+            .contains("\r\n\r\nSunset (image/gif, 4 KB): https://store.example.com/c/token-0000000000\r\n--")
+    );
+    assert_eq!(got.stored.len(), 1, "both name the same link");
+    let fixed = deliver(&entity("031"), UNKNOWN, &policy, Budget::default()).unwrap();
+    assert!(fixed.body().contains("; hash=3b0df19df882945e936f385c840baf5fc85f97a1\r\n"), "{}", fixed.body());
+}
+
+#[test]
+fn what_stands_inside_an_external_body_is_ascii() {
+    let cpi = accepts("message/external-body, image/gif;length=max+0");
+    let mut from = entity("020");
+    from.fields.retain(|field| !field.is("content-description") && !field.is("content-disposition"));
+    from.fields.push(Field::new("Content-Description", "Größe"));
+    from.fields.push(Field::new("Content-Disposition", "attachment; filename=\"Größe.gif\""));
+    let got = linked(&cpi, &from).unwrap();
+    assert!(got.entity.body.is_ascii(), "{}", got.body());
+    assert!(got.body().contains("Content-Description: =?utf-8?B?R3LDtsOfZQ==?=\r\n"));
+    assert!(got.body().contains("; filename*=utf-8''Gr%C3%B6%C3%9Fe.gif\r\n"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ use super::problem::Problem;
 use super::wish::{Query, stated};
 use crate::token::Sum;
 use crate::variant::{Made, Variant, VariantKey};
-use crate::workshop::Workshop;
+use crate::workshop::{Order, Workshop};
 
 /// How long a body may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(30);
@@ -81,7 +81,7 @@ async fn answer(workshop: &Workshop, request: Request<Body>) -> Result<Response,
     }
     let (key, deadline) = (key(workshop, blob, &fields, &cpi), deadline(&head));
     let load = async move { Ok(Entity { fields, body }) };
-    let made = workshop.make(key, cpi, deadline, load).await?;
+    let made = workshop.make(key, cpi, Order { deadline, ..Order::default() }, load).await?;
     respond(&made)
 }
 
@@ -104,7 +104,7 @@ fn respond(made: &Made) -> Result<Response, Problem> {
 fn head_of(variant: &Variant) -> HeaderMap {
     let mut head = HeaderMap::new();
     let said = &variant.head;
-    let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&variant.body)));
+    let digest = content_digest(&variant.body);
     let lines = said.fields.iter().map(|(name, value)| (&**name, value));
     for (name, value) in lines.chain([(DIGEST, &digest)]) {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
@@ -116,6 +116,11 @@ fn head_of(variant: &Variant) -> HeaderMap {
 }
 
 const DIGEST: &str = "content-digest";
+
+/// The Content-Digest of octets (RFC 9530 §2).
+pub fn content_digest(octets: &[u8]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(octets)))
+}
 
 /// The SHA-256 in a Content-Digest: a dictionary of byte sequences (RFC 9530 §2, RFC 8941 §3.2).
 fn digest(value: &HeaderValue) -> Option<Sum> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
@@ -49,7 +49,8 @@ impl Request<'_> {
     }
 }
 
-/// A representation: its head without what a status and a range say.
+/// A representation: its head as it is for all of it.
+#[derive(Clone, Debug)]
 pub(super) struct About {
     etag: String,
     content_type: HeaderValue,
@@ -96,7 +97,18 @@ impl About {
         if !is_harmless(content_type) {
             head.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
         }
-        About { etag, content_type: value(content_type).unwrap_or(OPAQUE), octets, head }
+        let content_type = value(content_type).unwrap_or(OPAQUE);
+        head.insert(header::CONTENT_TYPE, content_type.clone());
+        head.insert(header::CONTENT_LENGTH, octets.into());
+        About { etag, content_type, octets, head }
+    }
+
+    /// The answer with octets that are in memory.
+    pub(super) fn answer(&self, request: &Request<'_>, octets: &Bytes) -> Result<Response, Problem> {
+        match request.judge(self)? {
+            Some(part) => self.cut(part, request, octets),
+            None => Ok(self.not_modified()),
+        }
     }
 
     fn coding(&mut self, coding: Option<&str>) {
@@ -106,23 +118,21 @@ impl About {
     }
 
     /// 304, with what a 200 would have said of caching (RFC 9110 §15.4.5).
-    pub(super) fn not_modified(mut self) -> Response {
-        self.head.remove(header::CONTENT_ENCODING);
-        (StatusCode::NOT_MODIFIED, self.head).into_response()
+    pub(super) fn not_modified(&self) -> Response {
+        let mut head = self.head.clone();
+        for name in [header::CONTENT_ENCODING, header::CONTENT_TYPE, header::CONTENT_LENGTH] {
+            head.remove(name);
+        }
+        respond(StatusCode::NOT_MODIFIED, head, Body::empty())
     }
 
     /// An answer with a part of octets that are in memory.
-    pub(super) fn cut(
-        mut self,
-        part: Part,
-        request: &Request<'_>,
-        octets: &Bytes,
-    ) -> Result<Response, Problem> {
+    fn cut(&self, part: Part, request: &Request<'_>, octets: &Bytes) -> Result<Response, Problem> {
         let piece = |range: &Range<u64>| {
             let at = |octet: u64| usize::try_from(octet).unwrap_or(usize::MAX).min(octets.len());
             octets.slice(at(range.start)..at(range.end))
         };
-        let status = self.begin(&part, request)?;
+        let (status, head) = self.begin(&part, request)?;
         let body = match part {
             _ if request.head_only => Body::empty(),
             Part::One(range) => Body::from(piece(&range)),
@@ -134,18 +144,18 @@ impl About {
             }
             Part::Whole | Part::Nothing => Body::from(octets.clone()),
         };
-        Ok((status, self.head, body).into_response())
+        Ok(respond(status, head, body))
     }
 
     /// An answer with a part of what is stored.
     pub(super) async fn stream(
-        mut self,
+        &self,
         part: Part,
         request: &Request<'_>,
         store: &ContentStore,
         record: &Arc<Record>,
     ) -> Result<Response, ShelfError> {
-        let status = self.begin(&part, request).map_err(|_| ShelfError::Corrupt)?;
+        let (status, head) = self.begin(&part, request).map_err(|_| ShelfError::Corrupt)?;
         let body = match part {
             _ if request.head_only => Body::empty(),
             Part::One(range) => Body::from_stream(store.read(record, range).await?),
@@ -170,21 +180,22 @@ impl About {
                 record.size,
             )),
         };
-        Ok((status, self.head, body).into_response())
+        Ok(respond(status, head, body))
     }
 
-    /// Completes the head for a part.
-    fn begin(&mut self, part: &Part, request: &Request<'_>) -> Result<StatusCode, Problem> {
+    /// Status and head for a part.
+    fn begin(&self, part: &Part, request: &Request<'_>) -> Result<(StatusCode, HeaderMap), Problem> {
+        let mut head = self.head.clone();
         if request.download {
-            self.head.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+            head.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
         }
         let (status, octets) = match part {
             Part::Nothing => return Err(Problem::RangeNotSatisfiable(self.octets)),
-            Part::Whole => (StatusCode::OK, self.octets),
+            Part::Whole => return Ok((StatusCode::OK, head)),
             Part::One(range) => {
                 let place = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), self.octets);
                 if let Some(place) = value(&place) {
-                    self.head.insert(header::CONTENT_RANGE, place);
+                    head.insert(header::CONTENT_RANGE, place);
                 }
                 (StatusCode::PARTIAL_CONTENT, range.end - range.start)
             }
@@ -194,15 +205,12 @@ impl About {
                 (StatusCode::PARTIAL_CONTENT, parts.sum::<u64>() + CLOSE.len() as u64)
             }
         };
-        let content_type = match part {
-            Part::Many(_) => {
-                HeaderValue::from_static("multipart/byteranges; boundary=bespoke-part-of-content")
-            }
-            _ => self.content_type.clone(),
-        };
-        self.head.insert(header::CONTENT_TYPE, content_type);
-        self.head.insert(header::CONTENT_LENGTH, octets.into());
-        Ok(status)
+        if let Part::Many(_) = part {
+            let pieces = HeaderValue::from_static("multipart/byteranges; boundary=bespoke-part-of-content");
+            head.insert(header::CONTENT_TYPE, pieces);
+        }
+        head.insert(header::CONTENT_LENGTH, octets.into());
+        Ok((status, head))
     }
 
     /// What stands before one of several pieces (RFC 9110 §14.6).
@@ -212,6 +220,13 @@ impl About {
         let open: &[u8] = b"\r\n--bespoke-part-of-content\r\nContent-Type: ";
         [open, self.content_type.as_bytes(), place.as_bytes()].concat()
     }
+}
+
+fn respond(status: StatusCode, head: HeaderMap, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = head;
+    response
 }
 
 /// What an answer depends on.

@@ -9,8 +9,10 @@ mod adapt;
 mod answer;
 mod condition;
 mod page;
+mod part;
 mod problem;
 mod range;
+mod ready;
 mod wish;
 
 use std::sync::{Arc, OnceLock};
@@ -18,22 +20,25 @@ use std::time::{Duration, SystemTime};
 
 use adapter::Entity;
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::extract::State;
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use cpi::Cpi;
 
 use crate::error::ShelfError;
 use crate::record::Record;
 use crate::store::{ContentStore, Lookup};
+use crate::tally;
 use crate::token::Token;
 use crate::variant::Made;
-use crate::workshop::Workshop;
+use crate::workshop::{Order, Parts, Workshop};
 use answer::{About, Request};
+use ready::{Ready, Words};
 use wish::{Query, Wish};
 
-pub use adapt::adapting;
+pub use adapt::{adapting, content_digest};
+pub(crate) use part::LONGEST as PATH;
 pub(crate) use problem::Problem;
 pub(crate) use wish::Known;
 
@@ -88,38 +93,43 @@ pub type Late = Arc<OnceLock<ContentStore>>;
 
 /// The routes of the store: `/c/...`.
 pub fn router(store: Late, workshop: Workshop) -> Router {
-    Router::new().route("/c/{*token}", any(fetch)).with_state(Arc::new(Fetcher { store, workshop }))
+    let fetcher = Fetcher { store, workshop, ready: Ready::default() };
+    Router::new().route("/c/{*token}", any(fetch)).with_state(Arc::new(fetcher))
 }
 
 struct Fetcher {
     store: Late,
     workshop: Workshop,
+    ready: Ready,
 }
 
-async fn fetch(
-    State(fetcher): State<Arc<Fetcher>>,
-    token: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-    method: Method,
-    head: HeaderMap,
-) -> Response {
-    // What can't be read is nobody's token.
-    let token = token.map(|Path(token)| token).unwrap_or_default();
-    let query = Query::read(query.as_deref());
-    let request = |head_only| Request { head: &head, head_only, download: query.download };
-    let answer = match method {
-        Method::GET => fetcher.answer(&token, &request(false), &query).await,
-        Method::HEAD => fetcher.answer(&token, &request(true), &query).await,
-        _ => Err(Problem::MethodNotAllowed),
+async fn fetch(State(fetcher): State<Arc<Fetcher>>, request: axum::extract::Request) -> Response {
+    let (uri, head) = (request.uri(), request.headers());
+    // What is escaped is nobody's token.
+    let token = uri.path().strip_prefix("/c/").unwrap_or_default();
+    let head_only = request.method() == Method::HEAD;
+    let answer = if head_only || request.method() == Method::GET {
+        let query = Query::read(uri.query());
+        let words = Words::of(token, uri.query(), head);
+        let request = Request { head, head_only, download: query.download };
+        fetcher.answer(token, &request, &query, words).await
+    } else {
+        Err(Problem::MethodNotAllowed)
     };
     let response = answer.unwrap_or_else(IntoResponse::into_response);
-    metrics::counter!("bespoke_content_fetches_total", "status" => response.status().as_str().to_owned())
-        .increment(1);
+    tally::fetch(response.status());
     response
 }
 
 impl Fetcher {
-    async fn answer(&self, token: &str, request: &Request<'_>, query: &Query) -> Result<Response, Problem> {
+    async fn answer(
+        &self,
+        token: &str,
+        request: &Request<'_>,
+        query: &Query,
+        words: Option<Words>,
+    ) -> Result<Response, Problem> {
+        let (token, part) = token.split_once('/').map_or((token, None), |(token, part)| (token, Some(part)));
         let token = Token::parse(token).ok_or(Problem::NotFound)?;
         let store = self.store.get().ok_or(Problem::Busy("The store is not open yet."))?;
         let record = match store.lookup(&token, self.workshop.now()) {
@@ -127,6 +137,17 @@ impl Fetcher {
             Lookup::Gone => return Err(Problem::Gone),
             Lookup::Unknown => return Err(Problem::NotFound),
         };
+        let ready = words.as_ref().and_then(|words| self.ready.find(words, &record));
+        if let Some((about, made)) = &ready
+            && let Made::Variant(variant) = &**made
+        {
+            tally::variant(tally::From::Memory);
+            return about.answer(request, &variant.body);
+        }
+        if let Some(part) = part {
+            let made = self.part(store, &token, &record, request, query, part).await?;
+            return self.variant(&made, request, &record, words);
+        }
         if page::is_wanted(request.head, query, &record) {
             return Ok(page::answer(&record, request.head_only));
         }
@@ -141,15 +162,27 @@ impl Fetcher {
         }
         let made = self.make(store, &token, &record, wish).await?;
         match &*made {
-            Made::Variant(variant) => {
-                let about = About::variant(&variant.head, variant.body.len() as u64);
-                let part = match request.judge(&about)? {
-                    Some(part) => part,
-                    None => return Ok(about.not_modified()),
-                };
-                about.cut(part, request, &variant.body)
-            }
             Made::Original => self.original(store, &token, &record, request).await,
+            Made::Variant(_) | Made::Refused(_) => self.variant(&made, request, &record, words),
+        }
+    }
+
+    fn variant(
+        &self,
+        made: &Arc<Made>,
+        request: &Request<'_>,
+        record: &Arc<Record>,
+        words: Option<Words>,
+    ) -> Result<Response, Problem> {
+        match &**made {
+            Made::Variant(variant) => {
+                let about = Arc::new(About::variant(&variant.head, variant.body.len() as u64));
+                if let Some(words) = words {
+                    self.ready.keep(words, record, made, &about);
+                }
+                about.answer(request, &variant.body)
+            }
+            Made::Original => Err(Problem::Broken),
             Made::Refused(why) => Err(Problem::NotAcceptable(why.clone())),
         }
     }
@@ -174,8 +207,15 @@ impl Fetcher {
         record: &Arc<Record>,
         wish: Wish,
     ) -> Result<Arc<Made>, Problem> {
-        let fields =
-            [Some(&*record.content_type), record.content_encoding.as_deref(), record.disposition.as_deref()];
+        let parts =
+            is_multipart(record).then(|| Parts { url: store.url_of(token), expires: record.expires() });
+        let fields = [
+            Some(&*record.content_type),
+            record.content_encoding.as_deref(),
+            record.disposition.as_deref(),
+            // What links to parts is for this link alone.
+            parts.as_ref().map(|parts| &*parts.url),
+        ];
         let key = self.workshop.key(record.blob, &fields, &wish.cpi);
         let (store, token, record, workshop) =
             (store.clone(), *token, Arc::clone(record), self.workshop.clone());
@@ -184,8 +224,44 @@ impl Fetcher {
             let octets = octets.map_err(|error| unreadable(&store, &token, workshop.now(), error))?;
             Ok(entity(&record, octets))
         };
-        self.workshop.make(key, wish.cpi, None, load).await
+        self.workshop.make(key, wish.cpi, Order { parts, ..Order::default() }, load).await
     }
+
+    /// What a part of a multipart is for this terminal.
+    async fn part(
+        &self,
+        store: &ContentStore,
+        token: &Token,
+        record: &Arc<Record>,
+        request: &Request<'_>,
+        query: &Query,
+        path: &str,
+    ) -> Result<Arc<Made>, Problem> {
+        let has_parts = is_multipart(record) && !record.fixed && record.size <= self.workshop.most_octets();
+        if !has_parts || !part::is_path(path) {
+            return Err(Problem::NotFound);
+        }
+        let (cpi, limited) = wish::limits(request.head, query, self.workshop.known());
+        let cpi = if limited { cpi } else { Cpi::default() };
+        let key =
+            self.workshop.key(record.blob, &[Some(&record.content_type), Some("part"), Some(path)], &cpi);
+        let (store, token, record, workshop) =
+            (store.clone(), *token, Arc::clone(record), self.workshop.clone());
+        let path = path.to_owned();
+        let load = async move {
+            let octets = store.load(&record).await;
+            let octets = octets.map_err(|error| unreadable(&store, &token, workshop.now(), error))?;
+            let guards = workshop.settings().guards;
+            let cut = move || part::of(&entity(&record, octets), &path, &guards);
+            let part = tokio::task::spawn_blocking(cut).await.map_err(|_| Problem::Broken)?;
+            part.ok_or(Problem::NotFound)
+        };
+        self.workshop.make(key, cpi, Order { is_cut: true, ..Order::default() }, load).await
+    }
+}
+
+fn is_multipart(record: &Record) -> bool {
+    record.content_type.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/"))
 }
 
 /// A content that is not there any more has been swept away since it was looked up, or the disk failed.

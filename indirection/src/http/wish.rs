@@ -76,14 +76,7 @@ impl Wish {
         if record.fixed {
             return None;
         }
-        let (mut cpi, names_charset) = stated(head, query, known);
-        let mut limited = is_limited(&cpi) || (names_charset && cpi.charsets.is_some());
-        if !limited && let Some(profile) = cpi.user_agent.as_deref().and_then(|ua| known.profiles.find(ua)) {
-            cpi = Cpi::clone(profile);
-            limited = true;
-        }
-        // What says nothing about this content must not make it another one in the cache.
-        let mut cpi = Cpi { user_agent: None, max_size: None, ..cpi }.with_source(Source::Dialog);
+        let (mut cpi, limited) = limits(head, query, known);
         if let Some(told) = &record.serve_as {
             keep_to(&mut cpi, told);
             return Some(Wish { cpi });
@@ -111,6 +104,18 @@ impl Wish {
             && matching::whole_limit(&self.cpi, "identity").hi.is_none_or(|most| record.size <= most)
             && (!content_type.is_kind("text") || matching::charset_ok(&self.cpi, charset))
     }
+}
+
+/// What a terminal can show, and whether that says more than "all types, any length".
+pub(super) fn limits(head: &HeaderMap, query: &Query, known: &Known) -> (Cpi, bool) {
+    let (mut cpi, names_charset) = stated(head, query, known);
+    let mut limited = is_limited(&cpi) || (names_charset && cpi.charsets.is_some());
+    if !limited && let Some(profile) = cpi.user_agent.as_deref().and_then(|ua| known.profiles.find(ua)) {
+        cpi = Cpi::clone(profile);
+        limited = true;
+    }
+    // What says nothing about this content must not make it another one in the cache.
+    (Cpi { user_agent: None, max_size: None, ..cpi }.with_source(Source::Dialog), limited)
 }
 
 /// How requests are read.

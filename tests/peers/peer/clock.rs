@@ -1,6 +1,7 @@
 //! The wall clock of a running server is set, by libfaketime: what was promised in seconds still holds.
 
 use super::offline::known_and_gone;
+use crate::harness::http::get;
 use crate::harness::server::Setup;
 use crate::harness::{Line, Phone, Server, phone};
 
@@ -85,5 +86,16 @@ fn bindings_transactions_and_kept_messages_hold_when_the_wall_clock_is_set() {
         john.register(&server, &[]);
         let seconds = left(&server);
         assert!(seconds.is_some_and(|left| (3_500..=3_600).contains(&left)), "{step}: {seconds:?} left");
+    }
+}
+
+#[test]
+fn a_link_lasts_as_long_as_it_says_when_the_wall_clock_is_set() {
+    for step in ["+30d", "-6h"] {
+        let clock = Clock::new();
+        let server = clock.server(&[]);
+        let url = super::web::link(&server);
+        clock.set(step);
+        assert_eq!(get(server.http, &url, &[]).status(), 200, "{step}");
     }
 }

@@ -8,7 +8,7 @@ use crate::harness::http::get;
 use crate::harness::{self, Line, Phone, Server};
 
 /// The address of the link that john gets in place of example 020.
-fn link(server: &Server) -> String {
+pub(super) fn link(server: &Server) -> String {
     let mut john = Phone::tcp("john");
     john.register(server, &[("Accept", "text/plain")]);
     let mut sender = Line::tcp(server.sip);

@@ -28,13 +28,24 @@ pub struct TlsFiles {
     /// Roots of clients. With them a client is asked for a certificate, and may have none; one that does not
     /// hold ends the handshake. `None`: no client is asked.
     pub client_ca: Option<PathBuf>,
+    /// Roots of operators' programs, who may show a certificate where [`Audience::Operators`] are served.
+    pub operators_ca: Option<PathBuf>,
+}
+
+/// Who connects to speak HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Browsers and phones: nobody is asked for a certificate.
+    Public,
+    /// Operators and their programs, who may show one of [`TlsFiles::operators_ca`].
+    Operators,
 }
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", path.display())]
 pub struct TlsError {
-    /// Which of [`TlsFiles`] it is: `cert`, `key`, `ca` or `client_ca`.
+    /// Which of [`TlsFiles`] it is: `cert`, `key`, `ca`, `client_ca` or `operators_ca`.
     pub field: &'static str,
     /// The file.
     pub path: PathBuf,
@@ -70,16 +81,18 @@ impl TlsFiles {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let own = self.own()?;
         let validity = own.as_ref().and_then(|own| identity::validity(own.chain.first()?));
+        let client_ca = self.client_ca.as_deref().map(|path| ("client_ca", path));
         let server = match &own {
-            Some(own) => Some(Arc::new(self.server(own, &provider)?)),
+            Some(own) => Some(Arc::new(self.server(own, client_ca, &provider)?)),
             None => None,
         };
-        let web = match &own {
-            Some(own) => Some(Arc::new(self.web(own, &provider)?)),
-            None => None,
+        let web = |audience| match &own {
+            Some(own) => self.web(own, audience, &provider).map(|config| Some(Arc::new(config))),
+            None => Ok(None),
         };
+        let (web, operators) = (web(Audience::Public)?, web(Audience::Operators)?);
         let client = Arc::new(self.client(own, &provider)?);
-        Ok(Tls { server, web, client, validity })
+        Ok(Tls { server, web, operators, client, validity })
     }
 
     fn own(&self) -> Result<Option<Own>, TlsError> {
@@ -95,18 +108,24 @@ impl TlsFiles {
         Ok(Some(Own { chain, key: secret, cert: cert.clone() }))
     }
 
-    fn server(&self, own: &Own, provider: &Arc<CryptoProvider>) -> Result<ServerConfig, TlsError> {
+    /// `clients`: the roots of those who may show a certificate, with their field.
+    fn server(
+        &self,
+        own: &Own,
+        clients: Option<(&'static str, &Path)>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<ServerConfig, TlsError> {
         let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| own.wrong(&error))?;
-        let builder = match &self.client_ca {
+        let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(path) => {
-                let roots = Arc::new(roots("client_ca", path)?);
+            Some((field, path)) => {
+                let roots = Arc::new(roots(field, path)?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider))
                     .allow_unauthenticated()
                     .build()
-                    .map_err(|error| wrong("client_ca", path, &error.to_string()))?;
+                    .map_err(|error| wrong(field, path, &error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -114,9 +133,17 @@ impl TlsFiles {
     }
 
     /// For HTTP: browsers are asked for no certificate, and HTTP/2 is offered (RFC 9113 §3.2).
-    fn web(&self, own: &Own, provider: &Arc<CryptoProvider>) -> Result<ServerConfig, TlsError> {
-        let without = TlsFiles { client_ca: None, ..self.clone() };
-        let mut config = without.server(own, provider)?;
+    fn web(
+        &self,
+        own: &Own,
+        audience: Audience,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<ServerConfig, TlsError> {
+        let clients = match audience {
+            Audience::Public => None,
+            Audience::Operators => self.operators_ca.as_deref().map(|path| ("operators_ca", path)),
+        };
+        let mut config = self.server(own, clients, provider)?;
         config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }

@@ -16,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::TransportError;
 
-pub use files::{TlsError, TlsFiles};
+pub use files::{Audience, TlsError, TlsFiles};
 
 /// What handshakes are made with: one reading of the files.
 #[derive(Clone, Debug)]
@@ -25,9 +25,20 @@ pub(crate) struct Tls {
     server: Option<Arc<ServerConfig>>,
     /// The same for HTTP.
     web: Option<Arc<ServerConfig>>,
+    /// The same for operators.
+    operators: Option<Arc<ServerConfig>>,
     client: Arc<ClientConfig>,
     /// When our certificate is good.
     pub(crate) validity: Option<Validity>,
+}
+
+/// What a handshake with a client of HTTP came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shaken {
+    /// HTTP/2 was agreed on.
+    pub is_http2: bool,
+    /// The client showed a certificate that holds.
+    pub is_certified: bool,
 }
 
 /// From when until when a certificate is good.
@@ -51,15 +62,25 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(config)).accept(stream).await.map(Into::into)
     }
 
-    /// The handshake with one who connected to speak HTTP, and whether that is HTTP/2.
-    pub(crate) async fn accept_web<S>(&self, stream: S) -> io::Result<(TlsStream<S>, bool)>
+    /// The handshake with one who connected to speak HTTP.
+    pub(crate) async fn accept_web<S>(
+        &self,
+        stream: S,
+        audience: Audience,
+    ) -> io::Result<(TlsStream<S>, Shaken)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let Some(config) = &self.web else { return Err(io::ErrorKind::Unsupported.into()) };
+        let config = match audience {
+            Audience::Public => &self.web,
+            Audience::Operators => &self.operators,
+        };
+        let Some(config) = config else { return Err(io::ErrorKind::Unsupported.into()) };
         let stream = TlsAcceptor::from(Arc::clone(config)).accept(stream).await?;
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(files::HTTP_2);
-        Ok((stream.into(), is_http2))
+        let (_, session) = stream.get_ref();
+        let is_http2 = session.alpn_protocol() == Some(files::HTTP_2);
+        let is_certified = session.peer_certificates().is_some_and(|chain| !chain.is_empty());
+        Ok((stream.into(), Shaken { is_http2, is_certified }))
     }
 
     /// The handshake with one we connected to, who must prove to be `name`, or that address.

@@ -58,6 +58,7 @@ impl Authority {
             key: Some(file("key")),
             ca: Some(self.root()),
             client_ca: Some(self.root()),
+            operators_ca: None,
         }
     }
 

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use moxcms::{ColorProfile, DataColorSpace, ParsingOptions, TransformExecutor, TransformOptions};
+use moxcms::{
+    ColorProfile, DataColorSpace, ParsingOptions, ToneReprCurve, TransformExecutor, TransformOptions, Xyzd,
+};
 
 use super::raster::{Layout, Raster};
 use super::{Kind, container, tiff};
@@ -39,6 +41,7 @@ impl ToSrgb {
     pub(super) fn of(bytes: &[u8], kind: Kind) -> Option<ToSrgb> {
         let profile = wide_gamut(bytes, kind).or_else(|| parsed(&packed(bytes, kind)?))?;
         let profile = match profile.color_space {
+            DataColorSpace::Rgb if names_srgb(&profile) => return None,
             DataColorSpace::Rgb => {
                 let rgb = executor(&profile, moxcms::Layout::Rgb, moxcms::Layout::Rgb)?;
                 if is_srgb(&*rgb) {
@@ -101,6 +104,29 @@ fn grays(executor: &Executor) -> Option<[u8; 256]> {
     let mut grays = [0; 256];
     grays.iter_mut().zip(to).for_each(|(gray, [_, green, _])| *gray = *green);
     Some(grays)
+}
+
+/// Whether the profile is the sRGB of most cameras, told by its tables: that costs less than a transform, which only this
+/// one spares.
+fn names_srgb(profile: &ColorProfile) -> bool {
+    let srgb = ColorProfile::new_srgb();
+    let near = |a: f64, b: f64| (a - b).abs() < 0.002;
+    let same = |a: Xyzd, b: Xyzd| near(a.x, b.x) && near(a.y, b.y) && near(a.z, b.z);
+    let curve = |curve: &Option<ToneReprCurve>| {
+        let Some(ToneReprCurve::Lut(table)) = curve else { return false };
+        let last = table.len().saturating_sub(1);
+        let expected =
+            |share: f64| if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) };
+        let held = |(at, &value): (usize, &u16)| {
+            near(f64::from(value) / 65_535.0, expected(at as f64 / last as f64))
+        };
+        last > 0 && table.iter().enumerate().step_by(last.div_ceil(32)).all(held)
+    };
+    profile.lut_a_to_b_perceptual.is_none()
+        && same(profile.red_colorant, srgb.red_colorant)
+        && same(profile.green_colorant, srgb.green_colorant)
+        && same(profile.blue_colorant, srgb.blue_colorant)
+        && [&profile.red_trc, &profile.green_trc, &profile.blue_trc].into_iter().all(curve)
 }
 
 /// Whether colours all over the cube stay where they are.
@@ -174,4 +200,23 @@ fn wide_gamut(bytes: &[u8], kind: Kind) -> Option<ColorProfile> {
     const SRGB_CURVE: u8 = 13;
     let data = if kind == Kind::Png { chunk(container::png_chunks(bytes), b"cICP")? } else { return None };
     (data == [DISPLAY_P3, SRGB_CURVE, 0, 1]).then(ColorProfile::new_display_p3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(path: &str, kind: Kind) -> ColorProfile {
+        #[expect(clippy::disallowed_methods, reason = "the pictures lie in files")]
+        let file = std::fs::read(format!("{}/../tests/data/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        parsed(&packed(&file, kind).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_profile_of_a_camera_is_known_by_its_tables_and_others_are_not() {
+        assert!(names_srgb(&profile("images/phone_12mp_o6.jpg", Kind::Jpeg)));
+        for name in ["p3.png", "srgb.png", "linear-gray.png"] {
+            assert!(!names_srgb(&profile(&format!("formats/{name}"), Kind::Png)), "{name}");
+        }
+    }
 }

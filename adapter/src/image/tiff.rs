@@ -81,12 +81,13 @@ impl<'a> Directory<'a> {
         self.number(values.at, values.size)
     }
 
-    /// The colours of a palette, 16 bits a sample, all reds first.
+    /// The colours of a palette, 16 bits a sample, all reds first. Some write 0xff00 for the brightest, so what is lower is
+    /// cut.
     fn palette(&self) -> Option<Vec<[u8; 3]>> {
         let values = self.find(COLOURS).filter(|values| values.size == 2 && values.count <= 3 << 8)?;
         let colours = values.count / 3;
         let sample = |plane: usize, colour: usize| {
-            self.number(values.at + (plane * colours + colour) * 2, 2).map(|sample| to_8(sample as u16))
+            self.number(values.at + (plane * colours + colour) * 2, 2).map(|sample| (sample >> 8) as u8)
         };
         (0..colours)
             .map(|colour| Some([sample(0, colour)?, sample(1, colour)?, sample(2, colour)?]))

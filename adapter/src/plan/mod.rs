@@ -157,7 +157,7 @@ impl Plan {
     pub fn fallback(mut self, outcomes: Vec<JobOutcome>) -> Plan {
         self.deadline = true;
         self.take_outcomes(outcomes);
-        self.give_up_jobs("the deadline came first");
+        self.give_up_jobs(finish::DEADLINE);
         self.decide();
         self
     }

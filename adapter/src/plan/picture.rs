@@ -127,20 +127,21 @@ impl Picture<'_> {
         vec![Reached { q: 0, variants }]
     }
 
-    /// The same octets under another name of their format.
+    /// The same octets under the name the terminal has for their format.
     fn renamed(&self) -> Option<Variant> {
-        let octets = self.content.len() as u64;
+        let known = ContentType::new(name(self.ctx, self.probe.kind)?);
         let pixels = [self.probe.width, self.probe.height];
-        let named = self.probe.kind.names().iter().map(|name| ContentType::new(name));
-        let quality = |name: &ContentType| self.ctx.quality(name, octets, Some(pixels));
-        let best = named.rev().max_by_key(quality).filter(|name| quality(name) > 0)?;
-        let why = format!("the terminal knows it as {}", best.essence);
-        let utility = Utility::kept(quality(&best));
-        let mut variant =
-            Variant::new(Action::Convert, utility.0, octets, Make::Bytes(self.content.clone()), why);
+        let q = self.ctx.quality(&known, self.content.len() as u64, Some(pixels));
+        if q == 0 || known.essence == self.node.content_type.essence {
+            return None;
+        }
+        let why = format!("the terminal knows it as {}", known.essence);
+        let make = Make::Bytes(self.content.clone());
+        let octets = self.content.len() as u64;
+        let mut variant = Variant::new(Action::Convert, Utility::kept(q).0, octets, make, why);
         variant.ops = vec!["transcode"];
         variant.pixels = Some(pixels);
-        variant.content_type = Some(best.essence);
+        variant.content_type = Some(known.essence);
         Some(variant)
     }
 

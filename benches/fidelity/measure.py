@@ -122,7 +122,9 @@ def summary(rows):
           f"filled: mean {statistics.mean(r['ours']['octets'] / r['limit'] for r in bound):.3f}, below 0.92: {len(late)}")
     for what, digits in (("ssim", 4), ("ssimulacra2", 1)):
         gain = [r["ours"][what] - r["vips"][what] for r in fair]
-        print(f"{what}: mean gain over libvips where it fits ({len(fair)}) {statistics.mean(gain):+.{digits}f}, "
+        error = statistics.stdev(gain) / len(gain) ** .5
+        print(f"{what}: mean gain over libvips where it fits ({len(fair)}) {statistics.mean(gain):+.{digits}f} "
+              f"(standard error {error:.{digits}f}), "
               f"least {min(gain):+.{digits}f}, below {sum(g < 0 for g in gain)}")
     for r in late:
         print("  little filled:", r["photo"], r["screen"], r["limit"], r["ours"]["octets"])

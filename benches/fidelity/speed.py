@@ -3,12 +3,13 @@
 
     speed.py --ours 'WORKER' [--images DIR] [--rounds 9] [--drawn 5] [--seed 1] [--json FILE] [--svg FILE]
 
-Three tables. The ladder: one photo saved at sizes from 0.08 to 12 megapixels, shown on 640x480 and on 160x120; with
+The ladder: one photo saved at sizes from 0.08 to 12 megapixels, shown on 640x480 and on 160x120; with
 --svg it becomes the picture of CPU against size. Drawn: crops of the photos at random, as JPEGs of some quality and
 sampling, on odd screens (--seed says which). Memory: what a job adds to the resident memory of a fresh process, and
-what both are with it. A ratio is the median of pairs. Needs: pyvips pyvips-binary pillow numpy scikit-image (PyPI).
+what both are with it. Last, what two threads give over one. A ratio is the median of pairs. Needs: pyvips pyvips-binary pillow numpy scikit-image (PyPI).
 """
-import argparse, json, math, os, shlex, statistics, sys, tempfile
+import argparse, json, math, os, shlex, statistics, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -83,6 +84,23 @@ def memory(args):
     return rows
 
 
+def two(args):
+    """Jobs a second of two workers at once over those of one: they share nothing but the machine, as the server's do."""
+    job = {"in": os.path.join(args.images, PHOTOS[0]), "w": 640, "h": 480, "type": "image/jpeg", "q": 80, "out": "", "repeat": 20}
+    workers = [Worker(shlex.split(args.ours)) for _ in range(2)]
+    ratios = []
+    for _ in range(args.rounds):
+        start = time.monotonic()
+        workers[0].ask(job)
+        alone = time.monotonic() - start
+        start = time.monotonic()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda worker: worker.ask(job), workers))
+        ratios.append(2 * alone / (time.monotonic() - start))
+    print(f"two threads give {statistics.median(ratios):.2f} times the pictures of one")
+    return statistics.median(ratios)
+
+
 def resident(pid):
     """The most that was resident so far, in KiB."""
     with open(f"/proc/{pid}/status") as f:
@@ -130,7 +148,8 @@ def main():
     ours, vips = Worker(shlex.split(args.ours)), Worker([sys.executable, f"{HERE}/vips.py"])
     folder = tempfile.mkdtemp(prefix="speed-")
     print(f"{ours.name} beside {vips.name}, {args.rounds} pairs")
-    found = {"ladder": ladder(args, ours, vips, folder), "drawn": chance(args, ours, vips, folder), "memory": memory(args)}
+    found = {"ladder": ladder(args, ours, vips, folder), "drawn": chance(args, ours, vips, folder), "memory": memory(args),
+             "two_threads": two(args)}
     if args.json:
         with open(args.json, "w") as f:
             json.dump(found, f, indent=1)

@@ -29,8 +29,9 @@ pub(super) struct Shrink {
     plain: Vec<u16>,
     /// The same over the other rows. Colours count by their alpha, as what can't be seen has none.
     sums: Vec<u32>,
-    /// Whether no pixel was transparent so far.
+    /// Whether no pixel was transparent so far, and whether none of the cells under way was.
     opaque: bool,
+    plainly: bool,
     /// Rows taken.
     taken: u32,
     pixels: Vec<u8>,
@@ -45,7 +46,17 @@ impl Shrink {
         let pixels = Vec::with_capacity(to.0 as usize * to.1 as usize * n);
         let samples = from.0 as usize * n;
         let sums = if layout.has_alpha() { vec![0; samples] } else { Vec::new() };
-        Some(Shrink { layout, from, to, plain: vec![0; samples], sums, opaque: true, taken: 0, pixels })
+        Some(Shrink {
+            layout,
+            from,
+            to,
+            plain: vec![0; samples],
+            sums,
+            opaque: true,
+            plainly: true,
+            taken: 0,
+            pixels,
+        })
     }
 
     /// Takes the next row of the large picture, from the top.
@@ -76,7 +87,7 @@ impl Shrink {
 
     /// Adds a row in which something is transparent; the last sample of a pixel is its alpha.
     fn weigh<const N: usize>(&mut self, row: &[u8]) {
-        self.opaque = false;
+        (self.opaque, self.plainly) = (false, false);
         let ((sums, _), (pixels, _)) = (self.sums.as_chunks_mut::<N>(), row.as_chunks::<N>());
         for (sums, pixel) in sums.iter_mut().zip(pixels) {
             let alpha = u32::from(pixel.last().copied().unwrap_or_default());
@@ -90,7 +101,6 @@ impl Shrink {
     fn finish_cells<const N: usize>(&mut self, high: usize) {
         let (plain, _) = self.plain.as_chunks::<N>();
         let (weighed, _) = self.sums.as_chunks::<N>();
-        let has_alpha = self.layout.has_alpha();
         let mut end = 0;
         for cell in 0..self.to.0 as usize {
             let start = std::mem::replace(&mut end, share(cell + 1, self.from.0, self.to.0));
@@ -98,35 +108,46 @@ impl Shrink {
             for column in plain.get(start..end).unwrap_or_default() {
                 sums.iter_mut().zip(column).for_each(|(sum, &add)| *sum += u32::from(add));
             }
-            if has_alpha {
+            let count = ((end - start) * high) as f32;
+            let means = if self.plainly {
+                // No more than 24 bits: they convert several at once.
+                let part = 1.0 / count;
+                sums.map(|sum| (sum.cast_signed() as f32 * part + 0.5) as i32 as u8)
+            } else {
                 // What is opaque counts by an alpha of 255.
                 sums.iter_mut().take(N - 1).for_each(|sum| *sum *= u32::from(u8::MAX));
                 for column in weighed.get(start..end).unwrap_or_default() {
                     sums.iter_mut().zip(column).for_each(|(sum, add)| *sum += add);
                 }
-            }
-            let count = ((end - start) * high) as f32;
-            let alpha = sums.last().copied().filter(|_| has_alpha);
-            let share = 1.0 / alpha.map_or(count, |alpha| alpha.max(1) as f32);
-            let mut means = sums.map(|sum| (sum as f32 * share + 0.5) as u8);
-            if let (Some(alpha), Some(last)) = (alpha, means.last_mut()) {
-                *last = (alpha as f32 / count + 0.5) as u8;
-            }
+                weighed_means(sums, count)
+            };
             self.pixels.extend_from_slice(&means);
         }
         self.plain.fill(0);
-        self.sums.fill(0);
+        if !self.plainly {
+            self.sums.fill(0);
+        }
+        self.plainly = true;
     }
 }
 
-/// Whether no pixel of the row is transparent; the last sample of each is its alpha.
+/// Means over alpha, which is the last sum; its own is over `count` pixels.
+fn weighed_means<const N: usize>(sums: [u32; N], count: f32) -> [u8; N] {
+    let alpha = sums.last().copied().unwrap_or_default();
+    let part = 1.0 / alpha.max(1) as f32;
+    let mut means = sums.map(|sum| (sum as f32 * part + 0.5) as u8);
+    if let Some(last) = means.last_mut() {
+        *last = (alpha as f32 / count + 0.5) as u8;
+    }
+    means
+}
+
+/// Whether no pixel of the row is transparent; the last of `N` samples (2 or 4) is its alpha.
 fn is_opaque<const N: usize>(row: &[u8]) -> bool {
-    let (pixels, _) = row.as_chunks::<N>();
-    let all = pixels.iter().fold([u8::MAX; N], |mut all, pixel| {
-        all.iter_mut().zip(pixel).for_each(|(all, sample)| *all &= sample);
-        all
-    });
-    all.last() == Some(&u8::MAX)
+    let (words, rest) = row.as_chunks::<8>();
+    let all = words.iter().fold(u64::MAX, |all, word| all & u64::from_le_bytes(*word));
+    let alphas = if N == 2 { 0xff00_ff00_ff00_ff00 } else { 0xff00_0000_ff00_0000 };
+    all & alphas == alphas && rest.chunks_exact(N).all(|pixel| pixel.last() == Some(&u8::MAX))
 }
 
 /// Where the part `index` of `parts` begins on a line of `whole`: the parts differ by one at most.

@@ -9,7 +9,7 @@ use super::{ImageError, Kind, Probe, webp};
 
 /// The frames of whatever moves.
 pub(super) enum Film<'a> {
-    Gif(Gif<'a>),
+    Gif(Box<Gif<'a>>),
     Webp(webp::Film<'a>),
 }
 
@@ -17,7 +17,7 @@ impl<'a> Film<'a> {
     pub(super) fn open(bytes: &'a [u8], probe: &Probe) -> Result<Film<'a>, ImageError> {
         match probe.kind {
             Kind::Webp => webp::Film::open(bytes, probe).map(Film::Webp),
-            _ => Gif::open(bytes, probe).map(Film::Gif),
+            _ => Gif::open(bytes, probe).map(|gif| Film::Gif(Box::new(gif))),
         }
     }
 

@@ -41,6 +41,9 @@ fn indexed(x: u32, y: u32) -> [u8; 4] {
 /// What `make.py` put there, at the place of a pixel.
 type Formula = Box<dyn Fn(u32, u32) -> [u8; 4]>;
 
+/// The same of a picture that needs nothing else to be told.
+type Plain = fn(u32, u32) -> [u8; 4];
+
 fn pngs() -> Vec<(String, Formula)> {
     let mut all: Vec<(String, Formula)> = Vec::new();
     for tag in ["", "-interlaced"] {
@@ -73,7 +76,7 @@ fn pngs() -> Vec<(String, Formula)> {
 
 fn others() -> Vec<(String, Formula)> {
     let mut all: Vec<(String, Formula)> = Vec::new();
-    let mut add = |names: &[&str], of: fn(u32, u32) -> [u8; 4]| {
+    let mut add = |names: &[&str], of: Plain| {
         all.extend(names.iter().map(|name| ((*name).to_owned(), Box::new(of) as Formula)));
     };
     let rgb = ["rgb.tiff", "rgb-lzw.tiff", "rgb-deflate.tiff", "rgb-packbits.tiff", "rgb-big-endian.tiff"];
@@ -205,7 +208,7 @@ fn a_webp_animation_becomes_a_gif_of_the_same_length() {
 }
 
 /// One of each format that comes in, all of the same picture or of its gray.
-const SOURCES: [(&str, fn(u32, u32) -> [u8; 4]); 8] = [
+const SOURCES: [(&str, Plain); 8] = [
     ("rgb-8.png", opaque),
     ("palette.gif", indexed),
     ("rgb.bmp", opaque),

@@ -15,6 +15,7 @@ mod links;
 mod metamorphic;
 mod parts;
 mod pictures;
+mod presence;
 mod rules;
 
 use std::time::{Duration, UNIX_EPOCH};

@@ -4,7 +4,11 @@
 //! |---|---|
 //! | PIDF, RPID, CIPID, the data model (RFC 3863, 4479, 4480, 4482) | [`Document`] |
 //! | several publications made one | [`compose`] |
-//! | external objects (BINPIDF, CPI.md §5) | [`Object`] |
+//! | external objects (BINPIDF, CPI.md §5) | [`Object`], [`multipart`] |
+//! | what changed (RFC 5262) | [`partial`] |
+//! | who watches, who is registered (RFC 3858, 3680) | [`watcherinfo`], [`reginfo`] |
+//! | lists (RFC 4662, 4826) | [`rlmi`], [`lists`] |
+//! | who may watch (RFC 5025) | [`rules`] |
 //!
 //! Everything is read by one reader (`reader`) that knows no DTD and no entities and stops at [`Limits`], into
 //! elements (`tree`) that keep what they do not understand, and written by one writer.
@@ -12,12 +16,16 @@
 mod compose;
 mod error;
 mod limits;
+pub mod lists;
+pub mod multipart;
 pub mod namespace;
 mod objects;
 pub mod partial;
 mod pidf;
 mod reader;
 pub mod reginfo;
+pub mod rlmi;
+pub mod rules;
 mod tree;
 pub mod watcherinfo;
 mod writer;

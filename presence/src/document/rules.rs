@@ -1,0 +1,259 @@
+//! Who may watch: application/auth-policy+xml (RFC 4745, RFC 5025), as far as it says how a subscription is handled.
+//!
+//! What a rule shows or hides of a document (`transformations`) is not done. A rule that grants all is the same
+//! without; one that would hide something is refused, since to ignore it would show what the user wants hidden.
+
+use super::error::DocumentError;
+use super::limits::Limits;
+use super::namespace::{COMMON_POLICY, PRES_RULES};
+use super::reader;
+use super::tree::Element;
+
+/// The media type.
+pub const MEDIA_TYPE: &str = "application/auth-policy+xml";
+
+/// Rules of one document at most.
+const RULES: usize = 256;
+
+/// What becomes of a subscription (RFC 5025 §3.2.1); the greatest of all rules that match counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubHandling {
+    /// It is refused.
+    Block,
+    /// It waits for the user's word.
+    Confirm,
+    /// It is accepted and told that nobody is there.
+    PoliteBlock,
+    /// It is accepted.
+    Allow,
+}
+
+/// The rules of one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// In the order of the document.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: String,
+    /// Whom it is about: any of these; `None`: everybody, known or not.
+    pub identities: Option<Vec<Identity>>,
+    /// What it grants.
+    pub handling: SubHandling,
+}
+
+/// Whom a rule is about (RFC 4745 §7.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The user with that URI.
+    One(String),
+    /// Everybody known, or everybody of a domain, but for some.
+    Many {
+        /// The domain, in lower case; `None`: any.
+        domain: Option<String>,
+        /// URIs of those who are not meant.
+        except: Vec<String>,
+        /// Domains that are not meant, in lower case.
+        except_domains: Vec<String>,
+    },
+}
+
+impl Rules {
+    /// Reads a `ruleset`.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; conditions and permissions that are not done here, but would change whom a rule grants what,
+    /// are [`DocumentError::Unsupported`].
+    pub fn read(octets: &[u8], limits: &Limits) -> Result<Rules, DocumentError> {
+        let root = reader::read(octets, limits)?.root;
+        if !root.name.is(COMMON_POLICY, "ruleset") {
+            return Err(DocumentError::Root("ruleset"));
+        }
+        let rules: Vec<Rule> = root.all(COMMON_POLICY, "rule").map(rule).collect::<Result<_, _>>()?;
+        if rules.len() > RULES { Err(DocumentError::TooMany(RULES)) } else { Ok(Rules { rules }) }
+    }
+
+    /// What becomes of that watcher's subscription. `None`: no rule is about it. `watcher` is the URI it is known by,
+    /// `None` if it is not known; `same` says whether two URIs name the same user.
+    pub fn handling(&self, watcher: Option<&str>, same: impl Fn(&str, &str) -> bool) -> Option<SubHandling> {
+        let matching = self.rules.iter().filter(|rule| rule.is_about(watcher, &same));
+        matching.map(|rule| rule.handling).max()
+    }
+}
+
+impl SubHandling {
+    /// The handling with that name.
+    pub fn of(name: &str) -> Option<SubHandling> {
+        Some(match name {
+            "block" => Self::Block,
+            "confirm" => Self::Confirm,
+            "polite-block" => Self::PoliteBlock,
+            "allow" => Self::Allow,
+            _ => return None,
+        })
+    }
+}
+
+impl Rule {
+    fn is_about(&self, watcher: Option<&str>, same: &dyn Fn(&str, &str) -> bool) -> bool {
+        let Some(identities) = &self.identities else { return true };
+        // An empty identity is everybody's, known or not (RFC 5025 §3.1.1.2).
+        if identities.is_empty() {
+            return true;
+        }
+        let Some(watcher) = watcher else { return false };
+        let domain = domain(watcher);
+        identities.iter().any(|identity| match identity {
+            Identity::One(uri) => same(uri, watcher),
+            Identity::Many { domain: wanted, except, except_domains } => {
+                wanted.as_ref().is_none_or(|wanted| *wanted == domain)
+                    && !except.iter().any(|uri| same(uri, watcher))
+                    && !except_domains.contains(&domain)
+            }
+        })
+    }
+}
+
+fn domain(uri: &str) -> String {
+    let after = uri.split_once('@').map_or("", |(_, after)| after);
+    after.split([':', ';', '?']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
+fn rule(element: &Element) -> Result<Rule, DocumentError> {
+    let mut identities = None;
+    if let Some(conditions) = element.first(COMMON_POLICY, "conditions") {
+        for condition in conditions.elements() {
+            if !condition.name.is(COMMON_POLICY, "identity") {
+                return Err(DocumentError::Unsupported("a condition other than identity"));
+            }
+            if identities.is_some() {
+                return Err(DocumentError::Content("a rule has two identities"));
+            }
+            identities = Some(condition.elements().map(identity).collect::<Result<Vec<_>, _>>()?);
+        }
+    }
+    if let Some(transformations) = element.first(COMMON_POLICY, "transformations") {
+        transformations.elements().try_for_each(grants_all)?;
+    }
+    let handling =
+        element.first(COMMON_POLICY, "actions").and_then(|it| it.first(PRES_RULES, "sub-handling"));
+    let handling = match handling {
+        Some(named) => SubHandling::of(&named.text())
+            .ok_or(DocumentError::Content("sub-handling is block, confirm, polite-block or allow"))?,
+        None => SubHandling::Block,
+    };
+    let id = element.attribute("id").unwrap_or_default().into_owned();
+    Ok(Rule { id, identities, handling })
+}
+
+fn identity(element: &Element) -> Result<Identity, DocumentError> {
+    let id = |element: &Element| {
+        element.attribute("id").map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+    };
+    let domain =
+        |element: &Element| element.attribute("domain").map(|domain| domain.trim().to_ascii_lowercase());
+    if element.name.is(COMMON_POLICY, "one") {
+        let uri = id(element).ok_or(DocumentError::Content("<one> has no id"))?;
+        return Ok(Identity::One(uri));
+    }
+    if !element.name.is(COMMON_POLICY, "many") {
+        return Err(DocumentError::Unsupported("an identity other than one and many"));
+    }
+    let excepted = || element.all(COMMON_POLICY, "except");
+    Ok(Identity::Many {
+        domain: domain(element),
+        except: excepted().filter_map(id).collect(),
+        except_domains: excepted().filter_map(domain).collect(),
+    })
+}
+
+/// Whether a transformation leaves everything as it is.
+fn grants_all(element: &Element) -> Result<(), DocumentError> {
+    const WHOLE: [(&str, &str); 3] = [
+        ("provide-devices", "all-devices"),
+        ("provide-persons", "all-persons"),
+        ("provide-services", "all-services"),
+    ];
+    let is_whole = |&(name, all): &(&str, &str)| {
+        element.name.is(PRES_RULES, name) && element.first(PRES_RULES, all).is_some()
+    };
+    let grants = element.name.is(PRES_RULES, "provide-all-attributes") || WHOLE.iter().any(is_whole);
+    if grants { Ok(()) } else { Err(DocumentError::Unsupported("rules that show a part of the document")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rules: &str) -> Result<Rules, DocumentError> {
+        let text = format!(
+            "<cr:ruleset xmlns=\"urn:ietf:params:xml:ns:pres-rules\" xmlns:cr=\"urn:ietf:params:xml:ns:common-policy\">{rules}</cr:ruleset>"
+        );
+        Rules::read(text.as_bytes(), &Limits::default())
+    }
+
+    fn one(conditions: &str, handling: &str) -> String {
+        format!(
+            "<cr:rule id=\"a\"><cr:conditions>{conditions}</cr:conditions><cr:actions><sub-handling>{handling}</sub-handling></cr:actions></cr:rule>"
+        )
+    }
+
+    fn handling(rules: &Rules, watcher: &str) -> Option<SubHandling> {
+        rules.handling(Some(watcher), |a, b| a == b)
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_read() {
+        let rules = read(
+            "<cr:rule id=\"a\"><cr:conditions><cr:identity><cr:one id=\"sip:user@example.com\"/></cr:identity></cr:conditions><cr:actions><sub-handling>allow</sub-handling></cr:actions><cr:transformations><provide-services><all-services/></provide-services><provide-persons><all-persons/></provide-persons><provide-all-attributes/></cr:transformations></cr:rule>",
+        )
+        .unwrap();
+        assert_eq!(handling(&rules, "sip:user@example.com"), Some(SubHandling::Allow));
+        assert_eq!(handling(&rules, "sip:other@example.com"), None);
+        assert_eq!(rules.handling(None, |a, b| a == b), None);
+    }
+
+    #[test]
+    fn the_greatest_of_all_that_match_counts() {
+        let domain = "<cr:identity><cr:many domain=\"Example.com\"><cr:except id=\"sip:bad@example.com\"/></cr:many></cr:identity>";
+        let anybody = "<cr:identity><cr:many><cr:except domain=\"spam.example\"/></cr:many></cr:identity>";
+        let all = one(domain, "allow") + &one(anybody, "confirm") + &one("", "polite-block");
+        let rules = read(&all).unwrap();
+        assert_eq!(handling(&rules, "sip:a@example.com;transport=tcp"), Some(SubHandling::Allow));
+        assert_eq!(handling(&rules, "sip:bad@example.com"), Some(SubHandling::PoliteBlock));
+        assert_eq!(handling(&rules, "sip:a@spam.example"), Some(SubHandling::PoliteBlock));
+        assert_eq!(rules.handling(None, |a, b| a == b), Some(SubHandling::PoliteBlock));
+        let rules = read(&(one(anybody, "confirm") + &one("<cr:identity/>", "block"))).unwrap();
+        assert_eq!(handling(&rules, "sip:a@h"), Some(SubHandling::Confirm));
+        assert_eq!(handling(&rules, "sip:a@spam.example"), Some(SubHandling::Block));
+        assert_eq!(rules.handling(None, |a, b| a == b), Some(SubHandling::Block));
+        assert!(SubHandling::Block < SubHandling::Confirm && SubHandling::PoliteBlock < SubHandling::Allow);
+    }
+
+    #[test]
+    fn a_rule_that_would_hide_something_is_refused_and_not_ignored() {
+        for rule in [
+            "<cr:rule id=\"a\"><cr:transformations><provide-devices><class>x</class></provide-devices></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-mood>true</provide-mood></cr:transformations></cr:rule>",
+            &one("<cr:sphere value=\"work\"/>", "allow"),
+            &one("<cr:validity/>", "allow"),
+            &one("<cr:identity><other xmlns=\"urn:x\"/></cr:identity>", "allow"),
+        ] {
+            assert!(matches!(read(rule), Err(DocumentError::Unsupported(_))), "{rule}");
+        }
+        for rule in [
+            one("<cr:identity><cr:one/></cr:identity>", "allow"),
+            one("", "perhaps"),
+            one("<cr:identity/><cr:identity/>", "allow"),
+        ] {
+            assert!(matches!(read(&rule), Err(DocumentError::Content(_))), "{rule}");
+        }
+        assert_eq!(read(&one("", "block").repeat(RULES + 1)), Err(DocumentError::TooMany(RULES)));
+        assert_eq!(Rules::read(b"<ruleset/>", &Limits::default()), Err(DocumentError::Root("ruleset")));
+        assert_eq!(read("<cr:rule id=\"a\"/>").unwrap().rules[0].handling, SubHandling::Block);
+    }
+}

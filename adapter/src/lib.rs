@@ -11,7 +11,6 @@
 mod entity;
 pub mod image;
 mod job;
-mod jpeg;
 pub mod mime;
 mod plan;
 mod rebuild;

@@ -8,5 +8,6 @@ pub mod frame;
 pub mod head;
 pub mod image;
 pub mod imap;
+pub mod jpeg;
 pub mod mime;
 pub mod transaction;

@@ -92,6 +92,11 @@ fn pictures_hold_for_the_corpus_and_for_random_input() {
 }
 
 #[test]
+fn scaled_jpegs_hold_for_the_corpus_and_for_random_input() {
+    fuzz("jpeg", 30_000, Vec::new(), targets::jpeg::run);
+}
+
+#[test]
 fn transactions_hold_for_the_corpus_and_for_random_steps() {
     fuzz("transaction", 6_000, Vec::new(), targets::transaction::run);
 }

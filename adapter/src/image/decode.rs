@@ -9,14 +9,14 @@ use super::film::Gif;
 use super::raster::{Layout, Raster};
 use super::shrink::Shrink;
 use super::tiff::to_8;
-use super::{ImageError, Kind, Probe, ico, tiff, wbmp, webp};
-use crate::jpeg::{self, Plane};
+use super::{ImageError, Kind, Probe, ico, indexed, planes, shrink, tiff, vp8, wbmp, webp};
+use jpeg::Plane;
 
 /// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
 const MAX_SCANS: usize = 64;
 
 /// Memory a PNG decoder may use beside the pixels.
-const PNG_OVERHEAD: u64 = 8 << 20;
+pub(super) const PNG_OVERHEAD: u64 = 8 << 20;
 
 /// How much larger than wanted a picture has to be decoded for the filter to show it as well as from its full size,
 /// in quarters.
@@ -25,7 +25,7 @@ const MARGIN: u64 = 7;
 /// What a decoder gives: at least the wanted size, or as large as the picture is.
 pub(super) enum Decoded {
     Raster(Raster),
-    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr.
+    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr, or a WebP.
     Planes(Vec<Plane>),
 }
 
@@ -35,34 +35,60 @@ pub(super) struct Want {
     /// Size that is needed, before the orientation is applied. The raster is at least as large; a decoder that can
     /// decode at a fraction of the size may stop at the smallest that is.
     pub(super) at_least: (u32, u32),
-    /// Whether [`Layout::Ycbcr8`] is welcome.
+    /// Whether planes of Y, Cb and Cr are welcome, chroma at half the size.
     pub(super) ycbcr: bool,
 }
 
 /// The picture, or the first one of several, as it lies in the file: the orientation is not applied yet.
 pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Decoded, ImageError> {
-    if let Some(planes) = planes(bytes, probe, want) {
+    let planes = match probe.kind {
+        Kind::Jpeg => scaled(bytes, probe, want).or_else(|| split(bytes, probe, want)),
+        Kind::Webp if want.ycbcr => vp8::planes(bytes, lying(probe)),
+        Kind::Png if want.ycbcr && shrink::cell(lying(probe), want.at_least).is_none() => {
+            indexed::decode(bytes, probe)
+        }
+        _ => None,
+    };
+    if let Some(planes) = planes {
         return Ok(Decoded::Planes(planes));
     }
-    whole(bytes, probe, want).map(Decoded::Raster)
+    let raster = whole(bytes, probe, want)?;
+    if want.ycbcr && raster.layout == Layout::Rgb8 {
+        let (rgb, _) = raster.pixels.as_chunks::<3>();
+        let of = jpeg::colour::planes(rgb, raster.width as usize);
+        return Ok(Decoded::Planes(planes::of(of, (raster.width, raster.height))));
+    }
+    Ok(Decoded::Raster(raster))
 }
 
 /// A baseline JPEG at the smallest fraction of its size that is enough. What is not read so, broken files too, goes
 /// to the decoder that takes all.
-fn planes(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
-    let (width, height) = lying(probe);
-    let eighths =
-        |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
-    let eighths = eighths(width, want.at_least.0).max(eighths(height, want.at_least.1)).max(1);
-    let eighths = u8::try_from(eighths).ok().filter(|&eighths| eighths < 8 && probe.kind == Kind::Jpeg)?;
+fn scaled(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
+    let size = lying(probe);
+    let luma = eighths(size, want.at_least);
+    if luma == 8 && !want.ycbcr {
+        return None;
+    }
     let head = jpeg::Head::read(bytes).ok()?;
     admitted(head.width.into(), head.height.into(), probe)?;
-    jpeg::decode(&head, eighths).ok()
+    // Of chroma a JPEG will keep a half; so does this one, or it has more than is needed.
+    let (across, down) = head.subsampling();
+    let half = |at_least: u32, subsampled: u8| at_least.div_ceil(2).saturating_mul(subsampled.into());
+    let chroma = (half(want.at_least.0, across), half(want.at_least.1, down));
+    let chroma = if want.ycbcr { eighths(size, chroma).min(luma) } else { luma };
+    jpeg::decode(&head, jpeg::Eighths { luma, chroma }).ok()
+}
+
+/// The eighths of `size` that are enough for `at_least`.
+fn eighths(size: (u32, u32), at_least: (u32, u32)) -> u8 {
+    let of = |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
+    let eighths = of(size.0, at_least.0).max(of(size.1, at_least.1));
+    u8::try_from(eighths.clamp(1, 8)).unwrap_or(8)
 }
 
 fn whole(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
     let raster = match probe.kind {
-        Kind::Jpeg => jpeg(bytes, probe, want),
+        Kind::Jpeg => jpeg(bytes, probe),
         Kind::Png => png(bytes, probe, want),
         Kind::Gif => return Gif::open(bytes, probe)?.into_first(),
         Kind::Bmp => {
@@ -90,25 +116,56 @@ pub(super) fn lying(probe: &Probe) -> (u32, u32) {
     if probe.orientation >= 5 { (probe.height, probe.width) } else { (probe.width, probe.height) }
 }
 
-/// At full size: zune-jpeg knows no other.
-fn jpeg(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
-    let options = DecoderOptions::default()
+/// A JPEG of another kind that is stored as Y, Cb and Cr, at full size: zune-jpeg knows no other.
+fn split(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
+    if !want.ycbcr {
+        return None;
+    }
+    let mut decoder = zune(bytes)?;
+    if decoder.input_colorspace()? != ColorSpace::YCbCr {
+        return None;
+    }
+    let (size, pixels) = all(&mut decoder, ColorSpace::YCbCr, probe)?;
+    let (pixels, _) = pixels.as_chunks::<3>();
+    let split = (pixels.len() as u64 == u64::from(size.0) * u64::from(size.1))
+        .then(|| jpeg::colour::split(pixels, size.0 as usize))?;
+    Some(planes::of(split, size))
+}
+
+/// A JPEG of any kind, as gray or as colours.
+fn jpeg(bytes: &[u8], probe: &Probe) -> Option<Raster> {
+    let mut decoder = zune(bytes)?;
+    let (colours, layout) = match decoder.input_colorspace()? {
+        ColorSpace::Luma => (ColorSpace::Luma, Layout::L8),
+        _ => (ColorSpace::RGB, Layout::Rgb8),
+    };
+    let ((width, height), pixels) = all(&mut decoder, colours, probe)?;
+    Raster::new(width, height, layout, pixels)
+}
+
+type Zune<'a> = zune_jpeg::JpegDecoder<ZCursor<&'a [u8]>>;
+
+fn options() -> DecoderOptions {
+    DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_max_scans(MAX_SCANS);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        .jpeg_set_max_scans(MAX_SCANS)
+}
+
+/// A decoder that has read the head.
+fn zune(bytes: &[u8]) -> Option<Zune<'_>> {
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options());
     decoder.decode_headers().ok()?;
-    let (colours, layout) = match decoder.input_colorspace()? {
-        ColorSpace::Luma => (ColorSpace::Luma, Layout::L8),
-        ColorSpace::YCbCr if want.ycbcr => (ColorSpace::YCbCr, Layout::Ycbcr8),
-        _ => (ColorSpace::RGB, Layout::Rgb8),
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    Some(decoder)
+}
+
+/// Size and pixels.
+fn all(decoder: &mut Zune<'_>, colours: ColorSpace, probe: &Probe) -> Option<((u32, u32), Vec<u8>)> {
+    decoder.set_options(options().jpeg_set_out_colorspace(colours));
     let (width, height) = decoder.dimensions()?;
-    let (width, height) = admitted(u32::try_from(width).ok()?, u32::try_from(height).ok()?, probe)?;
-    let pixels = decoder.decode().ok()?;
-    Raster::new(width, height, layout, pixels)
+    let size = admitted(u32::try_from(width).ok()?, u32::try_from(height).ok()?, probe)?;
+    Some((size, decoder.decode().ok()?))
 }
 
 /// A decoder's own reading of the head, if it is no larger than what the guards let pass: nothing is allocated

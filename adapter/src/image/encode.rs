@@ -4,7 +4,7 @@ use super::decode::Frame;
 use super::palette::Palette;
 use super::raster::{Layout, Raster};
 use super::{ImageError, Kind, bmp, wbmp, webp};
-use crate::jpeg::write::{Sample, Samples, Spectrum};
+use jpeg::write::{Sample, Samples, Spectrum};
 
 /// What is written: one picture, or the frames of an animation, all of one size.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ fn png(raster: &Raster) -> Option<Written> {
         Layout::La8 => png::ColorType::GrayscaleAlpha,
         Layout::Rgb8 => png::ColorType::Rgb,
         Layout::Rgba8 => png::ColorType::Rgba,
-        Layout::Ycbcr8 | Layout::Ycbcr420 => return None,
+        Layout::Ycbcr420 => return None,
     };
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, raster.width, raster.height);

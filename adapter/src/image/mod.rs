@@ -17,6 +17,7 @@ mod film;
 mod fit;
 mod icc;
 mod ico;
+mod indexed;
 mod kind;
 mod palette;
 mod pictures;
@@ -28,6 +29,7 @@ mod search;
 mod shrink;
 mod strip;
 mod tiff;
+mod vp8;
 mod wbmp;
 mod webp;
 

@@ -38,7 +38,7 @@ pub(super) fn still<'a>(
     let decoded = decode::still(bytes, probe, Want { at_least: lying(size, probe), ycbcr })?;
     work.decoded += match &decoded {
         // Rows of a PNG are decoded also where only their average is kept.
-        Decoded::Raster(_) if probe.kind == Kind::Png => probe.pixels(),
+        _ if probe.kind == Kind::Png => probe.pixels(),
         Decoded::Raster(raster) => raster.count(),
         Decoded::Planes(planes) => planes::count(planes),
     };

@@ -84,7 +84,7 @@ pub(super) fn write(raster: &Raster) -> Option<Written> {
         Layout::La8 => image_webp::ColorType::La8,
         Layout::Rgb8 => image_webp::ColorType::Rgb8,
         Layout::Rgba8 => image_webp::ColorType::Rgba8,
-        Layout::Ycbcr8 | Layout::Ycbcr420 => return None,
+        Layout::Ycbcr420 => return None,
     };
     let mut bytes = Vec::new();
     let encoder = image_webp::WebPEncoder::new(&mut bytes);

@@ -15,12 +15,19 @@ use forward::Forward;
 use tables::Quantisers;
 use tokens::Tokens;
 
+use fearless_simd::Simd;
+
+use crate::lanes::{self, Lanes};
+
 /// The samples of one component, row after row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Samples<'a> {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) samples: &'a [u8],
+pub struct Samples<'a> {
+    /// Samples of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// All of them.
+    pub samples: &'a [u8],
 }
 
 /// The coefficients of a block in zigzag order, each times 16.
@@ -28,7 +35,7 @@ type Block = [i16; 64];
 
 /// A picture as the frequencies of its blocks.
 #[derive(Clone, Debug)]
-pub(crate) struct Spectrum {
+pub struct Spectrum {
     width: u16,
     height: u16,
     gray: bool,
@@ -39,32 +46,41 @@ pub(crate) struct Spectrum {
 impl Spectrum {
     /// From gray, or from Y, Cb and Cr; chroma has half the samples either way, rounded up. `None` for anything else,
     /// and for sides that no JPEG can have.
-    pub(crate) fn of(planes: &[Samples<'_>]) -> Option<Spectrum> {
+    pub fn of(planes: &[Samples<'_>]) -> Option<Spectrum> {
         let (width, height) = size(planes)?;
-        let forward = Forward::new(planes);
-        let mut blocks = Vec::with_capacity(forward.count() * of_unit(planes.len() == 1));
-        (0..forward.count()).for_each(|at| forward.unit(at, &mut blocks));
+        let blocks = lanes::widest(All(planes));
         Some(Spectrum { width, height, gray: planes.len() == 1, blocks })
     }
 
     /// The file at a quality of 1 to 100, as libjpeg scales the tables of Annex K.
-    pub(crate) fn write(&self, quality: u8) -> Vec<u8> {
+    pub fn write(&self, quality: u8) -> Vec<u8> {
         let quantisers = Quantisers::new(quality);
-        let mut tokens = Tokens::default();
-        for unit in self.units() {
-            tokens.unit(unit, &quantisers);
-        }
+        let tokens = Tokens::of(&self.blocks, of_unit(self.gray), None, &quantisers);
         file::write(self, &quantisers, &tokens)
     }
+}
 
-    fn units(&self) -> impl Iterator<Item = &[Block]> {
-        self.blocks.chunks_exact(of_unit(self.gray))
+/// The blocks of all units.
+struct All<'a>(&'a [Samples<'a>]);
+
+impl Lanes for All<'_> {
+    type Made = Vec<Block>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Vec<Block> {
+        let forward = Forward::new(self.0);
+        let mut blocks = Vec::with_capacity(forward.count() * of_unit(self.0.len() == 1));
+        // No closure: it would be compiled apart, for the narrow vectors.
+        for at in 0..forward.count() {
+            forward.unit(simd, at, &mut blocks);
+        }
+        blocks
     }
 }
 
 /// A part of a picture's units, that says about how long a file will be.
 #[derive(Clone, Debug)]
-pub(crate) struct Sample {
+pub struct Sample {
     gray: bool,
     /// In groups of [`GROUP`] units that follow each other; the first of a group is there for the difference to it.
     blocks: Vec<Block>,
@@ -80,10 +96,30 @@ const GROUPS: usize = 50;
 
 impl Sample {
     /// A sample of what [`Spectrum::of`] would take.
-    pub(crate) fn of(planes: &[Samples<'_>]) -> Option<Sample> {
+    pub fn of(planes: &[Samples<'_>]) -> Option<Sample> {
         size(planes)?;
-        let gray = planes.len() == 1;
-        let forward = Forward::new(planes);
+        Some(lanes::widest(Chosen(planes)))
+    }
+
+    /// About how many octets [`Spectrum::write`] will give, by the entropy of the symbols.
+    pub fn octets(&self, quality: u8) -> f64 {
+        let quantisers = Quantisers::new(quality);
+        let of_unit = of_unit(self.gray);
+        let tokens = Tokens::of(&self.blocks, of_unit, Some(GROUP), &quantisers);
+        file::overhead(self.gray) + tokens.octets() * self.weight
+    }
+}
+
+/// The groups of units of a sample.
+struct Chosen<'a>(&'a [Samples<'a>]);
+
+impl Lanes for Chosen<'_> {
+    type Made = Sample;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Sample {
+        let gray = self.0.len() == 1;
+        let forward = Forward::new(self.0);
         let groups = forward.count().div_ceil(GROUP);
         let every = (groups / GROUPS).clamp(1, 8);
         let mut blocks = Vec::new();
@@ -95,23 +131,12 @@ impl Sample {
             }
             let units = group * GROUP..((group + 1) * GROUP).min(forward.count());
             counted += units.len().saturating_sub(1);
-            units.for_each(|at| forward.unit(at, &mut blocks));
+            for at in units {
+                forward.unit(simd, at, &mut blocks);
+            }
         }
         let weight = forward.count() as f64 / counted.max(1) as f64;
-        Some(Sample { gray, blocks, weight })
-    }
-
-    /// About how many octets [`Spectrum::write`] will give, by the entropy of the symbols.
-    pub(crate) fn octets(&self, quality: u8) -> f64 {
-        let quantisers = Quantisers::new(quality);
-        let mut tokens = Tokens::default();
-        let of_unit = of_unit(self.gray);
-        for group in self.blocks.chunks(of_unit * GROUP) {
-            let (first, others) = group.split_at_checked(of_unit).unwrap_or((group, &[]));
-            tokens.follow(first, &quantisers);
-            others.chunks_exact(of_unit).for_each(|unit| tokens.unit(unit, &quantisers));
-        }
-        file::overhead(self.gray) + tokens.octets() * self.weight
+        Sample { gray, blocks, weight }
     }
 }
 

@@ -10,7 +10,7 @@ fn file(name: &str) -> Vec<u8> {
 }
 
 fn read(file: &[u8], eighths: u8) -> Result<Vec<Plane>, Unread> {
-    decode(&Head::read(file)?, eighths)
+    decode(&Head::read(file)?, Eighths { luma: eighths, chroma: eighths })
 }
 
 /// The luma of the whole picture, by another decoder.
@@ -60,7 +60,29 @@ fn difference(file: &[u8], eighths: u8) -> f64 {
     if count == 0 { 0.0 } else { sum / f64::from(count) }
 }
 
-/// A picture with an edge, a ramp and a texture.
+/// A picture with an edge, a ramp and a texture, of so many samples a pixel.
+fn pixels(width: u16, height: u16, step: usize) -> Vec<u8> {
+    let shade =
+        |x: usize, y: usize| (x * 3 + y * 2 + if (x / 9 + y / 7).is_multiple_of(2) { 60 } else { 0 }) % 256;
+    let (w, h) = (usize::from(width), usize::from(height));
+    let row = move |y: usize| (0..w).flat_map(move |x| (0..step).map(move |c| (shade(x, y) / (c + 1)) as u8));
+    (0..h).flat_map(row).collect()
+}
+
+/// The same picture as [`drawn`] makes it of colours, in scans that each add some coefficients.
+fn turned_progressive(width: u16, height: u16, sampling: SamplingFactor, restart: Option<u16>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(&mut out, 90);
+    encoder.set_sampling_factor(sampling);
+    encoder.set_progressive(true);
+    if let Some(units) = restart {
+        encoder.set_restart_interval(units);
+    }
+    encoder.encode(&pixels(width, height, 3), width, height, ColorType::Rgb).unwrap();
+    out
+}
+
+/// It as a file.
 fn drawn(
     width: u16,
     height: u16,
@@ -68,13 +90,7 @@ fn drawn(
     sampling: SamplingFactor,
     restart: Option<u16>,
 ) -> Vec<u8> {
-    let step = if matches!(colours, ColorType::Luma) { 1 } else { 3 };
-    let shade =
-        |x: usize, y: usize| (x * 3 + y * 2 + if (x / 9 + y / 7).is_multiple_of(2) { 60 } else { 0 }) % 256;
-    let (w, h) = (usize::from(width), usize::from(height));
-    let pixels: Vec<u8> = (0..h)
-        .flat_map(|y| (0..w).flat_map(move |x| (0..step).map(move |c| (shade(x, y) / (c + 1)) as u8)))
-        .collect();
+    let pixels = pixels(width, height, if matches!(colours, ColorType::Luma) { 1 } else { 3 });
     let mut out = Vec::new();
     let mut encoder = Encoder::new(&mut out, 90);
     encoder.set_sampling_factor(sampling);
@@ -91,6 +107,44 @@ fn every_fraction_is_what_the_frequencies_of_the_whole_give() {
         let far = difference(&file("life_640x480.jpg"), eighths);
         assert!(far < 0.6, "at {eighths}/8: {far}");
     }
+}
+
+#[test]
+fn a_progressive_photo_is_read_at_every_fraction() {
+    for eighths in [1, 2, 5, 8] {
+        let far = difference(&file("friends_prog_1200x1600.jpg"), eighths);
+        assert!(far < 0.6, "at {eighths}/8: {far}");
+    }
+}
+
+#[test]
+fn progressive_files_of_every_sampling_are_the_same_as_their_baseline() {
+    let samplings =
+        [SamplingFactor::F_1_1, SamplingFactor::F_2_1, SamplingFactor::F_1_2, SamplingFactor::F_2_2];
+    for sampling in samplings {
+        for (width, height) in [(1, 1), (17, 9), (100, 75)] {
+            for restart in [None, Some(2)] {
+                let baseline = drawn(width, height, ColorType::Rgb, sampling, restart);
+                let progressive = turned_progressive(width, height, sampling, restart);
+                assert!(Head::read(&progressive).unwrap().progressive);
+                for eighths in [1, 3, 8] {
+                    let (a, b) = (read(&baseline, eighths).unwrap(), read(&progressive, eighths).unwrap());
+                    assert_eq!(a, b, "{width}x{height} {sampling:?} {restart:?} at {eighths}/8");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn too_many_scans_are_too_many() {
+    let file = turned_progressive(64, 48, SamplingFactor::F_1_1, None);
+    let scan = file.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
+    let mut bomb = file[..file.len() - 2].to_vec();
+    for _ in 0..70 {
+        bomb.extend_from_slice(&file[scan..file.len() - 2]);
+    }
+    assert_eq!(read(&bomb, 8), Err(Unread::Damaged("too many scans")));
 }
 
 #[test]
@@ -143,7 +197,11 @@ fn components_in_scans_of_their_own_are_read() {
 
 #[test]
 fn what_is_not_read_here_says_so_at_the_head() {
-    assert_eq!(Head::read(&file("friends_prog_1200x1600.jpg")).unwrap_err(), Unread::Unfit("not baseline"));
+    let mut lossless = file("life_640x480.jpg");
+    let frame = lossless.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    lossless[frame + 1] = 0xc3;
+    let unfit = Unread::Unfit("neither baseline nor progressive");
+    assert_eq!(Head::read(&lossless).unwrap_err(), unfit);
     let cmyk = drawn_cmyk();
     assert!(matches!(Head::read(&cmyk), Err(Unread::Unfit(_))));
     assert!(matches!(Head::read(b"GIF89a"), Err(Unread::Damaged(_))));
@@ -169,7 +227,11 @@ fn a_file_that_is_cut_is_damaged() {
 
 #[test]
 fn no_change_to_a_file_makes_it_panic() {
-    let file = drawn(64, 48, ColorType::Rgb, SamplingFactor::F_2_2, Some(2));
+    broken(&drawn(64, 48, ColorType::Rgb, SamplingFactor::F_2_2, Some(2)));
+    broken(&turned_progressive(64, 48, SamplingFactor::F_2_2, Some(2)));
+}
+
+fn broken(file: &[u8]) {
     let mut state = 0x2545_f491_4f6c_dd1du64;
     let mut random = move |below: usize| {
         state ^= state << 13;
@@ -177,8 +239,8 @@ fn no_change_to_a_file_makes_it_panic() {
         state ^= state << 17;
         (state % below as u64) as usize
     };
-    for round in 0..4000 {
-        let mut broken = file.clone();
+    for round in 0..2500 {
+        let mut broken = file.to_vec();
         for _ in 0..=random(6) {
             let at = random(broken.len());
             broken[at] = random(256) as u8;
@@ -189,6 +251,7 @@ fn no_change_to_a_file_makes_it_panic() {
         // Sizes that a caller would not admit are not asked for.
         let head =
             Head::read(&broken).ok().filter(|head| u32::from(head.width) * u32::from(head.height) < 1 << 16);
-        let _ = head.map(|head| decode(&head, 1 + random(8) as u8));
+        let _ = head
+            .map(|head| decode(&head, Eighths { luma: 1 + random(8) as u8, chroma: 1 + random(8) as u8 }));
     }
 }

@@ -1,9 +1,10 @@
-//! The forward DCT (Arai, Agui and Nakajima's, in floats): four columns at once, then four rows at once.
+//! The forward DCT (Arai, Agui and Nakajima's, in floats): eight columns at once, then eight rows at once.
 
-use std::ops::{Add, Mul, Sub};
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x8, i32x8, u8x16};
 
 use super::{Block, Samples};
-use crate::jpeg::idct::ZIGZAG;
+use crate::idct::ZIGZAG;
 
 /// Makes the blocks of units of a picture.
 pub(super) struct Forward<'a, 'b> {
@@ -26,58 +27,27 @@ impl<'a, 'b> Forward<'a, 'b> {
     }
 
     /// Appends the blocks of a unit, by its place in the scan.
-    pub(super) fn unit(&self, at: usize, blocks: &mut Vec<Block>) {
+    #[inline(always)]
+    pub(super) fn unit<S: Simd>(&self, simd: S, at: usize, blocks: &mut Vec<Block>) {
         let across = self.units.0.max(1);
         let (x, y) = (at % across, at / across);
         match self.planes {
             [luma, cb, cr] => {
                 for (down, across) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                    blocks.push(block(luma, x * 2 + across, y * 2 + down, &self.factors));
+                    blocks.push(block(simd, luma, x * 2 + across, y * 2 + down, &self.factors));
                 }
-                blocks.push(block(cb, x, y, &self.factors));
-                blocks.push(block(cr, x, y, &self.factors));
+                blocks.push(block(simd, cb, x, y, &self.factors));
+                blocks.push(block(simd, cr, x, y, &self.factors));
             }
-            _ => blocks.extend(self.planes.first().map(|luma| block(luma, x, y, &self.factors))),
+            [luma] => blocks.push(block(simd, luma, x, y, &self.factors)),
+            _ => {}
         }
-    }
-}
-
-/// One sample of each of four columns (or rows).
-#[derive(Clone, Copy)]
-struct Lanes([f32; 4]);
-
-impl Add for Lanes {
-    type Output = Lanes;
-
-    #[inline(always)]
-    fn add(self, other: Lanes) -> Lanes {
-        let (Lanes([a, b, c, d]), Lanes([e, f, g, h])) = (self, other);
-        Lanes([a + e, b + f, c + g, d + h])
-    }
-}
-
-impl Sub for Lanes {
-    type Output = Lanes;
-
-    #[inline(always)]
-    fn sub(self, other: Lanes) -> Lanes {
-        let (Lanes([a, b, c, d]), Lanes([e, f, g, h])) = (self, other);
-        Lanes([a - e, b - f, c - g, d - h])
-    }
-}
-
-impl Mul<f32> for Lanes {
-    type Output = Lanes;
-
-    #[inline(always)]
-    fn mul(self, factor: f32) -> Lanes {
-        Lanes(self.0.map(|a| a * factor))
     }
 }
 
 /// Eight samples to eight frequencies, each off by a factor that [`factors`] makes good.
 #[inline(always)]
-fn transform([a, b, c, d, e, f, g, h]: [Lanes; 8]) -> [Lanes; 8] {
+fn transform<S: Simd>([a, b, c, d, e, f, g, h]: [f32x8<S>; 8]) -> [f32x8<S>; 8] {
     let (ah, bg, cf, de) = (a + h, b + g, c + f, d + e);
     let (even, odd) = (ah + de, bg + cf);
     let (rest, last) = (ah - de, bg - cf);
@@ -98,47 +68,53 @@ fn factors() -> [[f32; 8]; 8] {
     std::array::from_fn(|column| std::array::from_fn(|row| 2.0 / (wave(column) * wave(row))))
 }
 
+#[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "every index is bounded by constants")]
-fn block(plane: &Samples<'_>, x: usize, y: usize, factors: &[[f32; 8]; 8]) -> Block {
-    let rows = samples(plane, x * 8, y * 8);
-    let mut turned = [[0.0; 8]; 8];
-    for half in 0..2 {
-        let mut lanes = [Lanes([0.0; 4]); 8];
-        for row in 0..8 {
-            for lane in 0..4 {
-                lanes[row].0[lane] = f32::from(rows[row][half * 4 + lane]) - 128.0;
-            }
-        }
-        let summed = transform(lanes);
-        for row in 0..8 {
-            for lane in 0..4 {
-                turned[half * 4 + lane][row] = summed[row].0[lane];
-            }
-        }
-    }
+fn block<S: Simd>(simd: S, plane: &Samples<'_>, x: usize, y: usize, factors: &[[f32; 8]; 8]) -> Block {
+    let [a, b, c, d, e, f, g, h] = samples(plane, x * 8, y * 8);
+    let (a, b, c, d) = (floats(simd, a), floats(simd, b), floats(simd, c), floats(simd, d));
+    let (e, f, g, h) = (floats(simd, e), floats(simd, f), floats(simd, g), floats(simd, h));
+    let columns = transform(turned(simd, transform([a, b, c, d, e, f, g, h])));
     let mut natural = [0i16; 64];
-    for half in 0..2 {
-        let mut lanes = [Lanes([0.0; 4]); 8];
-        for column in 0..8 {
-            for lane in 0..4 {
-                lanes[column].0[lane] = turned[column][half * 4 + lane];
-            }
-        }
-        let summed = transform(lanes);
-        for column in 0..8 {
-            for lane in 0..4 {
-                let row = half * 4 + lane;
-                // Adding 1.5 * 2^23 leaves the rounded number in the lowest bits.
-                let rounded = summed[column].0[lane] * factors[column][row] + 12_582_912.0;
-                natural[column * 8 + row] = rounded.to_bits() as i16;
-            }
-        }
+    for pair in 0..4 {
+        let (one, other) = (pair * 2, pair * 2 + 1);
+        let (one, other) =
+            (rounded(simd, columns[one], &factors[one]), rounded(simd, columns[other], &factors[other]));
+        let both = simd.narrow_i32x8(one, other);
+        both.store_slice(&mut natural[pair * 16..pair * 16 + 16]);
     }
     let mut block = [0; 64];
     for at in 0..64 {
         block[at] = natural[usize::from(ORDER[at] & 63)];
     }
     block
+}
+
+#[inline(always)]
+fn rounded<S: Simd>(simd: S, column: f32x8<S>, factors: &[f32; 8]) -> i32x8<S> {
+    // Adding 1.5 * 2^23 leaves the rounded number in the lowest bits.
+    (column * f32x8::from_slice(simd, factors) + 12_582_912.0).bitcast()
+}
+
+/// Samples around the middle of all.
+#[inline(always)]
+fn floats<S: Simd>(simd: S, [a, b, c, d, e, f, g, h]: [u8; 8]) -> f32x8<S> {
+    let octets = u8x16::simd_from(simd, [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let (lower, upper) = simd.widen_u16x8(simd.widen_u8x16(octets).0);
+    simd.cvt_f32_i32x8(simd.combine_u32x4(lower, upper).bitcast()) - 128.0
+}
+
+/// Rows as columns: three times every row is threaded into the one four below it.
+#[inline(always)]
+fn turned<S: Simd>(simd: S, rows: [f32x8<S>; 8]) -> [f32x8<S>; 8] {
+    threaded(simd, threaded(simd, threaded(simd, rows)))
+}
+
+#[inline(always)]
+fn threaded<S: Simd>(simd: S, [a, b, third, fourth, e, f, g, h]: [f32x8<S>; 8]) -> [f32x8<S>; 8] {
+    let ((a, b), (c, d)) = (simd.interleave_f32x8(a, e), simd.interleave_f32x8(b, f));
+    let ((e, f), (g, h)) = (simd.interleave_f32x8(third, g), simd.interleave_f32x8(fourth, h));
+    [a, b, c, d, e, f, g, h]
 }
 
 /// For each place of the zigzag, where the coefficient lies column by column.

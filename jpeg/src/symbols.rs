@@ -1,7 +1,7 @@
 //! Huffman codes as tables of what the next bits mean (T.81 §C, §F.2.2).
 
 use super::Unread;
-use super::bits::{Bits, COEFFICIENT, extend};
+use super::bits::{Reader, Window};
 
 /// A table as its DHT segment gives it: codes of each length from 1, and their symbols.
 #[derive(Clone, Debug)]
@@ -11,12 +11,18 @@ pub(super) struct Code<'a> {
 }
 
 /// Bits the tables look ahead: with more they don't stay in the first cache, with fewer more codes are long.
-pub(super) const LOOK: u32 = 11;
+const LOOK: u32 = 12;
 const SIZE: usize = 1 << LOOK;
+
+/// Bits a coefficient may take that [`AcTable::next`] reads without looking for more: three of them are filled at once.
+const SHORT: u32 = 18;
+
+/// Coefficients that are read between two fillings.
+pub(super) const GROUP: usize = 3;
 
 /// Decodes one symbol at a time.
 #[derive(Debug)]
-struct Symbols {
+pub(super) struct Symbols {
     /// For what the next bits are: the symbol above, the length of its code in the low octet; 0 for longer codes.
     short: Box<[u16; SIZE]>,
     /// For each length, the first code beyond those of that length, left-aligned in 16 bits.
@@ -27,8 +33,8 @@ struct Symbols {
 }
 
 impl Symbols {
-    fn new(code: &Code<'_>) -> Result<Symbols, Unread> {
-        let mut short = boxed::<u16>();
+    pub(super) fn new(code: &Code<'_>) -> Result<Symbols, Unread> {
+        let mut short = boxed();
         let (mut beyond, mut offset) = ([0; 17], [0; 17]);
         let (mut next, mut at) = (0u32, 0usize);
         let lengths = (1u32..).zip(code.counts).zip(beyond.iter_mut().zip(&mut offset).skip(1));
@@ -54,20 +60,21 @@ impl Symbols {
         Ok(Symbols { short, beyond, offset, symbols: code.symbols.to_vec() })
     }
 
-    /// The next symbol and the length of its code. An unknown code is taken for symbol 0 of 16 bits: what it spoils
-    /// lies within the picture.
+    /// The next symbol and the length of its code, at most 16 bits, which have been filled and stay.
     #[inline(always)]
-    fn next(&self, bits: &Bits<'_>) -> (u8, u32) {
-        match self.short.get(bits.peek::<LOOK>()) {
+    pub(super) fn next(&self, reader: &Reader) -> (u8, u32) {
+        match self.short.get(reader.peek::<LOOK>()) {
             Some(&entry) if entry != 0 => ((entry >> 8) as u8, u32::from(entry & 0xff)),
-            _ => self.long(bits.peek::<16>() as u32),
+            _ => self.long(reader.peek::<16>() as u32),
         }
     }
 
+    /// The symbol that the next 16 bits begin with and the length of its code. An unknown code is taken for symbol 0 of
+    /// 16 bits: what it spoils lies within the picture.
     #[cold]
     #[inline(never)]
     fn long(&self, ahead: u32) -> (u8, u32) {
-        let mut lengths = (0u32..).zip(self.beyond.iter().zip(&self.offset)).skip(LOOK as usize + 1);
+        let mut lengths = (0u32..).zip(self.beyond.iter().zip(&self.offset)).skip(1);
         let found = lengths.find(|(_, (beyond, _))| ahead < **beyond);
         let symbol = found.and_then(|(length, (_, offset))| {
             let at = usize::try_from((ahead >> (16 - length)) as i32 + offset).ok()?;
@@ -86,25 +93,25 @@ impl DcTable {
         Ok(DcTable(Symbols::new(code)?))
     }
 
-    /// The next difference. Takes at most 31 bits.
+    /// The next difference. Takes at most 31 bits, which have been filled.
     #[inline(always)]
-    pub(super) fn next(&self, bits: &mut Bits<'_>) -> i32 {
-        let (size, length) = self.0.next(bits);
-        bits.skip(length);
-        bits.extended(u32::from(size & 15))
+    pub(super) fn next(&self, reader: &mut Reader) -> i32 {
+        let (size, length) = self.0.next(reader);
+        let size = u32::from(size & 15);
+        reader.value(length + size, size)
     }
 }
 
-/// The run of zeros that ends a block, wherever it stands.
-const END: u8 = 64;
+/// What leads behind a block, wherever it stands.
+const END: u16 = 64;
 
 /// The codes of AC coefficients.
 #[derive(Debug)]
 pub(super) struct AcTable {
     symbols: Symbols,
-    /// Where code and value lie within the look ahead: the value in the upper half, the run in bits 8 to 14, the bits
-    /// taken below; 0 elsewhere.
-    values: Box<[u32; SIZE]>,
+    /// For what the next bits are: how far the coefficient leads in bits 9 to 15, how many bits its value has in bits 5
+    /// to 8, how many it takes with its code below; 0 for codes longer than [`LOOK`], coefficients longer than [`SHORT`].
+    values: Box<[u16; SIZE]>,
     /// As many whole coefficients as lie within the look ahead, to be passed over: how far they reach in bits 8 to 14,
     /// the bits taken below, [`ENDS`] if the block ends with them; 0 if there is none.
     passed: Box<[u16; SIZE]>,
@@ -115,9 +122,9 @@ const ENDS: u16 = 1 << 15;
 impl AcTable {
     pub(super) fn new(code: &Code<'_>) -> Result<AcTable, Unread> {
         let symbols = Symbols::new(code)?;
-        let (mut values, mut passed) = (boxed::<u32>(), boxed::<u16>());
-        for (ahead, value) in values.iter_mut().enumerate() {
-            *value = value_of(&symbols, ahead);
+        let (mut values, mut passed) = (boxed(), boxed());
+        for ((value, pass), &symbol) in values.iter_mut().zip(passed.iter_mut()).zip(symbols.short.iter()) {
+            (*value, *pass) = (value_of(symbol), 0);
         }
         for (ahead, pass) in passed.iter_mut().enumerate() {
             *pass = pass_of(&symbols, ahead);
@@ -125,41 +132,41 @@ impl AcTable {
         Ok(AcTable { symbols, values, passed })
     }
 
-    /// The next coefficient, how many zeros stand before it, and whether it was none of the short ones, so that more
-    /// bits than [`LOOK`] are gone. Sixteen zeros are a run of fifteen before a zero; [`END`] leads behind any block.
+    /// The next coefficient, how far it leads, and whether it was none of the short ones, of which [`GROUP`] can be read
+    /// between two fillings. Sixteen zeros are a zero that leads sixteen on; the end of a block leads behind any.
     #[inline(always)]
-    pub(super) fn next(&self, bits: &mut Bits<'_>) -> (bool, usize, i32) {
-        let entry = self.values.get(bits.peek::<LOOK>()).copied().unwrap_or_default();
-        if entry != 0 {
-            bits.skip(entry & 0xff);
-            return (false, (entry >> 8 & 0x7f) as usize, entry as i32 >> 16);
+    pub(super) fn next(&self, reader: &mut Reader, window: &Window) -> (bool, usize, i32) {
+        let entry = self.values.get(reader.peek::<LOOK>()).copied().unwrap_or_default();
+        if entry == 0 {
+            return self.long(reader, window);
         }
-        bits.fill(COEFFICIENT);
-        let (symbol, length) = self.symbols.next(bits);
-        bits.skip(length);
-        match (symbol >> 4, symbol & 15) {
-            (15, 0) => (true, 15, 0),
-            (_, 0) => (true, END.into(), 0),
-            (run, size) => (true, run.into(), bits.extended(u32::from(size))),
-        }
+        let value = reader.value(u32::from(entry & 31), u32::from(entry >> 5 & 15));
+        (false, usize::from(entry >> 9), value)
+    }
+
+    #[inline(always)]
+    fn long(&self, reader: &mut Reader, window: &Window) -> (bool, usize, i32) {
+        reader.fill(window);
+        let (symbol, length) = self.symbols.long(reader.peek::<16>() as u32);
+        let size = u32::from(symbol & 15);
+        (true, usize::from(leads(symbol)), reader.value(length + size, size))
     }
 
     /// Passes over what is left of a block, whose next coefficient is `at`.
     #[inline(always)]
-    pub(super) fn pass(&self, bits: &mut Bits<'_>, mut at: usize) {
+    pub(super) fn pass(&self, reader: &mut Reader, window: &Window, mut at: usize) {
         while at < 64 {
-            bits.fill(4 * LOOK);
+            reader.fill(window);
             for _ in 0..4 {
-                let entry = self.passed.get(bits.peek::<LOOK>()).copied().unwrap_or_default();
+                let entry = self.passed.get(reader.peek::<LOOK>()).copied().unwrap_or_default();
                 let reach = usize::from(entry >> 8 & 0x7f);
                 // At 64 the block has ended by itself: what follows is the next one's.
                 if entry == 0 || at + reach + usize::from(entry / ENDS) > 64 {
-                    bits.fill(COEFFICIENT);
-                    let (_, run, _) = self.next(bits);
-                    at += run + 1;
+                    reader.fill(window);
+                    at += self.next(reader, window).1;
                     break;
                 }
-                bits.skip(u32::from(entry & 0xff));
+                reader.skip(u32::from(entry & 0xff));
                 at += reach;
                 if entry & ENDS != 0 || at == 64 {
                     return;
@@ -169,21 +176,24 @@ impl AcTable {
     }
 }
 
-/// The entry of [`AcTable::values`] for these bits ahead.
-fn value_of(symbols: &Symbols, ahead: usize) -> u32 {
-    let Some(&entry) = symbols.short.get(ahead).filter(|&&entry| entry != 0) else { return 0 };
-    let (length, run, size) = (u32::from(entry & 0xff), entry >> 12, u32::from(entry >> 8 & 15));
-    let taken = length + size;
-    if taken > LOOK {
-        return 0;
+/// How far the coefficient of a symbol leads.
+fn leads(symbol: u8) -> u16 {
+    match (symbol >> 4, symbol & 15) {
+        (15, 0) => 16,
+        (_, 0) => END,
+        (run, _) => u16::from(run) + 1,
     }
-    if size == 0 {
-        let run = if run == 15 { 15 } else { u32::from(END) };
-        return run << 8 | taken;
+}
+
+/// The entry of [`AcTable::values`] for that of [`Symbols::short`].
+fn value_of(entry: u16) -> u16 {
+    let (symbol, length) = ((entry >> 8) as u8, entry & 0xff);
+    let size = u16::from(symbol & 15);
+    if entry == 0 || u32::from(length + size) > SHORT {
+        0
+    } else {
+        leads(symbol) << 9 | size << 5 | (length + size)
     }
-    let raw = (ahead >> (LOOK - taken)) & ((1 << size) - 1);
-    let value = extend(raw as i32, size);
-    (value as u32) << 16 | u32::from(run) << 8 | taken
 }
 
 /// The entry of [`AcTable::passed`] for these bits ahead.
@@ -212,10 +222,7 @@ fn pass_of(symbols: &Symbols, ahead: usize) -> u16 {
 }
 
 /// A table of zeros, made where it stays: it is too large for the stack of a thread.
-fn boxed<T: Copy + Default>() -> Box<[T; SIZE]> {
-    let table = vec![T::default(); SIZE].into_boxed_slice();
-    match table.try_into() {
-        Ok(table) => table,
-        Err(_) => Box::new([T::default(); SIZE]),
-    }
+fn boxed() -> Box<[u16; SIZE]> {
+    let table = vec![0; SIZE].into_boxed_slice();
+    table.try_into().unwrap_or_else(|_| Box::new([0; SIZE]))
 }

@@ -1,6 +1,6 @@
 //! Quantisers: the tables of T.81 Annex K, scaled as libjpeg does, which every "quality" is understood by.
 
-use crate::jpeg::idct::ZIGZAG;
+use crate::idct::ZIGZAG;
 
 const LUMA: [u8; 64] = [
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17,

@@ -1,26 +1,28 @@
-//! Baseline JPEG decoded at a fraction of its size: every coefficient that the smaller picture does not need is
-//! passed over while the Huffman codes are read, and what is left goes through an inverse DCT of the smaller size
-//! (ITU-T T.81).
+//! JPEG decoded at a fraction of its size: every coefficient that the smaller picture does not need is passed over while
+//! the Huffman codes are read, and what is left goes through an inverse DCT of the smaller size (ITU-T T.81).
 //!
 //! Octets of a stranger come in, planes of samples come out, as the file has them: YCbCr or gray, each plane at its
-//! own subsampling. What this does not read (progressive, arithmetic, 12 bit, CMYK, RGB, odd sampling) it says at the
-//! head, before any work, so that another decoder can take it. Work and memory are bounded by the size in the head,
+//! own subsampling. What this does not read (arithmetic, 12 bit, CMYK, RGB, odd sampling) it says at the head, before any work, so that another decoder can take it. Work and memory are bounded by the size in the head,
 //! which the caller admits: every component is read once.
 
 mod bits;
+pub mod colour;
+mod frame;
 mod head;
 mod idct;
+mod lanes;
+mod progressive;
 mod scan;
 mod symbols;
 #[cfg(test)]
 mod tests;
-pub(crate) mod write;
+pub mod write;
 
-pub(crate) use head::Head;
+pub use head::Head;
 
 /// Why there is no picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unread {
+pub enum Unread {
     /// A JPEG of a kind that is not read here.
     #[error("{0}")]
     Unfit(&'static str),
@@ -31,27 +33,27 @@ pub(crate) enum Unread {
 
 /// The samples of one component.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Plane {
+pub struct Plane {
     /// Samples from one row to the next; those behind the picture are padding.
-    pub(crate) stride: usize,
+    pub stride: usize,
     /// Rows, padding included.
-    pub(crate) rows: usize,
+    pub rows: usize,
     /// Row after row.
-    pub(crate) samples: Vec<u8>,
+    pub samples: Vec<u8>,
     /// Eighths of a sample that the picture covers, from left to right and from top to bottom: the fraction of a
     /// size need not be whole.
-    pub(crate) eighths: (u64, u64),
+    pub eighths: (u64, u64),
 }
 
 impl Plane {
     /// What the picture covers, in samples.
-    pub(crate) fn extent(&self) -> (f64, f64) {
+    pub fn extent(&self) -> (f64, f64) {
         let within = |eighths: u64, most: usize| (eighths as f64 / 8.0).min(most as f64);
         (within(self.eighths.0, self.stride), within(self.eighths.1, self.rows))
     }
 
     /// Repeats the last samples of the picture in its padding, where a filter that reaches over the edge finds them.
-    fn pad(&mut self) {
+    pub fn pad(&mut self) {
         let (across, down) = self.extent();
         let (across, down) = (across.ceil() as usize, down.ceil() as usize);
         for row in self.samples.chunks_exact_mut(self.stride).take(down) {
@@ -69,10 +71,20 @@ impl Plane {
     }
 }
 
-/// Reads a picture at `eighths` (1 to 8) of its size. One plane is gray, three are Y, Cb, Cr.
+/// A fraction of the size, 1 to 8 eighths; chroma may be wanted smaller than luma.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eighths {
+    /// Of Y, and of gray.
+    pub luma: u8,
+    /// Of Cb and Cr.
+    pub chroma: u8,
+}
+
+/// Reads a picture at a fraction of its size. One plane is gray, three are Y, Cb, Cr.
 ///
 /// # Errors
 /// [`Unread::Damaged`]: its scans are broken, or end too soon.
-pub(crate) fn decode(head: &Head<'_>, eighths: u8) -> Result<Vec<Plane>, Unread> {
-    scan::all(head, eighths.clamp(1, 8))
+pub fn decode(head: &Head<'_>, eighths: Eighths) -> Result<Vec<Plane>, Unread> {
+    let frame = frame::Frame::new(head, eighths);
+    if head.progressive { progressive::all(&frame) } else { scan::all(&frame) }
 }

@@ -1,7 +1,10 @@
 //! Quantised blocks as symbols and the bits that follow them (T.81 §F.1.2).
 
+use fearless_simd::Simd;
+
 use super::Block;
 use super::tables::{Quantiser, Quantisers};
+use crate::lanes::{self, Lanes};
 
 /// Which code a symbol is of; the order of the file.
 pub(super) const DC_LUMA: usize = 0;
@@ -45,15 +48,49 @@ pub(super) struct Tokens {
     last: [i16; 3],
 }
 
-impl Default for Tokens {
-    fn default() -> Tokens {
-        Tokens { list: Vec::new(), counts: Box::new([0; 1024]), last: [0; 3] }
+/// Blocks, to be quantised.
+struct Quantised<'a> {
+    blocks: &'a [Block],
+    of_unit: usize,
+    group: Option<usize>,
+    quantisers: &'a Quantisers,
+}
+
+impl Lanes for Quantised<'_> {
+    type Made = Tokens;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> Tokens {
+        let mut tokens = Tokens { list: Vec::new(), counts: Box::new([0; 1024]), last: [0; 3] };
+        tokens.list.reserve(self.blocks.len() * 8);
+        let units = self.group.map_or(self.blocks.len(), |units| units * self.of_unit);
+        for group in self.blocks.chunks(units.max(1)) {
+            let (first, others) =
+                group.split_at(if self.group.is_some() { self.of_unit.min(group.len()) } else { 0 });
+            tokens.follow(first, self.quantisers);
+            for unit in others.chunks_exact(self.of_unit) {
+                tokens.unit(unit, self.quantisers);
+            }
+        }
+        tokens
     }
 }
 
 impl Tokens {
+    /// Of all blocks, `of_unit` a unit; in groups of so many units, if they don't all follow each other: the first of a
+    /// group is there for the difference to it.
+    pub(super) fn of(
+        blocks: &[Block],
+        of_unit: usize,
+        group: Option<usize>,
+        quantisers: &Quantisers,
+    ) -> Tokens {
+        lanes::widest(Quantised { blocks, of_unit, group, quantisers })
+    }
+
     /// The next unit of the scan.
-    pub(super) fn unit(&mut self, unit: &[Block], quantisers: &Quantisers) {
+    #[inline(always)]
+    fn unit(&mut self, unit: &[Block], quantisers: &Quantisers) {
         match unit {
             [luma @ .., cb, cr] if !luma.is_empty() => {
                 for block in luma {
@@ -62,23 +99,23 @@ impl Tokens {
                 self.block(cb, 1, DC_CHROMA, &quantisers.chroma);
                 self.block(cr, 2, DC_CHROMA, &quantisers.chroma);
             }
-            _ => unit.iter().for_each(|block| self.block(block, 0, DC_LUMA, &quantisers.luma)),
+            _ => {
+                for block in unit {
+                    self.block(block, 0, DC_LUMA, &quantisers.luma);
+                }
+            }
         }
     }
 
     /// Goes on behind a unit that is left out.
-    pub(super) fn follow(&mut self, unit: &[Block], quantisers: &Quantisers) {
-        let dc = |block: Option<&Block>, quantiser: &Quantiser| {
-            let ([dc, ..], _) = block.map_or(([0; 64], 0), |block| quantised(block, quantiser));
-            dc
-        };
+    #[inline(always)]
+    fn follow(&mut self, unit: &[Block], quantisers: &Quantisers) {
         self.last = match unit {
-            [luma @ .., cb, cr] if !luma.is_empty() => [
-                dc(luma.last(), &quantisers.luma),
-                dc(Some(cb), &quantisers.chroma),
-                dc(Some(cr), &quantisers.chroma),
-            ],
-            _ => [dc(unit.last(), &quantisers.luma), 0, 0],
+            [.., luma, cb, cr] => {
+                [first(luma, &quantisers.luma), first(cb, &quantisers.chroma), first(cr, &quantisers.chroma)]
+            }
+            [luma] => [first(luma, &quantisers.luma), 0, 0],
+            _ => [0; 3],
         };
     }
 
@@ -131,6 +168,13 @@ impl Tokens {
             self.push(Token::new(table, 0, 0));
         }
     }
+}
+
+/// The quantised DC coefficient.
+#[inline(always)]
+fn first(block: &Block, quantiser: &Quantiser) -> i16 {
+    let ([dc, ..], _) = quantised(block, quantiser);
+    dc
 }
 
 /// How many bits a value takes, and these.

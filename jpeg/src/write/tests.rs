@@ -1,7 +1,7 @@
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use super::*;
-use crate::jpeg::{Head, decode};
+use crate::{Eighths, Head, decode};
 
 fn plane(width: usize, height: usize, shade: impl Fn(usize, usize) -> usize) -> Vec<u8> {
     (0..height).flat_map(|y| (0..width).map(|x| shade(x, y) as u8).collect::<Vec<_>>()).collect()
@@ -38,7 +38,7 @@ fn at_the_best_quality_every_plane_comes_back() {
     for (width, height) in [(1, 1), (8, 8), (16, 16), (17, 9), (100, 75)] {
         let planes = drawn(width, height);
         let file = spectrum(&planes).write(100);
-        let read = decode(&Head::read(&file).unwrap(), 8).unwrap();
+        let read = decode(&Head::read(&file).unwrap(), Eighths { luma: 8, chroma: 8 }).unwrap();
         for ((width, _, samples), read) in planes.iter().zip(&read) {
             let rows: Vec<u8> = samples
                 .chunks(*width)

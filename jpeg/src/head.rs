@@ -8,11 +8,13 @@ const MOST_SEGMENTS: usize = 4096;
 
 /// What the frame header says, and where the rest begins.
 #[derive(Clone, Debug)]
-pub(crate) struct Head<'a> {
+pub struct Head<'a> {
     /// Pixels from left to right, as they lie in the file.
-    pub(crate) width: u16,
+    pub width: u16,
     /// Pixels from top to bottom.
-    pub(crate) height: u16,
+    pub height: u16,
+    /// Whether its coefficients come in several scans.
+    pub progressive: bool,
     pub(super) components: Vec<Component>,
     pub(super) segments: Segments<'a>,
 }
@@ -33,7 +35,7 @@ impl<'a> Head<'a> {
     ///
     /// # Errors
     /// [`Unread::Unfit`] for what is not read here, [`Unread::Damaged`] for what is no JPEG.
-    pub(crate) fn read(file: &'a [u8]) -> Result<Head<'a>, Unread> {
+    pub fn read(file: &'a [u8]) -> Result<Head<'a>, Unread> {
         let Some([0xff, 0xd8]) = file.first_chunk() else {
             return Err(Unread::Damaged("it begins as no JPEG"));
         };
@@ -46,14 +48,25 @@ impl<'a> Head<'a> {
                 }
                 Segment::Other(0xe0, data) => jfif |= data.starts_with(b"JFIF"),
                 Segment::Other(..) => {}
-                Segment::Frame(0xc0 | 0xc1, data) => {
+                Segment::Frame(kind @ 0xc0..=0xc2, data) => {
                     let (width, height, components) = frame(data)?;
                     is_fit(&components, adobe, jfif)?;
-                    return Ok(Head { width, height, components, segments });
+                    let progressive = kind == 0xc2;
+                    return Ok(Head { width, height, progressive, components, segments });
                 }
-                Segment::Frame(..) => return Err(Unread::Unfit("not baseline")),
+                Segment::Frame(..) => return Err(Unread::Unfit("neither baseline nor progressive")),
                 Segment::Scan(_) | Segment::End => return Err(Unread::Damaged("no frame header")),
             }
+        }
+    }
+}
+
+impl Head<'_> {
+    /// How many samples of luma there are for one of chroma, from left to right and from top to bottom.
+    pub fn subsampling(&self) -> (u8, u8) {
+        match &self.components[..] {
+            [luma, _, _] => (luma.across, luma.down),
+            _ => (1, 1),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! What must be there before the first message is built first: store, registrar, content, sockets. Then the
 //! tasks start, and only then is the server ready.
 
+pub(crate) mod announce;
 mod certificates;
 mod console;
 mod fetcher;
@@ -52,6 +53,7 @@ pub(crate) struct Running {
     proxy: Arc<Proxy>,
     registrar: Arc<Registrar>,
     offline: Arc<Offline>,
+    annc: Option<annc::Annc>,
     desk: Desk,
     health: Health,
     http: SocketAddr,
@@ -98,6 +100,10 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         pool,
         Arc::clone(&offline),
     ));
+    let annc = announce::start(&config)?;
+    if let Some(annc) = &annc {
+        proxy.announce(annc.clone());
+    }
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let presence =
         Presence::open(&store, &settings::presence(&config.presence), settings::extensions(&config));
@@ -120,6 +126,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         proxy,
         registrar,
         offline,
+        annc,
         desk,
         health,
         http,
@@ -213,6 +220,9 @@ impl Running {
     /// Ends in order: no new traffic, what was begun is finished, then the store is closed.
     pub(crate) async fn drain(self, patience: Duration) {
         self.health.drain();
+        if let Some(annc) = &self.annc {
+            annc.hang_up();
+        }
         let left = self.endpoint.drain(patience).await;
         self.stop.cancel();
         self.tasks.close();
@@ -258,6 +268,7 @@ impl Running {
     fn sweep(&mut self, contents: links::Contents) {
         let (registrar, stop) = (Arc::clone(&self.registrar), self.stop.clone());
         let offline = Arc::clone(&self.offline);
+        let annc = self.annc.clone();
         self.tasks.spawn(async move {
             let mut due = tokio::time::interval(SWEEP_EVERY);
             loop {
@@ -268,6 +279,9 @@ impl Running {
                 let swept = registrar.sweep(transport::now()).await;
                 let links = contents.sweep().await;
                 let messages = offline.sweep(transport::now()).await;
+                if let Some(annc) = &annc {
+                    annc.sweep().await;
+                }
                 measure::state(registrar.len(), registrar.distinct_cpis());
                 if swept != registrar::Swept::default() || links > 0 || messages > 0 {
                     tracing::debug!(?swept, links, messages, "cleared away what had expired");
@@ -372,6 +386,9 @@ pub(crate) enum StartError {
     /// The content store did not open.
     #[error(transparent)]
     Content(#[from] indirection::OpenError),
+    /// The announcement service did not start.
+    #[error(transparent)]
+    Annc(#[from] announce::AnncError),
     /// No randomness.
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),

@@ -5,6 +5,7 @@
 //! is done to bodies.
 
 mod admit;
+mod announce;
 mod authenticate;
 mod avoid;
 mod branch;

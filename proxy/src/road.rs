@@ -21,7 +21,7 @@ use crate::refuse::Refused;
 use crate::rooms::{Policy, Rooms};
 use crate::settings::Settings;
 use crate::upstream::Upstream;
-use crate::{admit, authenticate, fork, forward, hop, local, metrics, route, source, target};
+use crate::{admit, announce, authenticate, fork, forward, hop, local, metrics, route, source, target};
 
 /// The proxy: takes what the sockets receive and sends it on its road.
 #[derive(Clone)]
@@ -59,6 +59,7 @@ impl Proxy {
                 pool,
                 offline,
                 runs: Runs::default(),
+                annc: OnceLock::new(),
                 presence: OnceLock::new(),
                 passing: Passing::default(),
                 lateness,
@@ -67,6 +68,11 @@ impl Proxy {
                 permits,
             }),
         }
+    }
+
+    /// Lets the user `annc` of our domains play announcements from now on. Once.
+    pub fn announce(&self, annc: annc::Annc) {
+        let _first_stays = self.rooms.annc.set(annc);
     }
 
     /// Answers PUBLISH and SUBSCRIBE from now on, if `presence.enabled` says so, and sends NOTIFYs until `stop`. To be
@@ -95,6 +101,7 @@ impl Proxy {
 /// | [`admit`] | the second part of our branches | §16.3 |
 /// | [`route`] | the way | §16.4 |
 /// | [`authenticate`] | whom it comes from | §16.3 step 6, §22 |
+/// | [`announce`] | a call for `annc` | RFC 4240 |
 /// | [`presence`] | or that of the presence server | RFC 3903, RFC 6665 |
 /// | [`local`] | our own answer, if we are the recipient | §10.3, §11 |
 /// | [`target`] | targets with their bindings | §16.5 |
@@ -116,6 +123,10 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
         Ok(way) => way,
         Err(refused) => return upstream.refuse(&refused),
     };
+    // The tag of its dialog, which nobody can guess, proves enough.
+    if announce::is_within(&journey, &way) {
+        return announce::within(&journey, &mut upstream);
+    }
     if let Err(refused) = authenticate::check(&journey, &way, recipient) {
         return upstream.refuse(&refused);
     }
@@ -123,6 +134,9 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
     if journey.request.method() != Method::Register && !authenticate::is_in_rate(&journey, &way) {
         metrics::overload("user");
         return upstream.refuse(&Refused::Busy);
+    }
+    if announce::is_for(&journey, &way) {
+        return Box::pin(announce::answer(journey, upstream)).await;
     }
     if presence::is_for(&journey, &way.uri) {
         return Box::pin(presence::serve(&journey, &way, upstream)).await;
@@ -192,6 +206,9 @@ impl Handler for Proxy {
     }
 
     fn ack(&self, request: Request, flow: Flow) {
+        if self.rooms.annc.get().is_some_and(|annc| annc.ack(&request)) {
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.rooms.permits).try_acquire_owned() else { return };
         let rooms = Arc::clone(&self.rooms);
         tokio::spawn(async move {

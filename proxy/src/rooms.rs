@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use annc::Annc;
 use arc_swap::ArcSwap;
 use registrar::{Profiles, Registrar};
 use tokio::sync::Semaphore;
@@ -33,6 +34,8 @@ pub(crate) struct Rooms {
     pub(crate) offline: Arc<Offline>,
     /// Deliveries of them.
     pub(crate) runs: Runs,
+    /// Announcements, once they are there.
+    pub(crate) annc: OnceLock<Annc>,
     /// The presence server, once it is there.
     pub(crate) presence: OnceLock<Arc<Presence>>,
     /// Watchers of ours at other presence servers.

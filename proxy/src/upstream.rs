@@ -160,7 +160,8 @@ impl Upstream {
         true
     }
 
-    fn send(&mut self, status: u16, octets: Encoded) {
+    /// Sends a response that was built elsewhere, to a request with a transaction; of a 2xx to an INVITE any number.
+    pub(crate) fn send(&mut self, status: u16, octets: Encoded) {
         if self.told && !self.journey.is_invite() {
             return;
         }

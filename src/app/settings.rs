@@ -16,6 +16,8 @@ use crate::config::{self, Config, Device};
 pub(crate) fn adapter(config: &Config) -> adapter::Settings {
     let mut settings = adapter::Settings::new(host(config));
     settings.guards.image.memory = config.adapt.picture_memory.0;
+    settings.drop_note = config.adapt.drop_note;
+    settings.cpim = config.adapt.cpim;
     settings.strict_specificity = config.cpi.strict_specificity;
     settings.tiers = match config.cpi.tiers {
         config::TierReading::Honour => adapter::Tiers::Honour,
@@ -373,6 +375,7 @@ pub(super) fn fetching(config: &Config) -> indirection::Fetching {
         profiles: profiles(config),
         workers,
         queue: bodies(config),
+        wait: config.adapt.deadline.0,
         deadline: config.adapt.deadline.0,
         now: Arc::new(transport::now),
         ..standard
@@ -392,7 +395,7 @@ pub(super) fn content_folder(config: &Config) -> PathBuf {
     config.data_dir.join("content")
 }
 
-fn count(number: u32) -> usize {
+pub(super) fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -417,7 +420,8 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 11] = [
+    const AT_START: [&str; 12] = [
+        "annc.",
         "data_dir",
         "sip.",
         "dns.",

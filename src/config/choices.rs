@@ -80,6 +80,17 @@ choices! {
         /// Each a copy of its own.
         PerBranch = "per-branch",
     }
+    /// How connections to a mail server are secured.
+    MailTls {
+        /// With STARTTLS, or not used.
+        StartTls = "starttls",
+        /// With STARTTLS if it is offered.
+        Offered = "offered",
+        /// From the first octet.
+        Implicit = "implicit",
+        /// Not at all.
+        Off = "off",
+    }
     /// How much is logged.
     Level {
         /// Only what is broken.

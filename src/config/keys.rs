@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::announce::Annc;
 use super::choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal, WatcherRule};
 use super::section::{section, tables};
 use super::values::{Cidr, Domain, List, Listen, Period, Size, Transport};
@@ -291,6 +292,11 @@ section! {
         deadline: Period = Period::seconds(4),
         /// Memory that one picture may take while it is transformed; a larger one becomes a link.
         picture_memory: Size = Size(256 << 20),
+        /// A part that its sender allowed to be left out, and that was, is named in a line below the text that comes
+        /// first.
+        drop_note: bool = false,
+        /// What message/cpim wraps is adapted too, unless it is signed; its own headers never are.
+        cpim: bool = false,
         /// Other servers that adapt for this one: `http://10.0.0.7:8081`, the address of their operators'
         /// listener, whose `/adapt` is asked in turn. A body that none of them adapts within six tenths of
         /// `adapt.deadline` is adapted here, or becomes a link.
@@ -428,18 +434,6 @@ section! {
         user_subscriptions: u32 = 20_000,
         /// NOTIFYs that leave at the same time; one that is not answered within a second counts no more.
         sending: u32 = 1000,
-    }
-}
-
-section! {
-    /// Announcements (RFC 4240). Not in this version.
-    Annc {
-        /// Answer INVITE to `annc` URIs.
-        enabled: bool = false,
-        /// RTP ports, `first-last`.
-        ports: String = "30000-30999".to_owned(),
-        /// Hosts whose objects may be played.
-        allow: List<String> = List(Vec::new()),
     }
 }
 

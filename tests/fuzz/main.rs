@@ -92,8 +92,23 @@ fn pictures_hold_for_the_corpus_and_for_random_input() {
 }
 
 #[test]
+fn scaled_jpegs_hold_for_the_corpus_and_for_random_input() {
+    fuzz("jpeg", 30_000, Vec::new(), targets::jpeg::run);
+}
+
+#[test]
 fn transactions_hold_for_the_corpus_and_for_random_steps() {
     fuzz("transaction", 6_000, Vec::new(), targets::transaction::run);
+}
+
+#[test]
+fn replies_of_mail_servers_hold_for_the_corpus_and_for_random_input() {
+    fuzz("imap", 60_000, Vec::new(), targets::imap::run);
+}
+
+#[test]
+fn orders_and_descriptions_of_announcements_hold_for_the_corpus_and_for_random_input() {
+    fuzz("announcement", 40_000, Vec::new(), targets::announcement::run);
 }
 
 fn prefixed(first: u8, octets: &[u8]) -> Vec<u8> {

@@ -13,6 +13,7 @@
 mod harness;
 
 mod adapted;
+mod bombs;
 mod fetched;
 mod flows;
 mod forked;

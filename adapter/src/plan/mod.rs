@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what is there, and what limits hold | `context`, `limits` |
 //! | what must not be touched (§3.2, §3.3) | `protect` |
-//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `link`, `related` |
+//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `cpim`, `link`, `related` |
 //! | what it costs and what it is worth (§3.6) | `price`, `utility` |
 //! | what is done | `alternative`, `choose`, `decide`; `kept` where nothing is |
 //! | what came of it | `finish` |
@@ -14,6 +14,7 @@ mod alternative;
 mod choose;
 mod collect;
 pub(crate) mod context;
+mod cpim;
 mod decide;
 mod explain;
 mod finish;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 use cpi::Cpi;
 
 pub(crate) use collect::received as received_nodes;
+pub use cpim::Wrapped;
 pub use kept::is_kept;
 pub use protect::seals_body;
 
@@ -155,7 +157,7 @@ impl Plan {
     pub fn fallback(mut self, outcomes: Vec<JobOutcome>) -> Plan {
         self.deadline = true;
         self.take_outcomes(outcomes);
-        self.give_up_jobs("the deadline came first");
+        self.give_up_jobs(finish::DEADLINE);
         self.decide();
         self
     }

@@ -104,10 +104,7 @@ fn publish(wishes: &Wishes) -> Outcome<RequestBuilder> {
     let document = document.object("cid:photo@agent.invalid", None).write(Form::Pidf);
     let root = Part::new(Form::Pidf.media_type(), "document@agent.invalid", document);
     let body = related(&root, &[Part::new(kind, "photo@agent.invalid", photo)]);
-    Ok(request
-        .header("MIME-Version", "1.0")
-        .header("Content-Type", &body.content_type)
-        .body(body.octets))
+    Ok(request.header("MIME-Version", "1.0").header("Content-Type", &body.content_type).body(body.octets))
 }
 
 fn subscribe(wishes: &Wishes, watched: &str, contact: SocketAddr) -> RequestBuilder {
@@ -131,9 +128,8 @@ fn print(notify: &Request, wishes: &Wishes) -> Outcome<()> {
     let state = notify.header_named("Subscription-State").map(String::from_utf8_lossy).unwrap_or_default();
     println!("\nNOTIFY: {state}");
     let fields = notify.headers().filter(|header| Entity::describes(header.name));
-    let fields = fields.map(|header| {
-        Field::new(Bytes::copy_from_slice(header.name), Bytes::copy_from_slice(header.value))
-    });
+    let fields = fields
+        .map(|header| Field::new(Bytes::copy_from_slice(header.name), Bytes::copy_from_slice(header.value)));
     let entity = Entity { fields: fields.collect(), body: notify.body() };
     let tree = Tree::read(&entity, &Guards::default());
     for (id, node) in tree.nodes() {

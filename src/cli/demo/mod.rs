@@ -29,8 +29,7 @@ const LINK_PHONE: &str = "text/plain, message/external-body, image/jpeg;length=m
 const LINK_FETCH: &str = "image/jpeg;media-pix-x=max+320;media-pix-y=max+240";
 
 /// A watcher with a small screen, and one who takes no pictures in a NOTIFY.
-const SMALL_WATCHER: &str =
-    "application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+64;media-pix-y=max+64;length=max+4096";
+const SMALL_WATCHER: &str = "application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+64;media-pix-y=max+64;length=max+4096";
 const PLAIN_WATCHER: &str = "application/pidf+xml";
 
 /// How long requests in progress may take once the story is told.

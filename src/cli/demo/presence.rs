@@ -21,7 +21,8 @@ pub(super) fn publish(server: SocketAddr, user: &str, note: &str, photo: &[u8]) 
         .object("cid:photo@demo.invalid", None)
         .write(Form::Pidf);
     let root = Part::new(Form::Pidf.media_type(), "document@demo.invalid", document);
-    let body = related(&root, &[Part::new("image/jpeg", "photo@demo.invalid", Bytes::copy_from_slice(photo))]);
+    let body =
+        related(&root, &[Part::new("image/jpeg", "photo@demo.invalid", Bytes::copy_from_slice(photo))]);
     let publish = request(Method::Publish, user, user)
         .header(HeaderId::Expires, "300")
         .header("MIME-Version", "1.0")
@@ -75,15 +76,13 @@ fn request(method: Method<'static>, from: &str, to: &str) -> RequestBuilder {
 /// The document of a NOTIFY, and the picture beside it.
 fn told(notify: &Request) -> Result<Told, Failure> {
     let fields = notify.headers().filter(|header| Entity::describes(header.name));
-    let fields = fields.map(|header| {
-        Field::new(Bytes::copy_from_slice(header.name), Bytes::copy_from_slice(header.value))
-    });
+    let fields = fields
+        .map(|header| Field::new(Bytes::copy_from_slice(header.name), Bytes::copy_from_slice(header.value)));
     let entity = Entity { fields: fields.collect(), body: notify.body() };
     let tree = Tree::read(&entity, &Guards::default());
     let leaves = || tree.nodes().filter(|(_, node)| matches!(node.shape, Shape::Leaf));
-    let is_document = |id: &usize| {
-        tree.node(*id).is_some_and(|node| Form::of(&node.content_type.essence).is_some())
-    };
+    let is_document =
+        |id: &usize| tree.node(*id).is_some_and(|node| Form::of(&node.content_type.essence).is_some());
     let octets = leaves().map(|(id, _)| id).find(is_document).and_then(|id| tree.content(id));
     let document = Document::read(&octets.unwrap_or_default(), &Limits::default())
         .map_err(|error| Failure::Demo(format!("the presence document can't be read: {error}")))?;

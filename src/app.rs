@@ -3,6 +3,7 @@
 //! What must be there before the first message is built first: store, registrar, content, sockets. Then the
 //! tasks start, and only then is the server ready.
 
+pub(crate) mod announce;
 mod certificates;
 mod console;
 mod fetcher;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
-use proxy::{Offline, Pool, Proxy, RouteKey};
+use proxy::{Offline, Pool, Presence, Proxy, RouteKey};
 use registrar::{GruuKey, Registrar};
 use store::Store;
 use tokio::runtime::Runtime;
@@ -54,6 +55,7 @@ pub(crate) struct Running {
     proxy: Arc<Proxy>,
     registrar: Arc<Registrar>,
     offline: Arc<Offline>,
+    annc: Option<annc::Annc>,
     desk: Desk,
     health: Health,
     http: SocketAddr,
@@ -101,10 +103,18 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         pool,
         Arc::clone(&offline),
     ));
+    let annc = announce::start(&config)?;
+    if let Some(annc) = &annc {
+        proxy.announce(annc.clone());
+    }
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let presence =
+        Presence::open(&store, &settings::presence(&config.presence), settings::extensions(&config));
+    let presence = Arc::new(presence);
+    proxy.serve_presence(Arc::clone(&presence), &stop);
     let handler: Arc<Proxy> = Arc::clone(&proxy);
     let endpoint = bound.serve(handler);
 
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let health = Health::new(store);
     let (http, admin) = (public.address(), operators.address());
     let secure = settings::is_http_secure(&config).then(|| endpoint.clone());
@@ -120,6 +130,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         proxy,
         registrar,
         offline,
+        annc,
         desk,
         health,
         http,
@@ -141,6 +152,8 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         registrar: Arc::clone(&running.registrar),
         desk: running.desk.clone(),
         contents: contents.store(),
+        presence,
+        watcher_rule: settings::watcher_rule(running.config.presence.default),
     };
     console::serve(&running.config, admin::console(page.clone()), running.stop.clone(), &running.tasks);
     operators.serve(admin::router(page, contents.adapting()), running.stop.clone(), &running.tasks);
@@ -219,6 +232,9 @@ impl Running {
     /// Ends in order: no new traffic, what was begun is finished, then the store is closed.
     pub(crate) async fn drain(self, patience: Duration) {
         self.health.drain();
+        if let Some(annc) = &self.annc {
+            annc.hang_up();
+        }
         let left = self.endpoint.drain(patience).await;
         self.stop.cancel();
         self.tasks.close();
@@ -264,6 +280,7 @@ impl Running {
     fn sweep(&mut self, contents: links::Contents) {
         let (registrar, stop) = (Arc::clone(&self.registrar), self.stop.clone());
         let offline = Arc::clone(&self.offline);
+        let annc = self.annc.clone();
         self.tasks.spawn(async move {
             let mut due = tokio::time::interval(SWEEP_EVERY);
             loop {
@@ -274,6 +291,9 @@ impl Running {
                 let swept = registrar.sweep(transport::now()).await;
                 let links = contents.sweep().await;
                 let messages = offline.sweep(transport::now()).await;
+                if let Some(annc) = &annc {
+                    annc.sweep().await;
+                }
                 measure::state(registrar.len(), registrar.distinct_cpis());
                 if swept != registrar::Swept::default() || links > 0 || messages > 0 {
                     tracing::debug!(?swept, links, messages, "cleared away what had expired");
@@ -303,7 +323,10 @@ pub(crate) fn open_store(config: &Config) -> Result<Store, StartError> {
         .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
     let folder = settings::store_folder(config);
     make_private(&folder).map_err(|source| StartError::DataDir { path: folder.clone(), source })?;
-    let options = store::Options { on_disk: vec![Offline::on_disk()], ..store::Options::default() };
+    let options = store::Options {
+        on_disk: vec![Offline::on_disk(), Presence::on_disk()],
+        ..store::Options::default()
+    };
     Ok(Store::open(folder, options)?)
 }
 
@@ -375,6 +398,9 @@ pub(crate) enum StartError {
     /// The content store did not open.
     #[error(transparent)]
     Content(#[from] indirection::OpenError),
+    /// The announcement service did not start.
+    #[error(transparent)]
+    Annc(#[from] announce::AnncError),
     /// No randomness.
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),

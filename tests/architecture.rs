@@ -20,13 +20,27 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cpi", &["grammar"]),
     ("transport", &["sip"]),
     ("resample", &[]),
-    ("adapter", &["cpi", "grammar", "resample"]),
+    ("lemonade", &[]),
+    ("annc", &["sip", "lemonade", "media"]),
+    ("jpeg", &[]),
+    ("adapter", &["cpi", "grammar", "jpeg", "resample"]),
     ("registrar", &["grammar", "sip", "cpi", "store"]),
     ("presence", &["grammar", "sip", "cpi"]),
     ("indirection", &["adapter", "cpi"]),
     (
         "proxy",
-        &["grammar", "sip", "cpi", "store", "transport", "registrar", "presence", "adapter", "indirection"],
+        &[
+            "grammar",
+            "sip",
+            "cpi",
+            "store",
+            "transport",
+            "registrar",
+            "presence",
+            "adapter",
+            "indirection",
+            "annc",
+        ],
     ),
     (
         "bespoke",
@@ -41,6 +55,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "adapter",
             "indirection",
             "media",
+            "lemonade",
+            "annc",
             "proxy",
         ],
     ),
@@ -48,10 +64,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("load", &[]),
     // The picture path behind a line protocol.
     ("transcode-worker", &["adapter"]),
+    // Judges what it made, and imports nothing of ours.
+    ("fidelity", &[]),
 ];
 
 /// Rooms that see no clock, no socket, no file and no runtime.
-const PURE: &[&str] = &["grammar", "sip", "cpi", "presence", "resample", "adapter"];
+const PURE: &[&str] = &["grammar", "sip", "cpi", "presence", "resample", "jpeg", "adapter"];
 
 /// What opens sockets, runs tasks or keeps state; nothing pure may have one of them below it.
 const IMPURE_CRATES: &[&str] = &[
@@ -223,6 +241,7 @@ fn folder(room: &str) -> PathBuf {
         "bespoke" => PathBuf::from(ROOT),
         "load" => Path::new(ROOT).join("benches/load"),
         "transcode-worker" => Path::new(ROOT).join("benches/worker"),
+        "fidelity" => Path::new(ROOT).join("benches/fidelity"),
         room => Path::new(ROOT).join(room),
     }
 }
@@ -230,7 +249,7 @@ fn folder(room: &str) -> PathBuf {
 /// Every Rust file that is ours.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let is_room = |room: &&str| !matches!(*room, "bespoke" | "load" | "transcode-worker");
+    let is_room = |room: &&str| !matches!(*room, "bespoke" | "load" | "transcode-worker" | "fidelity");
     let mut folders: Vec<PathBuf> =
         ARROWS.iter().map(|(room, _)| *room).filter(is_room).map(folder).collect();
     folders

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::image::{self, ImageError};
+use crate::plan::Wrapped;
 use crate::text;
 
 /// Which piece of work of which plan part. Opaque to the caller.
@@ -65,6 +66,8 @@ pub enum Work {
         /// `utf-8`, `us-ascii` or `iso-8859-1`.
         to: String,
     },
+    /// What message/cpim wraps.
+    Wrapped(Arc<Wrapped>),
     /// A converter of the caller's.
     Convert {
         /// Which one.
@@ -84,6 +87,7 @@ impl fmt::Debug for Work {
             Work::EnrichedToText { to, .. } => write!(f, "EnrichedToText({to})"),
             Work::Cards { to, .. } => write!(f, "Cards({to:?})"),
             Work::Charset { to, .. } => write!(f, "Charset({to})"),
+            Work::Wrapped(_) => f.write_str("Wrapped"),
             Work::Convert { offer, .. } => write!(f, "Convert({})", offer.media_type),
         }
     }
@@ -133,6 +137,7 @@ impl Job {
                     text::convert_charset(&self.input, from.as_deref(), to).ok_or(JobError::Charset)?;
                 Ok(Product::of_text(to, bytes, "charset"))
             }
+            Work::Wrapped(wrapped) => wrapped.adapted(self.octets, stop),
             Work::Convert { converter, from, offer } => {
                 converter.convert(&self.input, from, offer, self.octets, stop)
             }

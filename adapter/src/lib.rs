@@ -11,7 +11,6 @@
 mod entity;
 pub mod image;
 mod job;
-mod jpeg;
 pub mod mime;
 mod plan;
 mod rebuild;
@@ -23,7 +22,7 @@ pub mod text;
 
 pub use entity::{Adapted, Entity, Field, Refusal};
 pub use job::{Converter, Job, JobError, JobId, JobOutcome, Offer, Product, Shape, Traits, Want, Work};
-pub use plan::{Built, Link, LinkRequest, Plan, Verdict, is_kept, plan, seals_body};
+pub use plan::{Built, Link, LinkRequest, Plan, Verdict, Wrapped, is_kept, plan, seals_body};
 pub use received::{Received, received, with_content};
 pub use report::{Action, PartReport, Report};
 pub use settings::{Budget, Converters, Guards, LinkShape, Linking, Method, Settings, Tiers};

@@ -29,6 +29,8 @@ pub struct Settings {
     pub guards: Guards,
     /// Whether a text/plain first part tells what was dropped (CPI.md §3.9 N2).
     pub drop_note: bool,
+    /// Whether what message/cpim wraps is adapted (CPI.md P4).
+    pub cpim: bool,
     /// Converters for kinds this room does not have.
     pub converters: Converters,
 }
@@ -47,6 +49,7 @@ impl Settings {
             sealed: false,
             guards: Guards::default(),
             drop_note: false,
+            cpim: false,
             converters: Converters::default(),
         }
     }

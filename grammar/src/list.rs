@@ -40,25 +40,29 @@ impl<'a> Iterator for Split<'a> {
 }
 
 fn end_of_piece(text: &[u8], separator: u8, brackets: bool) -> Option<usize> {
-    // Most values are one piece, or have no quotes and brackets before the separator.
-    let first = memchr::memchr3(separator, b'"', if brackets { b'<' } else { b'"' }, text)?;
-    if text.get(first) == Some(&separator) {
-        return Some(first);
-    }
-    let (mut quoted, mut escaped, mut angle) = (false, false, false);
-    for (at, &b) in text.iter().enumerate() {
-        match b {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' if !angle => quoted = !quoted,
-            _ if quoted => {}
-            b'<' if brackets => angle = true,
-            b'>' if brackets => angle = false,
-            _ if b == separator && !angle => return Some(at),
-            _ => {}
+    let opening = if brackets { b'<' } else { b'"' };
+    let mut at = 0;
+    loop {
+        let rest = text.get(at..)?;
+        at += memchr::memchr3(separator, b'"', opening, rest)?;
+        match text.get(at)? {
+            b'"' => at = behind_quote(text, at + 1)?,
+            b'<' if brackets => at += memchr::memchr(b'>', text.get(at..)?)? + 1,
+            _ => return Some(at),
         }
     }
-    None
+}
+
+/// Behind the quote that closes the string which begins at `at`; `None` if none does.
+fn behind_quote(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            // What follows is escaped.
+            _ => at += 2,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +73,34 @@ mod tests {
     fn an_escaped_quote_does_not_close_the_string() {
         let pieces: Vec<_> = split_outside_quotes(br#"a="x\";y";b"#, b';', false).collect();
         assert_eq!(pieces, [&br#"a="x\";y""#[..], b"b"]);
+    }
+
+    #[test]
+    fn every_octet_means_what_it_means_one_by_one() {
+        // As the grammar is read octet by octet.
+        let slow = |text: &[u8], brackets: bool| {
+            let (mut quoted, mut escaped, mut angle) = (false, false, false);
+            text.iter().position(|&b| {
+                match b {
+                    _ if escaped => escaped = false,
+                    b'\\' if quoted => escaped = true,
+                    b'"' if !angle => quoted = !quoted,
+                    _ if quoted => {}
+                    b'<' if brackets => angle = true,
+                    b'>' if brackets => angle = false,
+                    _ => return b == b',' && !angle,
+                }
+                false
+            })
+        };
+        const OCTETS: &[u8; 6] = b"\",<>\\a";
+        for number in 0..6_usize.pow(6) {
+            let text: Vec<u8> = (0..6).map(|place| OCTETS[number / 6_usize.pow(place) % 6]).collect();
+            for brackets in [true, false] {
+                let found = end_of_piece(&text, b',', brackets);
+                assert_eq!(found, slow(&text, brackets), "{} {brackets}", text.escape_ascii());
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use adapter::{Entity, Link, LinkRequest, LinkShape, Settings};
+use bytes::Bytes;
 use cpi::Cpi;
 use sha2::{Digest, Sha256};
 
@@ -202,5 +203,7 @@ fn make(entity: &Entity, cpi: &Cpi, settings: &Settings, order: &Order, stop: &d
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let fields = new.fields.iter().map(|field| (text(&field.name), text(&field.value))).collect();
-    Made::Variant(Variant::new(single.content_type, fields, new.body))
+    // Its octets and no more: what they were cut out of, or grown in, does not count in the cache.
+    let body = Bytes::copy_from_slice(&new.body);
+    Made::Variant(Variant::new(single.content_type, fields, body))
 }

@@ -99,6 +99,33 @@ pub(crate) fn check_register(journey: &Journey) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Who sends a request that this server is the recipient of, and that is anybody's to send: a PUBLISH or a SUBSCRIBE.
+/// Noted as [`check`] notes it. Strangers from other domains are asked nothing.
+///
+/// # Errors
+/// As for [`check`], with 401 in place of 407.
+pub(crate) fn check_recipient(journey: &Journey) -> Result<(), Refused> {
+    if journey.is_from_peer() || !journey.rooms.registrar.is_guarded() {
+        return Ok(());
+    }
+    let ours = &journey.policy.ours;
+    let credentials = fields(journey, HeaderId::Authorization);
+    let from = journey.request.from().uri().ok();
+    let domain = from.as_ref().and_then(|from| ours.claimed(from, journey.flow.local.ip()));
+    let offered = || credentials.iter().find_map(|value| ours.realm_of(value));
+    let Some(realm) = domain.or_else(offered) else { return Ok(()) };
+    let claimed = domain.zip(from.as_ref()).and_then(|(domain, from)| UserName::at(from.user()?, domain));
+    let accepts = |uri: &Uri| journey.place(uri) != Place::Foreign;
+    let Some(user) = proven(judge(journey, realm, credentials, claimed.as_ref(), &accepts), 401)? else {
+        return Ok(());
+    };
+    if domain.is_some() && claimed.as_ref() != Some(&user) {
+        return Err(Refused::Forbidden("From is not the user whose password was proven"));
+    }
+    journey.stands(Standing::User(user));
+    Ok(())
+}
+
 fn judge(
     journey: &Journey,
     realm: &str,

@@ -105,7 +105,7 @@ fn other_port(uri: &Uri, protocol: Protocol, remote: SocketAddr) -> Option<u16> 
 
 /// A next hop without `lr` is a strict router: it wants its own URI in the request line, and the target
 /// last in Route (§16.6 step 6).
-fn to_strict_router(outgoing: &mut Outgoing) {
+pub(crate) fn to_strict_router(outgoing: &mut Outgoing) {
     let first = outgoing.values(HeaderId::Route).next().and_then(|value| NameAddr::parse(value).ok());
     let Some(router) = first.and_then(|address| address.uri().ok()) else { return };
     if router.param(b"lr").is_some() {

@@ -7,6 +7,7 @@ use sip::{Method, NameAddr};
 use transport::{Asker, Destination, Flow, LocateError, Protocol};
 
 use crate::journey::Journey;
+use crate::ours::Ours;
 use crate::record::Side;
 use crate::refuse::Refused;
 use crate::route::Way;
@@ -83,7 +84,7 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
 }
 
 /// The ways to a contact and the flow it was registered on, if it is another way than these.
-fn with_flow(mut hops: Vec<Hop>, flow: Option<Hop>) -> Vec<Hop> {
+pub(crate) fn with_flow(mut hops: Vec<Hop>, flow: Option<Hop>) -> Vec<Hop> {
     let Some(flow) = flow else { return hops };
     match flow.destination.protocol() {
         // A phone seldom has a certificate for its own address, and nobody opens a WebSocket to it: what it
@@ -126,16 +127,20 @@ fn may_go(journey: &Journey, target: &Target, addr: SocketAddr) -> bool {
     (!target.bound || is_beside) && target.named_by.is_none_or(|source| may_reach(journey, source, addr))
 }
 
-fn flow_of_side(side: &Side) -> Option<Hop> {
+pub(crate) fn flow_of_side(side: &Side) -> Option<Hop> {
     Some(Hop { destination: Destination::Flow(side.flow()?), flow_only: true })
 }
 
 /// Whether who came from `source` may name that address: none further inside, and of our own machine no port but
 /// those where we take SIP from everybody, and its own.
 pub(crate) fn may_reach(journey: &Journey, source: IpAddr, addr: SocketAddr) -> bool {
-    let ours = &journey.policy.ours;
+    may_be_named(&journey.policy.ours, journey.flow.local.ip(), source, addr)
+}
+
+/// As [`may_reach`]; `local` is our end of the flow on which the address was named.
+pub(crate) fn may_be_named(ours: &Ours, local: IpAddr, source: IpAddr, addr: SocketAddr) -> bool {
     let (source, ip) = (source.to_canonical(), addr.ip().to_canonical());
-    let is_next_door = ours.is_own_address(ip, journey.flow.local.ip()) && !ours.is_own_port(addr.port());
+    let is_next_door = ours.is_own_address(ip, local) && !ours.is_own_port(addr.port());
     transport::may_reach(source, addr) && (!is_next_door || source == ip || source.is_loopback())
 }
 

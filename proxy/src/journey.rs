@@ -1,13 +1,15 @@
 //! One request on its road: what every stage may look at, and what the log says of it at the end.
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use registrar::UserName;
 use sip::{Method, Request};
 use tokio::time::Instant;
 use transport::Flow;
 
+use crate::announce;
 use crate::fetch;
 use crate::metrics;
 use crate::ours::Place;
@@ -17,6 +19,9 @@ use crate::rooms::{Policy, Rooms};
 
 /// Notes of branches kept for the log line of one request.
 const NOTES: usize = 16;
+
+/// Octets that most lines have.
+const LINE: usize = 320;
 
 /// A request that came in, with the rooms it passes and the rules that held when it came.
 pub(crate) struct Journey {
@@ -76,7 +81,7 @@ impl Journey {
     }
 
     /// How long ago it came.
-    pub(crate) fn age(&self) -> std::time::Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
@@ -125,18 +130,29 @@ impl Journey {
         if !self.from_store {
             metrics::finished(status, took);
         }
+        if tracing::enabled!(tracing::Level::INFO) {
+            tracing::info!("{}", self.line(status, took));
+        }
+    }
+
+    /// In the form that fields have, but written in one go: there is one for every request.
+    fn line(&self, status: Option<u16>, took: Duration) -> String {
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        tracing::info!(
-            from = %self.redacted(self.request.from().uri_octets()),
-            to = %self.redacted(self.request.uri_octets()),
-            call = %self.redacted(self.request.call_id()),
-            source = %self.flow.remote,
-            transport = self.flow.protocol.name(),
-            status = status.unwrap_or(0),
-            done = notes.join("; "),
-            ms = %format_args!("{:.1}", took.as_secs_f64() * 1000.0),
-            "{}",
-            self.request.method()
+        let mut line = String::with_capacity(LINE);
+        // A String takes all that is written.
+        let _always = write!(
+            line,
+            "{} from={} to={} call={} source={} transport=\"{}\" status={} done={:?} ms={:.1}",
+            self.request.method(),
+            self.redacted(self.request.from().uri_octets()),
+            self.redacted(announce::shown(self.request.uri_octets())),
+            self.redacted(self.request.call_id()),
+            self.flow.remote,
+            self.flow.protocol.name(),
+            status.unwrap_or(0),
+            notes.join("; "),
+            took.as_secs_f64() * 1000.0
         );
+        line
     }
 }

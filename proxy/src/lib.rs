@@ -5,6 +5,7 @@
 //! is done to bodies.
 
 mod admit;
+mod announce;
 mod authenticate;
 mod avoid;
 mod branch;
@@ -29,6 +30,7 @@ pub mod offload;
 mod ours;
 pub mod pool;
 mod prefer;
+mod presence;
 mod rates;
 mod record;
 pub mod redact;
@@ -50,6 +52,7 @@ mod target;
 mod testing;
 mod upstream;
 
+pub use self::presence::{Presence, Published, RulesError, Watching, settings as presence_settings};
 pub use offline::Offline;
 pub use pool::Pool;
 pub use record::RouteKey;

@@ -33,6 +33,8 @@ const ATTEMPTS: &str = "bespoke_offline_attempts_total";
 const GONE: &str = "bespoke_offline_removed_total";
 const WAITING: &str = "bespoke_offline_waiting";
 const WAITING_OCTETS: &str = "bespoke_offline_waiting_octets";
+const PRESENCE: &str = "bespoke_presence_requests_total";
+const NOTIFIES: &str = "bespoke_presence_notifies_total";
 const AUTHENTICATIONS: &str = "bespoke_authentications_total";
 
 /// Tells the installed recorder what each metric means. Call once, after installing it.
@@ -56,6 +58,11 @@ pub fn describe() {
     describe_counter!(
         AUTHENTICATIONS,
         "Senders asked who they are, by result: proven, asked (no credentials), stale, wrong, banned, malformed"
+    );
+    describe_counter!(PRESENCE, "PUBLISH and SUBSCRIBE answered by the presence server, by method and class");
+    describe_counter!(
+        NOTIFIES,
+        "NOTIFYs of the presence server, by outcome: taken, refused, silent or unsent"
     );
     describe_counter!(LEARNED, "Capabilities learned from a 413, 415 or 513");
     describe_counter!(OVERLOAD, "Requests answered 503 at once: too many under way, too late, over a rate");
@@ -150,6 +157,21 @@ pub(crate) fn failover(cause: &'static str) {
 
 pub(crate) fn authentication(result: &'static str) {
     counter!(AUTHENTICATIONS, "result" => result).increment(1);
+}
+
+pub(crate) fn presence_request(method: &'static str, status: u16) {
+    let class = match status {
+        200..=299 => "2xx",
+        401 => "401",
+        412 => "412",
+        400..=499 => "4xx",
+        _ => "5xx",
+    };
+    counter!(PRESENCE, "method" => method, "class" => class).increment(1);
+}
+
+pub(crate) fn notify(outcome: &'static str) {
+    counter!(NOTIFIES, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn learned() {

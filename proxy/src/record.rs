@@ -111,7 +111,7 @@ impl Side {
     }
 
     /// `kind address port [port] [flow]`; the kind says which protocol, family and what follows.
-    fn octets(&self, end: End) -> Vec<u8> {
+    pub(crate) fn octets(&self, end: End) -> Vec<u8> {
         let protocol = Protocol::ALL.iter().position(|p| *p == self.protocol).unwrap_or_default();
         let flags = [
             (self.remote.is_ipv6(), IPV6),
@@ -137,7 +137,8 @@ impl Side {
         octets
     }
 
-    fn read(octets: &[u8]) -> Option<(Side, End)> {
+    /// What [`Self::octets`] wrote.
+    pub(crate) fn read(octets: &[u8]) -> Option<(Side, End)> {
         let (&kind, rest) = octets.split_first()?;
         let protocol = *Protocol::ALL.get(usize::from(kind & PROTOCOL))?;
         let (ip, rest) = match kind & IPV6 {

@@ -109,12 +109,14 @@ pub(crate) struct Reply {
     pub(crate) reason: Cow<'static, str>,
     /// Fields beyond the copies every response has.
     pub(crate) headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    /// The tag of To, where the answer makes a dialog.
+    pub(crate) tag: Option<String>,
 }
 
 impl Reply {
     /// A response without fields of its own.
     pub(crate) const fn new(status: u16, reason: &'static str) -> Reply {
-        Reply { status, reason: Cow::Borrowed(reason), headers: Vec::new() }
+        Reply { status, reason: Cow::Borrowed(reason), headers: Vec::new(), tag: None }
     }
 
     /// With one more field.
@@ -164,6 +166,7 @@ impl Refused {
                     _ => "Unsupported Media Type",
                 }),
                 headers: headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+                tag: None,
             }
             .with("Warning", warning(host, reason)),
             Refused::Unreachable => Reply::new(503, "Service Unavailable"),

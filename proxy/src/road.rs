@@ -1,9 +1,10 @@
 //! The road of a request, stage by stage.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sip::{HeaderId, Method, Request, Response};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use transport::{Endpoint, Flow, Handler, ServerTransaction};
 
 use registrar::{Profiles, Registrar};
@@ -13,13 +14,14 @@ use crate::journey::Journey;
 use crate::links::Links;
 use crate::offline::{self, Offline, Runs};
 use crate::pool::Pool;
+use crate::presence::{self, Passing, Presence};
 use crate::rates::{Lateness, Rates};
 use crate::record::{Dialog, RouteKey};
 use crate::refuse::Refused;
 use crate::rooms::{Policy, Rooms};
 use crate::settings::Settings;
 use crate::upstream::Upstream;
-use crate::{admit, authenticate, fork, forward, hop, local, metrics, route, source, target};
+use crate::{admit, announce, authenticate, fork, forward, hop, local, metrics, route, source, target};
 
 /// The proxy: takes what the sockets receive and sends it on its road.
 #[derive(Clone)]
@@ -57,6 +59,9 @@ impl Proxy {
                 pool,
                 offline,
                 runs: Runs::default(),
+                annc: OnceLock::new(),
+                presence: OnceLock::new(),
+                passing: Passing::default(),
                 lateness,
                 sources,
                 users,
@@ -65,9 +70,26 @@ impl Proxy {
         }
     }
 
+    /// Lets the user `annc` of our domains play announcements from now on. Once.
+    pub fn announce(&self, annc: annc::Annc) {
+        let _first_stays = self.rooms.annc.set(annc);
+    }
+
+    /// Answers PUBLISH and SUBSCRIBE from now on, if `presence.enabled` says so, and sends NOTIFYs until `stop`. To be
+    /// called once, on the runtime that sends them.
+    pub fn serve_presence(&self, presence: Arc<Presence>, stop: &CancellationToken) {
+        // Only the first is served.
+        if self.rooms.presence.set(Arc::clone(&presence)).is_ok() {
+            presence::start(&self.rooms, &presence, stop);
+        }
+    }
+
     /// Puts other rules in force for requests that come from now on. How many may be on their road stays.
     pub fn reconfigure(&self, settings: Settings, profiles: Profiles) {
         let sockets = self.rooms.endpoint.local_addrs().into_iter().map(|(_, addr)| addr).collect();
+        if let Some(presence) = self.rooms.presence.get() {
+            presence.reconfigure(&settings.presence);
+        }
         self.rooms.policy.store(Arc::new(Policy::new(settings, profiles, sockets)));
     }
 }
@@ -79,6 +101,8 @@ impl Proxy {
 /// | [`admit`] | the second part of our branches | §16.3 |
 /// | [`route`] | the way | §16.4 |
 /// | [`authenticate`] | whom it comes from | §16.3 step 6, §22 |
+/// | [`announce`] | a call for `annc` | RFC 4240 |
+/// | [`presence`] | or that of the presence server | RFC 3903, RFC 6665 |
 /// | [`local`] | our own answer, if we are the recipient | §10.3, §11 |
 /// | [`target`] | targets with their bindings | §16.5 |
 /// | [`fork`] | one branch per target, and the best answer | §16.6, §16.7 |
@@ -88,7 +112,9 @@ impl Proxy {
 /// | [`crate::upstream`] | the answer goes back | §16.7 |
 /// | [`offline`] | or, if nobody was reached, the message is kept | RFC 3428 §8 |
 async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
-    let recipient = local::is_recipient(&journey.request, journey.place(&journey.request.uri()));
+    let uri = journey.request.uri();
+    let recipient =
+        local::is_recipient(&journey.request, journey.place(&uri)) || presence::is_for(&journey, &uri);
     let admitted = match admit::check(&journey, recipient) {
         Ok(admitted) => admitted,
         Err(refused) => return upstream.refuse(&refused),
@@ -97,6 +123,10 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
         Ok(way) => way,
         Err(refused) => return upstream.refuse(&refused),
     };
+    // The tag of its dialog, which nobody can guess, proves enough.
+    if announce::is_within(&journey, &way) {
+        return announce::within(&journey, &mut upstream);
+    }
     if let Err(refused) = authenticate::check(&journey, &way, recipient) {
         return upstream.refuse(&refused);
     }
@@ -105,12 +135,19 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
         metrics::overload("user");
         return upstream.refuse(&Refused::Busy);
     }
+    if announce::is_for(&journey, &way) {
+        return Box::pin(announce::answer(journey, upstream)).await;
+    }
+    if presence::is_for(&journey, &way.uri) {
+        return Box::pin(presence::serve(&journey, &way, upstream)).await;
+    }
     // What is not on the way of every request is boxed: the task of each is as large as the largest of them.
     if local::is_answered(&journey, &way) {
         let reply = Box::pin(local::answer(&journey, &way, upstream.is_repetition())).await;
         upstream.reply(&reply);
         return local::follow_up(&journey, &reply);
     }
+    journey.rooms.passing.remember(&journey);
     let groups = match target::find(&journey, &way) {
         Ok(groups) => groups,
         Err(Refused::Unavailable) => {
@@ -169,6 +206,9 @@ impl Handler for Proxy {
     }
 
     fn ack(&self, request: Request, flow: Flow) {
+        if self.rooms.annc.get().is_some_and(|annc| annc.ack(&request)) {
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.rooms.permits).try_acquire_owned() else { return };
         let rooms = Arc::clone(&self.rooms);
         tokio::spawn(async move {

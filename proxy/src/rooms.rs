@@ -1,8 +1,9 @@
 //! The rooms this one wires together, and the rules in force.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use annc::Annc;
 use arc_swap::ArcSwap;
 use registrar::{Profiles, Registrar};
 use tokio::sync::Semaphore;
@@ -13,6 +14,7 @@ use crate::links::Links;
 use crate::offline::{Offline, Runs};
 use crate::ours::Ours;
 use crate::pool::Pool;
+use crate::presence::{Passing, Presence};
 use crate::rates::{Lateness, Rates};
 use crate::record::RouteKey;
 use crate::settings::Settings;
@@ -32,6 +34,12 @@ pub(crate) struct Rooms {
     pub(crate) offline: Arc<Offline>,
     /// Deliveries of them.
     pub(crate) runs: Runs,
+    /// Announcements, once they are there.
+    pub(crate) annc: OnceLock<Annc>,
+    /// The presence server, once it is there.
+    pub(crate) presence: OnceLock<Arc<Presence>>,
+    /// Watchers of ours at other presence servers.
+    pub(crate) passing: Passing,
     /// Whether requests wait too long for their turn.
     pub(crate) lateness: Lateness,
     /// Rates of addresses.

@@ -61,6 +61,8 @@ pub struct Settings {
     pub user_rate: u32,
     /// `[offline]`
     pub offline: Offline,
+    /// `[presence]`
+    pub presence: crate::presence::Settings,
     /// `log.redact = false`: show AORs and Call-IDs in the log.
     pub open_logs: bool,
 }
@@ -93,6 +95,7 @@ impl Settings {
             source_rate: 0,
             user_rate: 0,
             offline: Offline::default(),
+            presence: crate::presence::Settings::default(),
             open_logs: false,
         }
     }

@@ -18,6 +18,7 @@ use crate::journey::Journey;
 use crate::links::{Deposit, Links};
 use crate::metrics;
 use crate::offload;
+use crate::pool::Pool;
 use crate::refuse::Refused;
 use crate::route::Way;
 use crate::settings::Unknown;
@@ -265,7 +266,7 @@ impl Order {
                 Verdict::Refuse(refusal) => return Err(unacceptable(refusal)),
                 Verdict::Adapt => {}
             }
-            let outcomes = run(journey, plan.jobs(), self.deadline).await;
+            let outcomes = run(&journey.rooms.pool, plan.jobs(), self.deadline).await;
             if outcomes.iter().any(|outcome| matches!(outcome.result, Err(JobError::Stopped))) {
                 plan = plan.fallback(outcomes);
                 continue;
@@ -377,6 +378,10 @@ fn settings(journey: &Journey, method: adapter::Method, cpi: Option<&Cpi>) -> ad
     let unknown = cpi.is_none_or(Cpi::is_unknown);
     adapter::Settings {
         method,
+        implied: match method {
+            adapter::Method::Notify => cpi::matching::implied("NOTIFY", Some("presence")),
+            adapter::Method::Message | adapter::Method::Http => policy.adapter.implied,
+        },
         links: journey.rooms.links.as_ref().map(|links| links.shape()),
         linking: match policy.unknown {
             Unknown::Indirect if unknown => Linking::UnknownTerminal,
@@ -388,7 +393,10 @@ fn settings(journey: &Journey, method: adapter::Method, cpi: Option<&Cpi>) -> ad
 }
 
 /// Runs what reads a body of so many octets where it disturbs nobody; `None` if it panicked.
-async fn aside<T: Send + 'static>(octets: usize, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(crate) async fn aside<T: Send + 'static>(
+    octets: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     if octets <= PLANNED_HERE {
         return Some(work());
     }
@@ -397,13 +405,13 @@ async fn aside<T: Send + 'static>(octets: usize, work: impl FnOnce() -> T + Send
 }
 
 /// Runs jobs in the pool, each until the deadline at most.
-async fn run(journey: &Journey, jobs: Vec<Job>, deadline: Instant) -> Vec<JobOutcome> {
+pub(crate) async fn run(pool: &Pool, jobs: Vec<Job>, deadline: Instant) -> Vec<JobOutcome> {
     let until = deadline.into_std();
     let mut running = Vec::with_capacity(jobs.len());
     for job in jobs {
         let id = job.id;
         let work = move || job.run(&|| std::time::Instant::now() >= until);
-        running.push((id, journey.rooms.pool.submit(work)));
+        running.push((id, pool.submit(work)));
     }
     let mut outcomes = Vec::with_capacity(running.len());
     for (id, submitted) in running {

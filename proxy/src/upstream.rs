@@ -101,6 +101,9 @@ impl Upstream {
         for (name, value) in &reply.headers {
             builder = builder.header(&**name, value);
         }
+        if let Some(tag) = &reply.tag {
+            builder = builder.to_tag(tag);
+        }
         builder = builder.header(HeaderId::Server, &self.journey.policy.settings.server);
         self.send(reply.status, builder.encode());
     }
@@ -157,7 +160,8 @@ impl Upstream {
         true
     }
 
-    fn send(&mut self, status: u16, octets: Encoded) {
+    /// Sends a response that was built elsewhere, to a request with a transaction; of a 2xx to an INVITE any number.
+    pub(crate) fn send(&mut self, status: u16, octets: Encoded) {
         if self.told && !self.journey.is_invite() {
             return;
         }

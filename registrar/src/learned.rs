@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use cpi::{Cpi, Extensions, Interval, WholeLimit};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use dashmap::mapref::one::Ref;
 use sip::{Contact, HeaderId, Response};
 use tokio::sync::watch;
 
@@ -187,6 +188,8 @@ type Key = (Box<str>, Bytes);
 #[derive(Default)]
 pub(crate) struct Learned {
     terminals: DashMap<Key, Terminal>,
+    /// Whether there was ever one: nearly all say themselves what they can show.
+    any: AtomicBool,
     cleared_at: AtomicU64,
 }
 
@@ -212,7 +215,7 @@ enum Answer {
 
 impl Learned {
     pub(crate) fn cpi(&self, binding: &Binding, now: u64) -> Option<Arc<Cpi>> {
-        match &*self.terminals.get(&key(binding))? {
+        match &*self.find(binding)? {
             Terminal::Known { cpi, call_id, until, .. } if *call_id == binding.call_id && now < *until => {
                 cpi.clone()
             }
@@ -222,10 +225,7 @@ impl Learned {
 
     /// What the terminal's refusal of a message taught since its last REGISTER (rule L8).
     pub(crate) fn taught(&self, binding: &Binding, now: u64) -> Option<Arc<Cpi>> {
-        if self.terminals.is_empty() {
-            return None;
-        }
-        match &*self.terminals.get(&key(binding))? {
+        match &*self.find(binding)? {
             Terminal::Known { cpi, call_id, until, taught: Some(cseq) }
                 if *call_id == binding.call_id && *cseq == binding.cseq && now < *until =>
             {
@@ -235,8 +235,15 @@ impl Learned {
         }
     }
 
+    fn find(&self, binding: &Binding) -> Option<Ref<'_, Key, Terminal>> {
+        if !self.any.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.terminals.get(&key(binding))
+    }
+
     pub(crate) fn forget(&self, aor: &str, uri: &Bytes) {
-        if self.terminals.is_empty() {
+        if !self.any.load(Ordering::Relaxed) {
             return;
         }
         self.terminals.remove(&(aor.into(), uri.clone()));
@@ -259,6 +266,7 @@ impl Learned {
             extensions,
             done: false,
         };
+        self.any.store(true, Ordering::Relaxed);
         let asking = || Terminal::Asking { answer: watch::Sender::new(Answer::Open), until: now + LONGEST };
         match self.terminals.entry(key(binding)) {
             Entry::Vacant(vacant) => {
@@ -306,6 +314,7 @@ impl Learned {
         if !self.has_room(now, limit) && !self.terminals.contains_key(&key(binding)) {
             return;
         }
+        self.any.store(true, Ordering::Relaxed);
         let known = Terminal::Known {
             cpi: Some(Arc::clone(&cpi)),
             call_id: binding.call_id.clone(),

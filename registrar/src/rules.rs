@@ -175,6 +175,9 @@ impl Table {
         now: u64,
     ) -> Option<Generation> {
         let id = contact.instance.as_deref()?;
+        if !registration.supports.gruu && self.slots.iter().all(|(_, slot)| slot.binding.gruu.is_none()) {
+            return None;
+        }
         let of_device =
             || self.slots.iter().map(|(_, slot)| slot).filter(|slot| slot.binding.is_of_instance(id));
         let known = of_device().find_map(|slot| slot.binding.gruu);

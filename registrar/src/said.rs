@@ -1,7 +1,7 @@
 //! What terminals say of themselves, found again by its octets: a model's phones all say the same, and say it again
 //! with every refresh, so that it is decoded, merged, written and digested once (rules L1, L2, L5).
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 
 use cpi::{ContactCpi, Cpi};
 use dashmap::DashMap;
@@ -42,11 +42,9 @@ pub(crate) struct Words<'a> {
 
 impl Said {
     pub(crate) fn key(&self, words: &Words<'_>, options: &Options) -> Key {
-        self.hashers.each_ref().map(|hasher| {
-            let mut hash = hasher.build_hasher();
-            words.hash_into(options, &mut hash);
-            hash.finish()
-        })
+        let mut both = Both(self.hashers.each_ref().map(BuildHasher::build_hasher));
+        words.hash_into(options, &mut both);
+        both.0.map(|hash| hash.finish())
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<Meaning> {
@@ -58,6 +56,20 @@ impl Said {
             self.known.clear();
         }
         self.known.insert(key, meaning);
+    }
+}
+
+/// Reads once for two digests.
+struct Both([DefaultHasher; 2]);
+
+impl Hasher for Both {
+    fn write(&mut self, octets: &[u8]) {
+        self.0.iter_mut().for_each(|hash| hash.write(octets));
+    }
+
+    fn finish(&self) -> u64 {
+        let [first, _] = &self.0;
+        first.finish()
     }
 }
 

@@ -224,10 +224,11 @@ impl Parts {
     /// stands nowhere else unescaped (RFC 3261 §25.1).
     fn sip(mut self, text: &[u8], base: usize, marks: &Marks) -> Result<Self, UriError> {
         let mut host_start = base;
-        if marks.ats > 1 {
-            return Err(UriError::User);
-        }
-        if let Some(at) = marks.at {
+        let at = match marks.ats {
+            0 | 1 => marks.at,
+            _ => Some(announcement(text.get(base..).unwrap_or_default()).ok_or(UriError::User)?),
+        };
+        if let Some(at) = at {
             let user_end = marks.colon.filter(|&colon| colon < at).unwrap_or(at);
             if user_end == 0 {
                 return Err(UriError::User);
@@ -327,6 +328,15 @@ fn plain(text: &[u8]) -> Option<usize> {
         user_end = at;
     }
     (user_end + 1 < text.len()).then_some(user_end)
+}
+
+/// Where the user part of an announcement ends though another `@` stands behind it: `annc@host;play=imap:%2F%2Fjoe@..`.
+/// Deviation from RFC 3261 §25.1, which has no `@` in parameters: RFC 5616 §3.5 and draft-cook-lemonade-streaming §2.3
+/// write the URL to be played like this, and nothing but this user has such parameters. Where `annc` begins there is no
+/// other way to read what follows: a user part never has an `@`.
+fn announcement(text: &[u8]) -> Option<usize> {
+    let user = text.get(..5)?;
+    user.eq_ignore_ascii_case(b"annc@").then_some(4)
 }
 
 /// What one look at every octet behind the scheme finds.

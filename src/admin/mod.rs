@@ -5,6 +5,7 @@ mod bindings;
 mod links;
 mod offline;
 mod page;
+mod presence;
 mod query;
 mod users;
 
@@ -42,6 +43,10 @@ pub(crate) struct Admin {
     pub(crate) desk: Desk,
     /// Content behind links, unless that is switched off or not open yet.
     pub(crate) contents: indirection::Late,
+    /// Who watches whom.
+    pub(crate) presence: Arc<proxy::Presence>,
+    /// `presence.default`
+    pub(crate) watcher_rule: proxy::presence_settings::Decision,
 }
 
 impl Admin {
@@ -121,12 +126,13 @@ fn pages(admin: &Admin) -> Router {
         .merge(bindings::routes())
         .merge(links::routes())
         .merge(offline::routes())
+        .merge(presence::routes())
         .with_state(admin.clone())
         .fallback(|| async {
             problem(
                 StatusCode::NOT_FOUND,
-                "there are /, /metrics, /healthz, /readyz, /adapt, /api/v1/bindings, /api/v1/links and \
-                 /api/v1/offline",
+                "there are /, /metrics, /healthz, /readyz, /adapt, /api/v1/bindings, /api/v1/links, \
+                 /api/v1/offline and /api/v1/presence",
             )
         })
 }

@@ -17,6 +17,8 @@ pub(crate) fn adapter(config: &Config, converters: &adapter::Converters) -> adap
     let mut settings = adapter::Settings::new(host(config));
     settings.converters = converters.clone();
     settings.guards.image.memory = config.adapt.picture_memory.0;
+    settings.drop_note = config.adapt.drop_note;
+    settings.cpim = config.adapt.cpim;
     settings.strict_specificity = config.cpi.strict_specificity;
     settings.tiers = match config.cpi.tiers {
         config::TierReading::Honour => adapter::Tiers::Honour,
@@ -171,8 +173,13 @@ fn peer(peer: &config::Peer) -> proxy::relay::Peer {
     }
 }
 
+/// `cpi.extensions`
+pub(super) fn extensions(config: &Config) -> cpi::Extensions {
+    config.cpi.extensions.iter().collect()
+}
+
 pub(super) fn profiles(config: &Config) -> Profiles {
-    let extensions = config.cpi.extensions.iter().collect();
+    let extensions = extensions(config);
     config.device.iter().map(|device| (device.user_agent.clone(), profile(device, &extensions))).collect()
 }
 
@@ -226,6 +233,7 @@ pub(super) fn proxy(config: &Config, converters: &adapter::Converters) -> proxy:
         source_rate: config.limits.source_rate,
         user_rate: config.limits.user_rate,
         offline: offline(&config.offline),
+        presence: presence(&config.presence),
         open_logs: !config.log.redact,
         ..proxy::Settings::new(first, &host)
     }
@@ -250,6 +258,46 @@ fn offload(config: &Config) -> Option<Arc<dyn proxy::offload::Offload>> {
     let proofs = Proofs { token, roots: read("adapt.offload_ca", adapt.offload_ca.as_ref()), own };
     let servers: Arc<dyn proxy::offload::Offload> = Arc::new(Servers::new(&adapt.offload, &proofs)?);
     Some(servers)
+}
+
+pub(super) fn presence(config: &config::Presence) -> proxy::presence_settings::Settings {
+    use proxy::presence_settings as settings;
+    let defaults = settings::Settings::default();
+    settings::Settings {
+        enabled: config.enabled,
+        default: watcher_rule(config.default),
+        rate: config.notify_every.0,
+        publications: settings::Publications {
+            publications: count(config.publications),
+            min_expires: config.min_expires,
+            default_expires: config.default_expires.clamp(config.min_expires, config.max_expires),
+            max_expires: config.max_expires,
+            octets: config.body.octets(),
+            ..defaults.publications
+        },
+        document: settings::Document { octets: config.document.octets(), ..defaults.document },
+        subscriptions: settings::Subscriptions {
+            min_expires: config.min_expires,
+            max_expires: config.max_expires,
+            ..defaults.subscriptions
+        },
+        most: count(config.subscriptions),
+        of_watcher: count(config.watcher_subscriptions),
+        of_presentity: count(config.user_subscriptions),
+        sending: count(config.sending),
+        ..defaults
+    }
+}
+
+/// What a watcher gets whom no rule means.
+pub(crate) const fn watcher_rule(rule: config::WatcherRule) -> proxy::presence_settings::Decision {
+    use proxy::presence_settings::Decision;
+    match rule {
+        config::WatcherRule::Allow => Decision::Allow,
+        config::WatcherRule::Pending => Decision::Pending,
+        config::WatcherRule::PoliteBlock => Decision::PoliteBlock,
+        config::WatcherRule::Block => Decision::Block,
+    }
 }
 
 fn offline(config: &config::Offline) -> proxy::settings::Offline {
@@ -328,6 +376,7 @@ pub(super) fn fetching(config: &Config, converters: &adapter::Converters) -> ind
         profiles: profiles(config),
         workers,
         queue: bodies(config),
+        wait: config.adapt.deadline.0,
         deadline: config.adapt.deadline.0,
         now: Arc::new(transport::now),
         ..standard
@@ -347,7 +396,7 @@ pub(super) fn content_folder(config: &Config) -> PathBuf {
     config.data_dir.join("content")
 }
 
-fn count(number: u32) -> usize {
+pub(super) fn count(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -372,7 +421,8 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 11] = [
+    const AT_START: [&str; 13] = [
+        "annc.",
         "data_dir",
         "sip.",
         "dns.",
@@ -381,6 +431,7 @@ pub(super) fn needs_restart(key: &str) -> bool {
         "store.",
         "content.",
         "limits.",
+        "presence.sending",
         "overload.",
         "adapt.workers",
         "media.",

@@ -26,6 +26,7 @@ pub(super) fn problems(source: &Source) -> Vec<Problem> {
     checks.terminals();
     checks.users();
     checks.numbers();
+    checks.announcements();
     checks.not_in_this_version();
     checks.problems
 }
@@ -313,13 +314,18 @@ impl Checks<'_> {
         }
     }
 
+    /// What the announcement service would not start with.
+    fn announcements(&mut self) {
+        if let Err((key, what)) = crate::app::announce::check(&self.config.annc) {
+            self.wrong(&format!("annc.{key}"), what);
+        }
+    }
+
     /// INTERFACE: these keys parse from the first version on; what is not built is refused by name.
     fn not_in_this_version(&mut self) {
         let config = self.config;
         let asked = [
             ("store.url", config.store.url != "embedded"),
-            ("presence.enabled", config.presence.enabled),
-            ("annc.enabled", config.annc.enabled),
             ("lemonade.imap", config.lemonade.imap.is_some()),
             ("lemonade.smtp", config.lemonade.smtp.is_some()),
         ];
@@ -381,8 +387,6 @@ mod tests {
     #[test]
     fn what_this_version_lacks_is_refused_by_name_at_its_line() {
         let asks = [
-            ("[presence]\nenabled = true", "b.toml:2: presence.enabled: not in this version"),
-            ("[annc]\nenabled = true", "b.toml:2: annc.enabled: not in this version"),
             ("[store]\nurl = \"redis://127.0.0.1:6379/0\"", "b.toml:2: store.url: not in this version"),
             ("[lemonade]\nimap = \"imap://a\"", "b.toml:2: lemonade.imap: not in this version"),
         ];

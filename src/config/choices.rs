@@ -46,6 +46,17 @@ choices! {
         /// Nobody.
         None = "none",
     }
+    /// What a watcher gets whom no rule of the presentity means.
+    WatcherRule {
+        /// What was published.
+        Allow = "allow",
+        /// Nothing until the presentity decides.
+        Pending = "pending",
+        /// That nobody is there.
+        PoliteBlock = "polite-block",
+        /// 403.
+        Block = "block",
+    }
     /// What happens for a terminal that never said what it can show.
     UnknownTerminal {
         /// Bodies go to it as they came.
@@ -68,6 +79,17 @@ choices! {
         Indirect = "indirect",
         /// Each a copy of its own.
         PerBranch = "per-branch",
+    }
+    /// How connections to a mail server are secured.
+    MailTls {
+        /// With STARTTLS, or not used.
+        StartTls = "starttls",
+        /// With STARTTLS if it is offered.
+        Offered = "offered",
+        /// From the first octet.
+        Implicit = "implicit",
+        /// Not at all.
+        Off = "off",
     }
     /// How much is logged.
     Level {

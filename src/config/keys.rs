@@ -5,7 +5,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal};
+use super::announce::Annc;
+use super::choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal, WatcherRule};
 use super::section::{section, tables};
 use super::values::{Cidr, Domain, List, Listen, Period, Size, Transport};
 
@@ -295,6 +296,11 @@ section! {
         deadline: Period = Period::seconds(4),
         /// Memory that one picture may take while it is transformed; a larger one becomes a link.
         picture_memory: Size = Size(256 << 20),
+        /// A part that its sender allowed to be left out, and that was, is named in a line below the text that comes
+        /// first.
+        drop_note: bool = false,
+        /// What message/cpim wraps is adapted too, unless it is signed; its own headers never are.
+        cpim: bool = false,
         /// Other servers that adapt for this one: `http://10.0.0.7:8081`, the address of their operators'
         /// listener, whose `/adapt` is asked in turn. A body that none of them adapts within six tenths of
         /// `adapt.deadline` is adapted here, or becomes a link.
@@ -423,22 +429,36 @@ section! {
 }
 
 section! {
-    /// Presence. Not in this version.
+    /// The presence server: PUBLISH, and SUBSCRIBE to `presence`, `presence.winfo` and `reg` of users of ours.
     Presence {
-        /// Answer PUBLISH and SUBSCRIBE.
-        enabled: bool = false,
-    }
-}
-
-section! {
-    /// Announcements (RFC 4240). Not in this version.
-    Annc {
-        /// Answer INVITE to `annc` URIs.
-        enabled: bool = false,
-        /// RTP ports, `first-last`.
-        ports: String = "30000-30999".to_owned(),
-        /// Hosts whose objects may be played.
-        allow: List<String> = List(Vec::new()),
+        /// Answer them. Off: they go to the user's phones.
+        enabled: bool = true,
+        /// What a watcher gets whom no rule of the presentity means: `allow`, `pending` until the presentity
+        /// decides, `polite-block` (always "not there"), `block` (403). Rules are set at
+        /// `/api/v1/presence/{aor}/rules`.
+        default: WatcherRule = WatcherRule::Allow,
+        /// Time between two NOTIFYs of one subscription; the latest state wins.
+        notify_every: Period = Period::seconds(5),
+        /// Seconds a publication or a subscription lasts at least; less is answered 423.
+        min_expires: u32 = 60,
+        /// Seconds a publication lasts that does not say.
+        default_expires: u32 = 3600,
+        /// Seconds either lasts at most.
+        max_expires: u32 = 86_400,
+        /// Publications of one user at the same time.
+        publications: u32 = 16,
+        /// Octets of a presence document; more is answered 413.
+        document: Size = Size(256 << 10),
+        /// Octets of a PUBLISH's body, the objects beside the document included.
+        body: Size = Size(1 << 20),
+        /// Subscriptions altogether; each takes about a kilobyte of memory.
+        subscriptions: u32 = 1_000_000,
+        /// Subscriptions of one watcher.
+        watcher_subscriptions: u32 = 1000,
+        /// Subscriptions to one user.
+        user_subscriptions: u32 = 20_000,
+        /// NOTIFYs that leave at the same time; one that is not answered within a second counts no more.
+        sending: u32 = 1000,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The config: TOML text to typed keys ([`source`]), checked as a whole ([`check`]), then used by
 //! [`crate::app`] to build the server. Names and defaults are in [`keys`].
 
+mod announce;
 mod check;
 mod choices;
 mod keys;
@@ -12,9 +13,12 @@ mod values;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use announce::{Annc, AnncImap};
 pub(crate) use check::tls_files;
-pub(crate) use choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal};
-pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Route};
+pub(crate) use choices::{
+    AuthMode, ForkMode, Level, MailTls, Relay, TierReading, UnknownTerminal, WatcherRule,
+};
+pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Presence, Route};
 pub(crate) use reference::page as reference;
 pub(crate) use values::{Listen, Transport};
 

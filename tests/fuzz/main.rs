@@ -53,6 +53,23 @@ fn capabilities_hold_for_the_corpus_and_for_random_input() {
 }
 
 #[test]
+fn presence_documents_hold_for_the_corpus_and_for_random_input() {
+    let documents: Vec<Vec<u8>> = examples("tests/data/messages", "msg")
+        .into_iter()
+        .filter_map(|octets| {
+            let text = String::from_utf8_lossy(&octets).into_owned();
+            let start = text.find("<?xml")?;
+            let end = text.rfind('>')? + 1;
+            text.get(start..end).map(|document| document.as_bytes().to_vec())
+        })
+        .collect();
+    // Two of them at a time.
+    let pairs = documents.iter().zip(documents.iter().cycle().skip(1));
+    let seeds = pairs.map(|(one, two)| [&one[..], b"\0", two].concat()).collect();
+    fuzz("document", 20_000, seeds, targets::document::run);
+}
+
+#[test]
 fn expressions_hold_for_the_corpus_and_for_random_input() {
     fuzz("expression", 60_000, examples("tests/data/messages", "expr"), targets::expression::run);
 }
@@ -75,8 +92,23 @@ fn pictures_hold_for_the_corpus_and_for_random_input() {
 }
 
 #[test]
+fn scaled_jpegs_hold_for_the_corpus_and_for_random_input() {
+    fuzz("jpeg", 30_000, Vec::new(), targets::jpeg::run);
+}
+
+#[test]
 fn transactions_hold_for_the_corpus_and_for_random_steps() {
     fuzz("transaction", 6_000, Vec::new(), targets::transaction::run);
+}
+
+#[test]
+fn replies_of_mail_servers_hold_for_the_corpus_and_for_random_input() {
+    fuzz("imap", 60_000, Vec::new(), targets::imap::run);
+}
+
+#[test]
+fn orders_and_descriptions_of_announcements_hold_for_the_corpus_and_for_random_input() {
+    fuzz("announcement", 40_000, Vec::new(), targets::announcement::run);
 }
 
 fn prefixed(first: u8, octets: &[u8]) -> Vec<u8> {

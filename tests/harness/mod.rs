@@ -12,13 +12,16 @@
     reason = "each test binary uses its part; a failed step here is a failed test"
 )]
 
+pub(crate) mod bombs;
 pub(crate) mod certificates;
+pub(crate) mod dovecot;
 pub(crate) mod http;
 pub(crate) mod message;
 pub(crate) mod password;
 pub(crate) mod phone;
 pub(crate) mod picture;
 pub(crate) mod program;
+pub(crate) mod receiver;
 pub(crate) mod server;
 pub(crate) mod sipp;
 

@@ -18,12 +18,9 @@ fn a_wrong_config_says_file_line_and_column_and_exits_2() {
 #[test]
 fn what_this_version_lacks_is_refused_at_start_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("b.toml"), "[presence]\nenabled = true\n").unwrap();
+    std::fs::write(folder.path().join("b.toml"), "[store]\nurl = \"redis://h:6379/0\"\n").unwrap();
     let said = bespoke_in(folder.path(), &["serve", "-c", "b.toml"]);
-    assert_eq!(
-        (said.code, said.stderr.as_str()),
-        (Some(2), "b.toml:2: presence.enabled: not in this version\n")
-    );
+    assert_eq!((said.code, said.stderr.as_str()), (Some(2), "b.toml:2: store.url: not in this version\n"));
 }
 
 #[test]
@@ -122,6 +119,11 @@ fn the_demo_fits_the_photo_for_one_phone_and_links_it_for_the_other_on_one_scree
     assert!(john.len() <= 16_384);
     assert_eq!(picture(&kept("mary.jpg")), Picture { kind: "image/jpeg", width: 180, height: 240 });
     assert!(kept("photo.jpg").len() <= 3_000_000, "3 MB at most");
+    let watched = kept("john-presence.jpg");
+    assert_eq!(picture(&watched), Picture { kind: "image/jpeg", width: 48, height: 64 });
+    assert!(watched.len() <= 4096);
+    let plain = said.stdout.split("Mary's terminal takes the document alone").nth(1).unwrap();
+    assert!(plain.contains("  http://127.0.0.1:"), "{}", said.stdout);
     assert!(said.stdout.contains("    why "), "{}", said.stdout);
     assert_eq!(said.stderr, "", "the story is not disturbed by the log");
 }

@@ -238,12 +238,3 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
     out
 }
-
-pub(crate) fn crc32(octets: &[u8]) -> u32 {
-    !octets.iter().fold(!0u32, |crc, &octet| {
-        (0..8).fold(
-            crc ^ u32::from(octet),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
-    })
-}

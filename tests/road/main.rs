@@ -13,6 +13,7 @@
 mod harness;
 
 mod adapted;
+mod bombs;
 mod fetched;
 mod flows;
 mod forked;
@@ -21,6 +22,7 @@ mod linked;
 mod multipart;
 mod opened;
 mod passwords;
+mod presence;
 mod refused;
 mod registered;
 mod untouched;

@@ -1,9 +1,9 @@
 //! SMIL messages: kept together, or taken apart into links.
 
 use crate::harness::http::get;
-use crate::harness::picture::picture;
-use crate::harness::{self, Server};
-use crate::{example_to, parts};
+use crate::harness::picture::{Picture, picture};
+use crate::harness::{self, Phone, Server, phone};
+use crate::{deliver, example_to, parts};
 
 /// T12
 #[test]
@@ -56,4 +56,42 @@ fn without_multipart_related_the_smil_goes_alone_with_links_to_its_parts() {
     }
     let adapted = received.get("Content-Adapted");
     assert!(adapted.contains("layout") && adapted.contains("indirect"), "{adapted}");
+}
+
+/// T13 with a small screen: the layout has the size in which the picture will be fetched.
+#[test]
+fn the_layout_of_a_smil_with_links_fits_the_screen_and_so_does_what_is_fetched() {
+    let server = Server::start();
+    let screen = "image/jpeg;media-pix-x=max+160;media-pix-y=max+120";
+    let received =
+        example_to(&server, &[("Accept", &format!("application/smil, {screen}, audio/amr"))], "029");
+    let smil = String::from_utf8(received.body.clone()).unwrap();
+    assert!(smil.contains(r#"<root-layout width="160" height="120"/>"#), "{smil}");
+    let url = smil.split('"').find(|word| word.starts_with("http://")).unwrap();
+    let shown = get(server.http, url, &[("Accept", screen)]);
+    assert_eq!(picture(&shown.body), Picture { kind: "image/jpeg", width: 160, height: 120 });
+}
+
+/// CPI.md N2: what the sender allowed to be left out is told only where the operator wants it.
+#[test]
+fn a_line_tells_what_was_left_out_where_the_operator_wants_it() {
+    let optional = "Content-Type: audio/amr\r\nContent-Disposition: attachment;handling=optional";
+    let mut body =
+        format!("--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n{optional}\r\n\r\n").into_bytes();
+    body.extend([7; 3000]);
+    body.extend(b"\r\n--b--\r\n");
+    let message = phone::message_to("john").body("multipart/mixed;boundary=b", &body);
+    for (settings, told) in [(&[][..], false), (&["adapt.drop_note=true"][..], true)] {
+        let server = Server::with(settings);
+        let mut john = Phone::tcp("john");
+        let limits = [
+            ("Accept", "text/plain, multipart/mixed, audio/amr"),
+            ("Accept-Encoding", "identity;length=max+900"),
+        ];
+        john.register(&server, &limits);
+        let (received, answer) = deliver(&server, &mut john, &message);
+        assert_eq!(answer.status(), 200, "{answer}");
+        let text = String::from_utf8_lossy(&received.body).into_owned();
+        assert!(text.contains("hello") && text.contains("left out: audio/amr, 3 KB") == told, "{received}");
+    }
 }

@@ -1,21 +1,22 @@
 //! From a file to pixels. The head has been probed and admitted before anything here runs.
 
 use std::io::Cursor;
-use std::num::NonZeroU64;
 
 use image::ImageDecoder;
 use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 
+use super::film::Gif;
 use super::raster::{Layout, Raster};
 use super::shrink::Shrink;
-use super::{ImageError, Kind, Probe};
-use crate::jpeg::{self, Plane};
+use super::tiff::to_8;
+use super::{ImageError, Kind, Probe, ico, indexed, planes, shrink, tiff, vp8, wbmp, webp};
+use jpeg::Plane;
 
 /// Scans a progressive JPEG may have; each one walks the whole picture. Cameras and libjpeg write about ten.
 const MAX_SCANS: usize = 64;
 
 /// Memory a PNG decoder may use beside the pixels.
-const PNG_OVERHEAD: u64 = 8 << 20;
+pub(super) const PNG_OVERHEAD: u64 = 8 << 20;
 
 /// How much larger than wanted a picture has to be decoded for the filter to show it as well as from its full size,
 /// in quarters.
@@ -24,7 +25,7 @@ const MARGIN: u64 = 7;
 /// What a decoder gives: at least the wanted size, or as large as the picture is.
 pub(super) enum Decoded {
     Raster(Raster),
-    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr.
+    /// A JPEG at a fraction of its size, gray or Y, Cb and Cr, or a WebP.
     Planes(Vec<Plane>),
 }
 
@@ -34,42 +35,69 @@ pub(super) struct Want {
     /// Size that is needed, before the orientation is applied. The raster is at least as large; a decoder that can
     /// decode at a fraction of the size may stop at the smallest that is.
     pub(super) at_least: (u32, u32),
-    /// Whether [`Layout::Ycbcr8`] is welcome.
+    /// Whether planes of Y, Cb and Cr are welcome, chroma at half the size.
     pub(super) ycbcr: bool,
 }
 
 /// The picture, or the first one of several, as it lies in the file: the orientation is not applied yet.
 pub(super) fn still(bytes: &[u8], probe: &Probe, want: Want) -> Result<Decoded, ImageError> {
-    if let Some(planes) = planes(bytes, probe, want) {
+    let planes = match probe.kind {
+        Kind::Jpeg => scaled(bytes, probe, want).or_else(|| split(bytes, probe, want)),
+        Kind::Webp if want.ycbcr => vp8::planes(bytes, lying(probe)),
+        Kind::Png if want.ycbcr && shrink::cell(lying(probe), want.at_least).is_none() => {
+            indexed::decode(bytes, probe)
+        }
+        _ => None,
+    };
+    if let Some(planes) = planes {
         return Ok(Decoded::Planes(planes));
     }
-    whole(bytes, probe, want).map(Decoded::Raster)
+    let raster = whole(bytes, probe, want)?;
+    if want.ycbcr && raster.layout == Layout::Rgb8 {
+        let (rgb, _) = raster.pixels.as_chunks::<3>();
+        let of = jpeg::colour::planes(rgb, raster.width as usize);
+        return Ok(Decoded::Planes(planes::of(of, (raster.width, raster.height))));
+    }
+    Ok(Decoded::Raster(raster))
 }
 
 /// A baseline JPEG at the smallest fraction of its size that is enough. What is not read so, broken files too, goes
 /// to the decoder that takes all.
-fn planes(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
-    let (width, height) = lying(probe);
-    let eighths =
-        |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
-    let eighths = eighths(width, want.at_least.0).max(eighths(height, want.at_least.1)).max(1);
-    let eighths = u8::try_from(eighths).ok().filter(|&eighths| eighths < 8 && probe.kind == Kind::Jpeg)?;
+fn scaled(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
+    let size = lying(probe);
+    let luma = eighths(size, want.at_least);
+    if luma == 8 && !want.ycbcr {
+        return None;
+    }
     let head = jpeg::Head::read(bytes).ok()?;
     admitted(head.width.into(), head.height.into(), probe)?;
-    jpeg::decode(&head, eighths).ok()
+    // Of chroma a JPEG will keep a half; so does this one, or it has more than is needed.
+    let (across, down) = head.subsampling();
+    let half = |at_least: u32, subsampled: u8| at_least.div_ceil(2).saturating_mul(subsampled.into());
+    let chroma = (half(want.at_least.0, across), half(want.at_least.1, down));
+    let chroma = if want.ycbcr { eighths(size, chroma).min(luma) } else { luma };
+    jpeg::decode(&head, jpeg::Eighths { luma, chroma }).ok()
+}
+
+/// The eighths of `size` that are enough for `at_least`.
+fn eighths(size: (u32, u32), at_least: (u32, u32)) -> u8 {
+    let of = |size: u32, at_least: u32| (u64::from(at_least) * 2 * MARGIN).div_ceil(u64::from(size.max(1)));
+    let eighths = of(size.0, at_least.0).max(of(size.1, at_least.1));
+    u8::try_from(eighths.clamp(1, 8)).unwrap_or(8)
 }
 
 fn whole(bytes: &[u8], probe: &Probe, want: Want) -> Result<Raster, ImageError> {
     let raster = match probe.kind {
-        Kind::Jpeg => jpeg(bytes, probe, want),
+        Kind::Jpeg => jpeg(bytes, probe),
         Kind::Png => png(bytes, probe, want),
-        Kind::Gif => return Film::open(bytes, probe)?.into_first(),
+        Kind::Gif => return Gif::open(bytes, probe)?.into_first(),
         Kind::Bmp => {
             image::codecs::bmp::BmpDecoder::new(Cursor::new(bytes)).ok().and_then(|bmp| dynamic(bmp, probe))
         }
-        Kind::Webp => image::codecs::webp::WebPDecoder::new(Cursor::new(bytes))
-            .ok()
-            .and_then(|webp| dynamic(webp, probe)),
+        Kind::Webp => webp::decode(bytes, probe),
+        Kind::Tiff => tiff::decode(bytes, probe),
+        Kind::Ico => ico::decode(bytes, probe, want),
+        Kind::Wbmp => wbmp::decode(bytes),
     };
     let raster =
         raster.ok_or(ImageError::Damaged { kind: probe.kind, what: "its pixels can't be decoded" })?;
@@ -88,44 +116,77 @@ pub(super) fn lying(probe: &Probe) -> (u32, u32) {
     if probe.orientation >= 5 { (probe.height, probe.width) } else { (probe.width, probe.height) }
 }
 
-/// At full size: zune-jpeg knows no other.
-fn jpeg(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
-    let options = DecoderOptions::default()
+/// A JPEG of another kind that is stored as Y, Cb and Cr, at full size: zune-jpeg knows no other.
+fn split(bytes: &[u8], probe: &Probe, want: Want) -> Option<Vec<Plane>> {
+    if !want.ycbcr {
+        return None;
+    }
+    let mut decoder = zune(bytes)?;
+    if decoder.input_colorspace()? != ColorSpace::YCbCr {
+        return None;
+    }
+    let (size, pixels) = all(&mut decoder, ColorSpace::YCbCr, probe)?;
+    let (pixels, _) = pixels.as_chunks::<3>();
+    let split = (pixels.len() as u64 == u64::from(size.0) * u64::from(size.1))
+        .then(|| jpeg::colour::split(pixels, size.0 as usize))?;
+    Some(planes::of(split, size))
+}
+
+/// A JPEG of any kind, as gray or as colours.
+fn jpeg(bytes: &[u8], probe: &Probe) -> Option<Raster> {
+    let mut decoder = zune(bytes)?;
+    let (colours, layout) = match decoder.input_colorspace()? {
+        ColorSpace::Luma => (ColorSpace::Luma, Layout::L8),
+        _ => (ColorSpace::RGB, Layout::Rgb8),
+    };
+    let ((width, height), pixels) = all(&mut decoder, colours, probe)?;
+    Raster::new(width, height, layout, pixels)
+}
+
+type Zune<'a> = zune_jpeg::JpegDecoder<ZCursor<&'a [u8]>>;
+
+fn options() -> DecoderOptions {
+    DecoderOptions::default()
         .set_strict_mode(false)
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
-        .jpeg_set_max_scans(MAX_SCANS);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        .jpeg_set_max_scans(MAX_SCANS)
+}
+
+/// A decoder that has read the head.
+fn zune(bytes: &[u8]) -> Option<Zune<'_>> {
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options());
     decoder.decode_headers().ok()?;
-    let (colours, layout) = match decoder.input_colorspace()? {
-        ColorSpace::Luma => (ColorSpace::Luma, Layout::L8),
-        ColorSpace::YCbCr if want.ycbcr => (ColorSpace::YCbCr, Layout::Ycbcr8),
-        _ => (ColorSpace::RGB, Layout::Rgb8),
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    Some(decoder)
+}
+
+/// Size and pixels.
+fn all(decoder: &mut Zune<'_>, colours: ColorSpace, probe: &Probe) -> Option<((u32, u32), Vec<u8>)> {
+    decoder.set_options(options().jpeg_set_out_colorspace(colours));
     let (width, height) = decoder.dimensions()?;
-    let (width, height) = admitted(u32::try_from(width).ok()?, u32::try_from(height).ok()?, probe)?;
-    let pixels = decoder.decode().ok()?;
-    Raster::new(width, height, layout, pixels)
+    let size = admitted(u32::try_from(width).ok()?, u32::try_from(height).ok()?, probe)?;
+    Some((size, decoder.decode().ok()?))
 }
 
 /// A decoder's own reading of the head, if it is no larger than what the guards let pass: nothing is allocated
 /// before the two agree.
-fn admitted(width: u32, height: u32, probe: &Probe) -> Option<(u32, u32)> {
+pub(super) fn admitted(width: u32, height: u32, probe: &Probe) -> Option<(u32, u32)> {
     let (most_wide, most_high) = lying(probe);
     (width <= most_wide && height <= most_high).then_some((width, height))
 }
 
 /// Row by row where that saves memory: an interlaced one has its rows only at the end.
-fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
+pub(super) fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
     let decoded = probe.pixels().saturating_mul(8).saturating_add(PNG_OVERHEAD);
     let limits = png::Limits { bytes: usize::try_from(decoded).ok()? };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    // 16 bits are rounded here; the decoder would cut them.
+    decoder.set_transformations(png::Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().ok()?;
-    let (colours, _) = reader.output_color_type();
+    let (colours, depth) = reader.output_color_type();
+    let deep = depth == png::BitDepth::Sixteen;
     let layout = match colours {
         png::ColorType::Grayscale => Layout::L8,
         png::ColorType::GrayscaleAlpha => Layout::La8,
@@ -138,18 +199,25 @@ fn png(bytes: &[u8], probe: &Probe, want: Want) -> Option<Raster> {
     let shrink = if info.interlaced { None } else { Shrink::new(layout, (width, height), want.at_least) };
     if let Some(mut shrink) = shrink {
         while let Some(row) = reader.next_row().ok()? {
-            shrink.row(row.data());
+            if deep { shrink.row(&rounded(row.data())) } else { shrink.row(row.data()) }
         }
         return shrink.into_raster();
     }
     let mut pixels = vec![0; reader.output_buffer_size()?];
     let output = reader.next_frame(&mut pixels).ok()?;
     pixels.truncate(output.buffer_size());
+    let pixels = if deep { rounded(&pixels) } else { pixels };
     Raster::new(output.width, output.height, layout, pixels)
 }
 
-/// What `image` decodes; BMP and WebP come as gray or colour with 8 bits.
-fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
+/// Samples of 16 bits, the higher octet first, to the nearest of 8.
+fn rounded(samples: &[u8]) -> Vec<u8> {
+    samples.as_chunks::<2>().0.iter().map(|&sample| to_8(u16::from_be_bytes(sample))).collect()
+}
+
+/// What `image` decodes: BMP and icons come as gray or colour with 8 bits. It asks no limit of its own when it is used
+/// so; the size is held against the admitted one first, and the octets follow from it.
+pub(super) fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
     let (width, height) = decoder.dimensions();
     let (width, height) = admitted(width, height, probe)?;
     let layout = match decoder.color_type() {
@@ -164,112 +232,10 @@ fn dynamic(decoder: impl ImageDecoder, probe: &Probe) -> Option<Raster> {
     Raster::new(width, height, layout, pixels)
 }
 
-const NO_FRAME: ImageError = ImageError::Damaged { kind: Kind::Gif, what: "it has no picture" };
-
 /// One picture of an animation, whole.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) raster: Raster,
     /// How long it stands, in hundredths of a second.
     pub(super) delay: u16,
-}
-
-/// The frames of a GIF, each as it looks on the screen.
-pub(super) struct Film<'a> {
-    decoder: gif::Decoder<Cursor<&'a [u8]>>,
-    screen: Raster,
-    /// How the last frame leaves the screen, and what it covered.
-    leaves: Leaves,
-    shown: u32,
-}
-
-enum Leaves {
-    AsIs,
-    Clear(gif::Frame<'static>),
-    Restore(Vec<u8>),
-}
-
-impl<'a> Film<'a> {
-    pub(super) fn open(bytes: &'a [u8], probe: &Probe) -> Result<Film<'a>, ImageError> {
-        let damaged = ImageError::Damaged { kind: Kind::Gif, what: "its header can't be read" };
-        let memory = NonZeroU64::new(probe.pixels()).ok_or(damaged.clone())?;
-        let mut options = gif::DecodeOptions::new();
-        options.set_color_output(gif::ColorOutput::Indexed);
-        options.set_memory_limit(gif::MemoryLimit::Bytes(memory));
-        options.allow_unknown_blocks(true);
-        let decoder = options.read_info(Cursor::new(bytes)).map_err(|_| damaged.clone())?;
-        let octets = usize::try_from(probe.pixels().saturating_mul(4)).map_err(|_| damaged.clone())?;
-        let screen = Raster::new(probe.width, probe.height, Layout::Rgba8, vec![0; octets]).ok_or(damaged)?;
-        Ok(Film { decoder, screen, leaves: Leaves::AsIs, shown: 0 })
-    }
-
-    pub(super) fn repeat(&self) -> gif::Repeat {
-        self.decoder.repeat()
-    }
-
-    fn into_first(mut self) -> Result<Raster, ImageError> {
-        self.draw_next()?.ok_or(NO_FRAME)?;
-        Ok(self.screen)
-    }
-
-    /// The next frame; `None` after the last. What is broken behind the first one ends the film.
-    pub(super) fn next_frame(&mut self) -> Result<Option<Frame>, ImageError> {
-        let delay = self.draw_next()?;
-        Ok(delay.map(|delay| Frame { raster: self.screen.clone(), delay }))
-    }
-
-    /// Draws the next frame on the screen and says how long it stands.
-    fn draw_next(&mut self) -> Result<Option<u16>, ImageError> {
-        let broken = ImageError::Damaged { kind: Kind::Gif, what: "its pixels can't be decoded" };
-        let global = self.decoder.global_palette().map(<[u8]>::to_vec);
-        let frame = match self.decoder.read_next_frame() {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return Ok(None),
-            Err(_) if self.shown > 0 => return Ok(None),
-            Err(_) => return Err(broken),
-        };
-        match std::mem::replace(&mut self.leaves, Leaves::AsIs) {
-            Leaves::AsIs => {}
-            Leaves::Clear(last) => for_rows(&mut self.screen, &last, |row, _| row.fill(0)),
-            Leaves::Restore(pixels) => self.screen.pixels = pixels,
-        }
-        let leaves = match frame.dispose {
-            gif::DisposalMethod::Any | gif::DisposalMethod::Keep => Leaves::AsIs,
-            gif::DisposalMethod::Background => {
-                Leaves::Clear(gif::Frame { buffer: Vec::new().into(), palette: None, ..frame.clone() })
-            }
-            gif::DisposalMethod::Previous => Leaves::Restore(self.screen.pixels.clone()),
-        };
-        let colours = frame.palette.as_deref().or(global.as_deref()).unwrap_or_default();
-        let colours: Vec<[u8; 4]> =
-            colours.as_chunks::<3>().0.iter().map(|&[r, g, b]| [r, g, b, 255]).collect();
-        let clear = frame.transparent;
-        for_rows(&mut self.screen, frame, |row, drawn| {
-            for (on_screen, &index) in row.as_chunks_mut::<4>().0.iter_mut().zip(drawn) {
-                if Some(index) != clear {
-                    // An index without a colour is black, as browsers show it.
-                    *on_screen = colours.get(usize::from(index)).copied().unwrap_or([0, 0, 0, 255]);
-                }
-            }
-        });
-        let delay = frame.delay;
-        self.leaves = leaves;
-        self.shown += 1;
-        Ok(Some(delay))
-    }
-}
-
-/// Calls `draw` for each row of the screen that `frame` covers, with the frame's own row; both are cut to
-/// the screen.
-fn for_rows(screen: &mut Raster, frame: &gif::Frame<'_>, draw: impl Fn(&mut [u8], &[u8])) {
-    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
-    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
-    let stride = screen.width as usize * 4;
-    let end = (left + width).min(screen.width as usize);
-    for (row, y) in screen.pixels.chunks_exact_mut(stride).skip(top).take(height).zip(0..) {
-        let drawn = frame.buffer.get(y * width..(y + 1) * width).unwrap_or_default();
-        if let Some(part) = row.get_mut(left * 4..end.max(left) * 4) {
-            draw(part, drawn);
-        }
-    }
 }

@@ -3,8 +3,8 @@
 use super::decode::Frame;
 use super::palette::Palette;
 use super::raster::{Layout, Raster};
-use super::{ImageError, Kind};
-use crate::jpeg::write::{Sample, Samples, Spectrum};
+use super::{ImageError, Kind, bmp, wbmp, webp};
+use jpeg::write::{Sample, Samples, Spectrum};
 
 /// What is written: one picture, or the frames of an animation, all of one size.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(super) enum Setting {
     Quality(u8),
     /// Most colours of a palette.
     Colours(u16),
-    /// Every colour (PNG).
+    /// As the format is: every colour, or black and white (PNG, BMP, WebP, WBMP).
     Full,
 }
 
@@ -62,9 +62,25 @@ pub(super) fn write(kind: Kind, pictures: &Pictures, setting: Setting) -> Result
         (Kind::Png, Setting::Colours(colours), Some(raster)) => png_indexed(raster, colours),
         (Kind::Png, Setting::Full, Some(raster)) => png(raster),
         (Kind::Gif, Setting::Colours(colours), Some(_)) => gif(pictures, colours),
+        (Kind::Webp, Setting::Full, Some(raster)) => webp::write(raster),
+        (Kind::Bmp, Setting::Colours(colours), Some(raster)) => bmp::write(raster, Some(colours)),
+        (Kind::Bmp, Setting::Full, Some(raster)) => bmp::write(raster, None),
+        (Kind::Wbmp, Setting::Full, Some(raster)) => {
+            Some(Written { bytes: wbmp::write(raster), palette: None })
+        }
         _ => return Err(ImageError::NotWritable { kind }),
     };
     written.ok_or(ImageError::Unsupported { kind, what: "a picture of this size" })
+}
+
+/// The octets of a file of a format that does not compress; of a BMP with few colours it may have fewer.
+pub(super) fn uncompressed(kind: Kind, (width, height): (u32, u32), setting: Setting) -> Option<u64> {
+    match (kind, setting) {
+        (Kind::Wbmp, _) => Some(wbmp::octets(width, height)),
+        (Kind::Bmp, Setting::Colours(colours)) => Some(bmp::octets(width, height, Some(colours))),
+        (Kind::Bmp, _) => Some(bmp::octets(width, height, None)),
+        _ => None,
+    }
 }
 
 /// What a JPEG of any quality is written from.
@@ -94,7 +110,7 @@ fn png(raster: &Raster) -> Option<Written> {
         Layout::La8 => png::ColorType::GrayscaleAlpha,
         Layout::Rgb8 => png::ColorType::Rgb,
         Layout::Rgba8 => png::ColorType::Rgba,
-        Layout::Ycbcr8 | Layout::Ycbcr420 => return None,
+        Layout::Ycbcr420 => return None,
     };
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, raster.width, raster.height);
@@ -130,19 +146,19 @@ fn png_palette(raster: &Raster, palette: &Palette) -> Option<Written> {
     }
     let mut writer = encoder.write_header().ok()?;
     let indices = palette.map(raster);
-    let packed: Vec<u8> = indices
-        .chunks(raster.width as usize)
-        .flat_map(|row| row.chunks(8 / bits).map(move |group| pack(group, bits)))
-        .collect();
+    let packed: Vec<u8> = indices.chunks(raster.width as usize).flat_map(|row| packed(row, bits)).collect();
     writer.write_image_data(&packed).ok()?;
     writer.finish().ok()?;
     Some(Written { bytes, palette: colour_count(palette) })
 }
 
 /// Indices of `bits` each, the first in the highest bits.
-fn pack(group: &[u8], bits: usize) -> u8 {
-    let shifts = (0..8 / bits).rev().map(|at| at * bits);
-    group.iter().zip(shifts).fold(0, |octet, (index, shift)| octet | index << shift)
+pub(super) fn packed(row: &[u8], bits: usize) -> Vec<u8> {
+    let pack = |group: &[u8]| {
+        let shifts = (0..8 / bits).rev().map(|at| at * bits);
+        group.iter().zip(shifts).fold(0, |octet, (index, shift)| octet | index << shift)
+    };
+    row.chunks(8 / bits).map(pack).collect()
 }
 
 /// One palette for all frames, so that what stands still has the same index in each and need not be

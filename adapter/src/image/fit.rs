@@ -13,7 +13,7 @@ use super::pictures::Still;
 use super::raster::Raster;
 use super::search::Found;
 use super::{ImageError, Kind, Spec, Work};
-use crate::jpeg::write::{Sample, Spectrum};
+use jpeg::write::{Sample, Spectrum};
 
 /// From one scale to the next smaller one: fine enough to lose no quality that is worth naming.
 const STEP: f64 = 0.93;

@@ -1,17 +1,24 @@
 //! Pictures: what one is ([`probe`], heads only), what it would cost ([`predict`]), and making another that a
 //! terminal can show ([`transform`]) or the same without what it tells about its maker ([`strip`]).
 //!
-//! Read: JPEG, PNG, GIF, BMP, WebP. Written: JPEG, PNG, GIF. What comes in is octets of a stranger, so
+//! Read: JPEG, PNG, GIF, BMP, WebP, TIFF, ICO, WBMP. Written: JPEG, PNG, GIF, WebP without loss, BMP, WBMP. AVIF and HEIC
+//! are not read: no safe decoder of either has a licence that may enter here. What comes in is octets of a stranger, so
 //! nothing is allocated by a size that is only claimed: [`Guards`] are held against the head before any pixel
 //! is decoded (CPI.md §3.1). What goes out carries no metadata: no EXIF (GPS, thumbnail), no XMP, no comments.
 //!
 //! The road of one picture: probe, decode (at least as large as needed), scale down, turn upright, encode,
 //! and, under an octet limit, the search of [`Spec::octets`].
 
+mod bmp;
 mod container;
 mod decode;
 mod encode;
+mod film;
 mod fit;
+mod icc;
+mod ico;
+mod indexed;
+mod kind;
 mod palette;
 mod pictures;
 mod planes;
@@ -21,7 +28,12 @@ mod raster;
 mod search;
 mod shrink;
 mod strip;
+mod tiff;
+mod vp8;
+mod wbmp;
+mod webp;
 
+pub use kind::Kind;
 pub use predict::predict;
 pub use probe::{probe, probe_within};
 pub use strip::strip;
@@ -29,74 +41,6 @@ pub use strip::strip;
 use encode::{Pictures, Setting};
 
 use bytes::Bytes;
-
-/// A picture format this room reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// image/jpeg
-    Jpeg,
-    /// image/png
-    Png,
-    /// image/gif
-    Gif,
-    /// image/bmp
-    Bmp,
-    /// image/webp
-    Webp,
-}
-
-impl Kind {
-    /// The format by its first octets, whatever the type says it is.
-    pub fn sniff(bytes: &[u8]) -> Option<Kind> {
-        match bytes {
-            [0xff, 0xd8, 0xff, ..] => Some(Kind::Jpeg),
-            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Kind::Png),
-            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Kind::Gif),
-            [b'B', b'M', ..] => Some(Kind::Bmp),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Kind::Webp),
-            _ => None,
-        }
-    }
-
-    /// The format a media type names, without its parameters; case-insensitive.
-    pub fn of_type(media_type: &str) -> Option<Kind> {
-        const NAMES: [(&str, Kind); 9] = [
-            ("image/jpeg", Kind::Jpeg),
-            ("image/jpg", Kind::Jpeg),
-            ("image/pjpeg", Kind::Jpeg),
-            ("image/png", Kind::Png),
-            ("image/gif", Kind::Gif),
-            ("image/bmp", Kind::Bmp),
-            ("image/x-bmp", Kind::Bmp),
-            ("image/x-ms-bmp", Kind::Bmp),
-            ("image/webp", Kind::Webp),
-        ];
-        NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(media_type.trim())).map(|(_, kind)| *kind)
-    }
-
-    /// The registered media type.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Kind::Jpeg => "image/jpeg",
-            Kind::Png => "image/png",
-            Kind::Gif => "image/gif",
-            Kind::Bmp => "image/bmp",
-            Kind::Webp => "image/webp",
-        }
-    }
-
-    /// Whether [`transform`] can write it.
-    pub const fn is_writable(self) -> bool {
-        matches!(self, Kind::Jpeg | Kind::Png | Kind::Gif)
-    }
-
-    /// Whether writing it keeps every pixel as it was (CPI.md §3.6 weighs conversions by this). GIF has 256
-    /// colours only, so it counts as lossy.
-    pub const fn is_lossless(self) -> bool {
-        matches!(self, Kind::Png | Kind::Bmp)
-    }
-}
 
 /// What the head of a picture says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,9 +101,14 @@ impl Probe {
         match self.kind {
             // The coefficients of all scans.
             Kind::Jpeg if self.progressive => 3 * scaling,
-            Kind::Jpeg | Kind::Png | Kind::Bmp => scaling,
+            Kind::Jpeg | Kind::Png | Kind::Bmp | Kind::Wbmp => scaling,
+            // Its canvas and a frame.
+            Kind::Webp if self.frames > 1 => 8 + scaling,
             // Its planes, before they are colours.
             Kind::Webp => 2 + scaling,
+            // What the decoder keeps in its own layout, 16 bits at most, before it is 8.
+            Kind::Tiff => 2 * self.channels() + scaling,
+            Kind::Ico => 4 + scaling,
             // The screen and its copy, and a frame.
             Kind::Gif => 9,
         }
@@ -239,7 +188,7 @@ pub struct Spec {
     pub height: u32,
     /// JPEG quality 1..=100, the highest one when [`Spec::octets`] makes it search.
     pub quality: u8,
-    /// Most colours (2..=256); `None`: 256 for GIF, full colour for PNG.
+    /// Most colours (2..=256); `None`: 256 for GIF, full colour for PNG and BMP. Not looked at for JPEG, WebP and WBMP.
     pub palette: Option<u16>,
     /// Most octets. The search takes any quality from `quality` down to `floor.quality`, or palettes of 256, 64
     /// and 16, and smaller scales down to `floor` (CPI.md §3.5 V5). A JPEG stays as large as its lowest quality
@@ -344,7 +293,7 @@ pub struct Work {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// The octets are no picture this room reads.
-    #[error("not a JPEG, PNG, GIF, BMP or WebP picture")]
+    #[error("not a JPEG, PNG, GIF, BMP, WebP, TIFF, ICO or WBMP picture")]
     Unknown,
     /// The sender's file is broken.
     #[error("the {} picture is damaged: {what}", kind.media_type())]
@@ -463,7 +412,8 @@ pub fn transform(
 fn plain(pictures: Pictures, spec: &Spec, work: &mut Work) -> Result<search::Found, ImageError> {
     let setting = match spec.kind {
         Kind::Jpeg => Setting::Quality(spec.quality.clamp(1, 100)),
-        Kind::Png if spec.palette.is_none() => Setting::Full,
+        Kind::Png | Kind::Bmp if spec.palette.is_none() => Setting::Full,
+        Kind::Webp | Kind::Wbmp => Setting::Full,
         _ => Setting::Colours(spec.palette.unwrap_or(256)),
     };
     work.encodes = 1;

@@ -2,8 +2,10 @@
 
 use resample::Resampler;
 
-use super::decode::{self, Decoded, Film, Frame, Want};
+use super::decode::{self, Decoded, Frame, Want};
 use super::encode::Pictures;
+use super::film::Film;
+use super::icc::ToSrgb;
 use super::planes;
 use super::raster::Raster;
 use super::{Guards, ImageError, Kind, Probe, Spec, Work};
@@ -17,6 +19,8 @@ pub(super) struct Still<'a> {
     probe: &'a Probe,
     resampler: Resampler,
     ycbcr: bool,
+    /// Set where its colours are not those of sRGB.
+    to_srgb: Option<ToSrgb>,
 }
 
 /// Decodes what pictures of `size` (upright) and below can be made of.
@@ -29,16 +33,17 @@ pub(super) fn still<'a>(
     work: &mut Work,
 ) -> Result<Still<'a>, ImageError> {
     proceed(stop)?;
-    let ycbcr = spec.kind == Kind::Jpeg;
+    let to_srgb = ToSrgb::of(bytes, probe.kind);
+    let ycbcr = spec.kind == Kind::Jpeg && to_srgb.is_none();
     let decoded = decode::still(bytes, probe, Want { at_least: lying(size, probe), ycbcr })?;
     work.decoded += match &decoded {
         // Rows of a PNG are decoded also where only their average is kept.
-        Decoded::Raster(_) if probe.kind == Kind::Png => probe.pixels(),
+        _ if probe.kind == Kind::Png => probe.pixels(),
         Decoded::Raster(raster) => raster.count(),
         Decoded::Planes(planes) => planes::count(planes),
     };
     proceed(stop)?;
-    Ok(Still { decoded, probe, resampler: Resampler::default(), ycbcr })
+    Ok(Still { decoded, probe, resampler: Resampler::default(), ycbcr, to_srgb })
 }
 
 impl Still<'_> {
@@ -54,7 +59,10 @@ impl Still<'_> {
                 planes::scaled(&mut self.resampler, planes, (width, height), self.ycbcr)
             }
         };
-        let scaled = scaled.ok_or(unscaled(self.probe))?;
+        let mut scaled = scaled.ok_or(unscaled(self.probe))?;
+        if let Some(to_srgb) = &self.to_srgb {
+            to_srgb.apply(&mut scaled);
+        }
         Ok(scaled.upright(self.probe.orientation))
     }
 
@@ -75,7 +83,8 @@ pub(super) fn read(
     stop: &dyn Fn() -> bool,
     work: &mut Work,
 ) -> Result<Pictures, ImageError> {
-    let animated = probe.kind == Kind::Gif && spec.kind == Kind::Gif && spec.animation && probe.frames > 1;
+    let moves = probe.kind.is_animatable() && probe.frames > 1;
+    let animated = moves && spec.kind == Kind::Gif && spec.animation;
     if !animated {
         return still(bytes, probe, spec, size, stop, work)?.alone(size);
     }
@@ -92,15 +101,19 @@ pub(super) fn read(
     let mut film = Film::open(bytes, probe)?;
     let mut pictures = Pictures { frames: Vec::new(), repeat: film.repeat() };
     let mut resampler = Resampler::default();
+    let to_srgb = ToSrgb::of(bytes, probe.kind);
     while pictures.frames.len() < probe.frames as usize {
         proceed(stop)?;
         let Some(Frame { raster, delay }) = film.next_frame()? else { break };
         work.decoded += raster.count();
-        let raster = if (raster.width, raster.height) == size {
+        let mut raster = if (raster.width, raster.height) == size {
             raster
         } else {
             raster.scaled(&mut resampler, size.0, size.1).ok_or(unscaled(probe))?
         };
+        if let Some(to_srgb) = &to_srgb {
+            to_srgb.apply(&mut raster);
+        }
         pictures.frames.push(Frame { raster, delay });
     }
     Ok(pictures)

@@ -1,10 +1,21 @@
-//! From the planes of a JPEG decoded at a fraction of its size to the wanted size, each plane by itself: luma to all of
+//! From the planes of a picture, of a JPEG at a fraction of its size, to the wanted size, each plane by itself: luma to all of
 //! it, chroma straight to the half that a JPEG keeps of it.
 
 use resample::{Resampler, Samples, Source};
 
 use super::raster::{Layout, Raster, ycbcr_to_rgb};
-use crate::jpeg::Plane;
+use jpeg::Plane;
+
+/// Y, Cb and Cr of a picture of `size`, chroma at half of it, rounded up.
+pub(super) fn of([y, cb, cr]: [Vec<u8>; 3], (width, height): (u32, u32)) -> Vec<Plane> {
+    let plane = |samples: Vec<u8>, part: u32| Plane {
+        stride: width.div_ceil(part) as usize,
+        rows: height.div_ceil(part) as usize,
+        samples,
+        eighths: (u64::from(width) * 8 / u64::from(part), u64::from(height) * 8 / u64::from(part)),
+    };
+    vec![plane(y, 1), plane(cb, 2), plane(cr, 2)]
+}
 
 /// Pixels that were decoded.
 pub(super) fn count(planes: &[Plane]) -> u64 {

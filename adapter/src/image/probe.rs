@@ -1,7 +1,7 @@
 //! Heads of pictures: what they claim, without a pixel decoded and without an allocation.
 
 use super::container::{self, Block, big_u32, little_u16, little_u32};
-use super::{Guards, ImageError, Kind, Probe, strip};
+use super::{Guards, ImageError, Kind, Probe, ico, strip, tiff, wbmp};
 
 /// What the head says, within the default [`Guards`].
 ///
@@ -23,7 +23,10 @@ pub fn probe_within(bytes: &[u8], guards: &Guards) -> Result<Probe, ImageError> 
         Kind::Png => png(bytes).ok_or(damaged("its header is cut short"))?,
         Kind::Gif => gif(bytes, guards).ok_or(damaged("its header is cut short"))?,
         Kind::Bmp => bmp(bytes).ok_or(damaged("its header can't be read"))?,
-        Kind::Webp => webp(bytes).ok_or(damaged("its header can't be read"))?,
+        Kind::Webp => webp(bytes, guards).ok_or(damaged("its header can't be read"))?,
+        Kind::Tiff => tiff::head(bytes)?,
+        Kind::Ico => ico::head(bytes).ok_or(damaged("there is no picture in it"))?,
+        Kind::Wbmp => wbmp::head(bytes).ok_or(damaged("its header can't be read"))?,
     };
     if probe.width == 0 || probe.height == 0 || probe.frames == 0 {
         return Err(damaged("it has no pixels"));
@@ -35,7 +38,7 @@ pub fn probe_within(bytes: &[u8], guards: &Guards) -> Result<Probe, ImageError> 
     Ok(probe)
 }
 
-fn upright(kind: Kind, width: u32, height: u32) -> Probe {
+pub(super) fn upright(kind: Kind, width: u32, height: u32) -> Probe {
     Probe {
         kind,
         width,
@@ -101,7 +104,7 @@ pub(super) fn exif_orientation(tiff: &[u8]) -> Option<u8> {
 }
 
 /// RFC 2083 §4.1.
-fn png(bytes: &[u8]) -> Option<Probe> {
+pub(super) fn png(bytes: &[u8]) -> Option<Probe> {
     let mut chunks = container::png_chunks(bytes);
     let head = chunks.next().filter(|chunk| &chunk.name == b"IHDR")?;
     let (width, height) = (big_u32(head.data)?, big_u32(head.data.get(4..)?)?);
@@ -171,8 +174,8 @@ fn bmp(bytes: &[u8]) -> Option<Probe> {
     Some(probe)
 }
 
-/// RFC 9649 §2.
-fn webp(bytes: &[u8]) -> Option<Probe> {
+/// RFC 9649 §2. Frames are counted no further than the guard.
+fn webp(bytes: &[u8], guards: &Guards) -> Option<Probe> {
     let mut chunks = container::riff_chunks(bytes);
     let first = chunks.next()?;
     let little_u24 = |at: usize| {
@@ -206,6 +209,9 @@ fn webp(bytes: &[u8]) -> Option<Probe> {
                         probe.orientation = exif_orientation(tiff).unwrap_or(1);
                     }
                     _ => {}
+                }
+                if frames > guards.frames {
+                    break;
                 }
             }
             probe.frames = frames.max(1);

@@ -12,9 +12,8 @@ pub(super) enum Layout {
     La8,
     Rgb8,
     Rgba8,
-    /// As JPEG stores it (JFIF); only when the target is JPEG too, to spare two colour conversions.
-    Ycbcr8,
-    /// The same in planes: all of Y, then Cb and Cr with half as many samples either way (rounded up).
+    /// As JPEG stores it (JFIF), in planes: all of Y, then Cb and Cr with half as many samples either way (rounded up).
+    /// Only when the target is JPEG too, to spare two colour conversions.
     Ycbcr420,
 }
 
@@ -24,7 +23,7 @@ impl Layout {
         match self {
             Layout::L8 | Layout::Ycbcr420 => 1,
             Layout::La8 => 2,
-            Layout::Rgb8 | Layout::Ycbcr8 => 3,
+            Layout::Rgb8 => 3,
             Layout::Rgba8 => 4,
         }
     }
@@ -38,7 +37,7 @@ impl Layout {
         match self {
             Layout::L8 | Layout::Ycbcr420 => Samples::One,
             Layout::La8 => Samples::TwoWithAlpha,
-            Layout::Rgb8 | Layout::Ycbcr8 => Samples::Three,
+            Layout::Rgb8 => Samples::Three,
             Layout::Rgba8 => Samples::FourWithAlpha,
         }
     }
@@ -109,7 +108,7 @@ impl Raster {
             ((sum + 127) / 255) as u8
         };
         let (layout, pixels) = match self.layout {
-            Layout::L8 | Layout::Rgb8 | Layout::Ycbcr8 | Layout::Ycbcr420 => {
+            Layout::L8 | Layout::Rgb8 | Layout::Ycbcr420 => {
                 return std::borrow::Cow::Borrowed(self);
             }
             Layout::La8 => {
@@ -140,12 +139,31 @@ impl Raster {
     /// The same as a JPEG keeps it: gray, or planes with half the chroma; what is transparent shows white.
     pub(super) fn for_jpeg(&self) -> std::borrow::Cow<'_, Raster> {
         let opaque = self.over_white();
-        let ycbcr = match opaque.layout {
-            Layout::Rgb8 => halved(&opaque, luma, chroma),
-            Layout::Ycbcr8 => halved(&opaque, |[y, ..]| y, |sums| sums.map(|sum| (sum + 2) >> 2)),
-            _ => return opaque,
-        };
-        std::borrow::Cow::Owned(ycbcr)
+        if opaque.layout != Layout::Rgb8 {
+            return opaque;
+        }
+        let (rgb, _) = opaque.pixels.as_chunks::<3>();
+        let pixels = jpeg::colour::planes(rgb, opaque.width as usize).concat();
+        std::borrow::Cow::Owned(Raster {
+            width: opaque.width,
+            height: opaque.height,
+            layout: Layout::Ycbcr420,
+            pixels,
+        })
+    }
+
+    /// How bright each pixel is, of a picture without transparency.
+    pub(super) fn gray(&self) -> Vec<u8> {
+        let layout = self.layout;
+        self.pixels
+            .chunks_exact(layout.channels())
+            .take(self.width as usize * self.height as usize)
+            .map(|pixel| match (layout, pixel) {
+                (Layout::Rgb8, &[r, g, b]) | (_, &[r, g, b, _]) => jpeg::colour::luma([r, g, b]),
+                (_, &[l, ..]) => l,
+                _ => 0,
+            })
+            .collect()
     }
 
     /// The pixels as red, green, blue and alpha. Planes are for JPEG alone: of them this gives the gray.
@@ -154,7 +172,6 @@ impl Raster {
         self.pixels.chunks_exact(layout.channels()).map(move |pixel| match (layout, pixel) {
             (_, &[l]) => [l, l, l, 255],
             (_, &[l, a]) => [l, l, l, a],
-            (Layout::Ycbcr8, &[y, cb, cr]) => ycbcr_to_rgb(y, cb, cr),
             (_, &[r, g, b]) => [r, g, b, 255],
             (_, &[r, g, b, a]) => [r, g, b, a],
             _ => [0; 4],
@@ -203,54 +220,6 @@ fn turn(plane: &[u8], n: usize, (w, h): (usize, usize), orientation: u8, pixels:
             pixels.extend_from_slice(plane.get(at..at + n).unwrap_or_default());
         }
     }
-}
-
-/// Y of every pixel; Cb and Cr, the last two that `chroma` gives, of the sums of every two by two pixels. At the edge
-/// the last ones stand for those that are missing.
-fn halved(raster: &Raster, luma: impl Fn([u8; 3]) -> u8, chroma: impl Fn([i32; 3]) -> [i32; 3]) -> Raster {
-    let (width, height) = (raster.width as usize, raster.height as usize);
-    let count = width.div_ceil(2) * height.div_ceil(2);
-    let (from, _) = raster.pixels.as_chunks::<3>();
-    let mut pixels = Vec::with_capacity(width * height + 2 * count);
-    pixels.extend(from.iter().map(|&pixel| luma(pixel)));
-    let (mut cb, mut cr) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for rows in from.chunks(width * 2) {
-        let (above, below) = rows.split_at_checked(width).unwrap_or((rows, &[]));
-        let below = if below.is_empty() { above } else { below };
-        for (above, below) in above.chunks(2).zip(below.chunks(2)) {
-            let both = |pair: &[[u8; 3]]| match *pair {
-                [[a, b, c], [d, e, f]] => [(a, d), (b, e), (c, f)].map(|(a, b)| i32::from(a) + i32::from(b)),
-                [a] => a.map(|sample| 2 * i32::from(sample)),
-                _ => [0; 3],
-            };
-            let ([a, b, c], [d, e, f]) = (both(above), both(below));
-            let [_, blue, red] = chroma([a + d, b + e, c + f]);
-            cb.push(blue as u8);
-            cr.push(red as u8);
-        }
-    }
-    pixels.append(&mut cb);
-    pixels.append(&mut cr);
-    Raster { width: raster.width, height: raster.height, layout: Layout::Ycbcr420, pixels }
-}
-
-/// JFIF 1.02, in 16-bit fixed point.
-#[inline(always)]
-fn luma([r, g, b]: [u8; 3]) -> u8 {
-    let sum = 19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b);
-    ((sum + (1 << 15)) >> 16) as u8
-}
-
-/// The same for Cb and Cr, from sums of four pixels.
-#[inline(always)]
-fn chroma([r, g, b]: [i32; 3]) -> [i32; 3] {
-    const HALF: i32 = (1 << 17) - 1;
-    const CENTRE: i32 = 128 << 18;
-    [
-        0,
-        (-11_059 * r - 21_709 * g + 32_768 * b + CENTRE + HALF) >> 18,
-        (32_768 * r - 27_439 * g - 5_329 * b + CENTRE + HALF) >> 18,
-    ]
 }
 
 /// JFIF 1.02, in 16-bit fixed point.
@@ -317,9 +286,6 @@ mod tests {
         let planes = red.for_jpeg().into_owned();
         assert_eq!(planes.layout, Layout::Ycbcr420);
         assert_eq!(planes.pixels, [vec![76; 9], vec![85; 4], vec![255; 4]].concat());
-        let ramp =
-            Raster::new(2, 2, Layout::Ycbcr8, vec![1, 10, 100, 2, 20, 110, 3, 30, 120, 4, 40, 131]).unwrap();
-        assert_eq!(ramp.for_jpeg().pixels, [1, 2, 3, 4, 25, 115]);
     }
 
     #[test]

@@ -146,6 +146,7 @@ struct Level {
 }
 
 struct Search {
+    kind: Kind,
     limit: f64,
     levels: Vec<Level>,
     sizes: Vec<(u32, u32)>,
@@ -159,6 +160,7 @@ impl Search {
     fn new(limit: u64, pictures: &Pictures, spec: &Spec, guess: u64) -> Search {
         let size = pictures.frames.first().map_or((1, 1), |frame| (frame.raster.width, frame.raster.height));
         Search {
+            kind: spec.kind,
             limit: limit as f64,
             levels: levels(spec),
             sizes: steps(size, spec),
@@ -218,6 +220,9 @@ impl Search {
     /// The octets the model expects.
     fn expected(&self, at: Try) -> f64 {
         let Some(level) = self.levels.get(at.level) else { return f64::INFINITY };
+        if let Some(octets) = encode::uncompressed(self.kind, self.size(at), level.setting) {
+            return octets as f64 * AIM;
+        }
         let distance = |tried: Try| tried.step.abs_diff(at.step) * 1000 + tried.level.abs_diff(at.level);
         let nearest = self.tried.iter().min_by_key(|(tried, _)| distance(*tried));
         let (known, octets) = nearest.copied().unwrap_or((Try { step: 0, level: 0 }, self.guess));
@@ -252,12 +257,14 @@ impl Search {
 /// Sizes from `full` down in steps of 3/4 (CPI.md §3.5 V5: 1, 3/4, 9/16, 27/64, and on, as the encoder may take any
 /// scale), none below the floor.
 fn steps(full: (u32, u32), spec: &Spec) -> Vec<(u32, u32)> {
-    const MAX_STEPS: u32 = 16;
+    // What does not compress is reckoned, not tried: there the steps may be fine.
+    let exact = matches!(spec.kind, Kind::Bmp | Kind::Wbmp);
+    let (most, step) = if exact { (100, 0.95) } else { (16, 0.75) };
     let mut sizes = vec![full];
-    let (mut numerator, mut denominator) = (1u64, 1u64);
-    for _ in 1..MAX_STEPS {
-        (numerator, denominator) = (numerator * 3, denominator * 4);
-        let scale = |side: u32| u32::try_from(u64::from(side) * numerator / denominator).unwrap_or(0);
+    let mut share = 1.0f64;
+    for _ in 1..most {
+        share *= step;
+        let scale = |side: u32| (f64::from(side) * share) as u32;
         let (width, height) = (scale(full.0), scale(full.1));
         if width.min(height) == 0 || width < spec.floor.width || height < spec.floor.height {
             break;
@@ -272,7 +279,10 @@ fn levels(spec: &Spec) -> Vec<Level> {
     let colours = [(most, 0.98), (64, 0.9), (16, 0.75)];
     let full =
         Level { setting: Setting::Full, worth: 1.0, cost: indexed_cost(256) + 2.4f64.ln(), overhead: 100.0 };
-    let has_full = spec.kind == Kind::Png && spec.palette.is_none();
+    if matches!(spec.kind, Kind::Webp | Kind::Wbmp) {
+        return vec![full];
+    }
+    let has_full = matches!(spec.kind, Kind::Png | Kind::Bmp) && spec.palette.is_none();
     let indexed = colours.into_iter().enumerate().filter(|&(at, (colours, _))| at == 0 || colours < most);
     let indexed = indexed.map(|(_, (colours, worth))| Level {
         setting: Setting::Colours(colours),

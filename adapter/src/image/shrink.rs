@@ -9,7 +9,7 @@ use super::raster::{Layout, Raster};
 /// How many times larger than wanted the averaged picture stays.
 const SPARE: u32 = 2;
 
-/// The largest cell: the sums of one pixel more to either side lie within 32 bits.
+/// The largest cell: the sums of one row more lie within 16 bits, those of one pixel more to either side within 32.
 const LARGEST: u32 = 256;
 
 /// The side of the square of pixels that is averaged into one; `None` if there is nothing to average.
@@ -25,11 +25,13 @@ pub(super) struct Shrink {
     layout: Layout,
     from: (u32, u32),
     to: (u32, u32),
-    /// For each sample of a row, the sum over the rows of cells that are under way. Colours count by their alpha, as
-    /// what can't be seen has none.
+    /// For each sample of a row, the sum over those rows of the cells under way in which nothing is transparent.
+    plain: Vec<u16>,
+    /// The same over the other rows. Colours count by their alpha, as what can't be seen has none.
     sums: Vec<u32>,
-    /// Whether no pixel was transparent so far.
+    /// Whether no pixel was transparent so far, and whether none of the cells under way was.
     opaque: bool,
+    plainly: bool,
     /// Rows taken.
     taken: u32,
     pixels: Vec<u8>,
@@ -42,16 +44,27 @@ impl Shrink {
         let to = (from.0 / cell, from.1 / cell);
         let n = layout.channels();
         let pixels = Vec::with_capacity(to.0 as usize * to.1 as usize * n);
-        let sums = vec![0; from.0 as usize * n];
-        Some(Shrink { layout, from, to, sums, opaque: true, taken: 0, pixels })
+        let samples = from.0 as usize * n;
+        let sums = if layout.has_alpha() { vec![0; samples] } else { Vec::new() };
+        Some(Shrink {
+            layout,
+            from,
+            to,
+            plain: vec![0; samples],
+            sums,
+            opaque: true,
+            plainly: true,
+            taken: 0,
+            pixels,
+        })
     }
 
     /// Takes the next row of the large picture, from the top.
     pub(super) fn row(&mut self, row: &[u8]) {
         match self.layout {
-            Layout::La8 => self.opaque &= add_weighted::<2>(&mut self.sums, row),
-            Layout::Rgba8 => self.opaque &= add_weighted::<4>(&mut self.sums, row),
-            _ => self.sums.iter_mut().zip(row).for_each(|(sum, &sample)| *sum += u32::from(sample)),
+            Layout::La8 if !is_opaque::<2>(row) => self.weigh::<2>(row),
+            Layout::Rgba8 if !is_opaque::<4>(row) => self.weigh::<4>(row),
+            _ => self.plain.iter_mut().zip(row).for_each(|(sum, &sample)| *sum += u16::from(sample)),
         }
         self.taken += 1;
         let done = self.pixels.len() / (self.to.0 as usize * self.layout.channels());
@@ -72,51 +85,69 @@ impl Shrink {
         Some(if self.opaque { raster.without_alpha() } else { raster })
     }
 
+    /// Adds a row in which something is transparent; the last sample of a pixel is its alpha.
+    fn weigh<const N: usize>(&mut self, row: &[u8]) {
+        (self.opaque, self.plainly) = (false, false);
+        let ((sums, _), (pixels, _)) = (self.sums.as_chunks_mut::<N>(), row.as_chunks::<N>());
+        for (sums, pixel) in sums.iter_mut().zip(pixels) {
+            let alpha = u32::from(pixel.last().copied().unwrap_or_default());
+            for (at, (sum, &sample)) in sums.iter_mut().zip(pixel).enumerate() {
+                *sum += u32::from(sample) * if at + 1 == N { 1 } else { alpha };
+            }
+        }
+    }
+
     /// Writes the means of a row of cells, `high` pixels each.
     fn finish_cells<const N: usize>(&mut self, high: usize) {
-        let (columns, _) = self.sums.as_chunks::<N>();
-        let mut rest = columns;
+        let (plain, _) = self.plain.as_chunks::<N>();
+        let (weighed, _) = self.sums.as_chunks::<N>();
         let mut end = 0;
         for cell in 0..self.to.0 as usize {
             let start = std::mem::replace(&mut end, share(cell + 1, self.from.0, self.to.0));
-            let Some((columns, behind)) = rest.split_at_checked(end - start) else { break };
-            rest = behind;
             let mut sums = [0u32; N];
-            for column in columns {
-                sums.iter_mut().zip(column).for_each(|(sum, add)| *sum += add);
+            for column in plain.get(start..end).unwrap_or_default() {
+                sums.iter_mut().zip(column).for_each(|(sum, &add)| *sum += u32::from(add));
             }
             let count = ((end - start) * high) as f32;
-            let alpha = sums.last().copied().filter(|_| self.layout.has_alpha());
-            let share = 1.0 / alpha.map_or(count, |alpha| alpha.max(1) as f32);
-            let mut means = sums.map(|sum| (sum as f32 * share + 0.5) as u8);
-            if let (Some(alpha), Some(last)) = (alpha, means.last_mut()) {
-                *last = (alpha as f32 / count + 0.5) as u8;
-            }
+            let means = if self.plainly {
+                // No more than 24 bits: they convert several at once.
+                let part = 1.0 / count;
+                sums.map(|sum| (sum.cast_signed() as f32 * part + 0.5) as i32 as u8)
+            } else {
+                // What is opaque counts by an alpha of 255.
+                sums.iter_mut().take(N - 1).for_each(|sum| *sum *= u32::from(u8::MAX));
+                for column in weighed.get(start..end).unwrap_or_default() {
+                    sums.iter_mut().zip(column).for_each(|(sum, add)| *sum += add);
+                }
+                weighed_means(sums, count)
+            };
             self.pixels.extend_from_slice(&means);
         }
-        self.sums.fill(0);
+        self.plain.fill(0);
+        if !self.plainly {
+            self.sums.fill(0);
+        }
+        self.plainly = true;
     }
 }
 
-/// Adds a row of pixels whose last sample is their alpha; says whether all are opaque.
-fn add_weighted<const N: usize>(sums: &mut [u32], row: &[u8]) -> bool {
-    let ((sums, _), (pixels, _)) = (sums.as_chunks_mut::<N>(), row.as_chunks::<N>());
-    let alpha = |pixel: &[u8; N]| pixel.last().copied().unwrap_or_default();
-    let opaque = pixels.iter().fold(u8::MAX, |all, pixel| all & alpha(pixel)) == u8::MAX;
-    let weigh =
-        |weight: u8| std::array::from_fn::<u32, N, _>(|at| if at + 1 == N { 1 } else { weight.into() });
-    let add = |sums: &mut [u32; N], pixel: &[u8; N], factors: [u32; N]| {
-        for (sum, (&sample, factor)) in sums.iter_mut().zip(pixel.iter().zip(factors)) {
-            *sum += u32::from(sample) * factor;
-        }
-    };
-    let pairs = sums.iter_mut().zip(pixels);
-    if opaque {
-        pairs.for_each(|(sums, pixel)| add(sums, pixel, weigh(u8::MAX)));
-    } else {
-        pairs.for_each(|(sums, pixel)| add(sums, pixel, weigh(alpha(pixel))));
+/// Means over alpha, which is the last sum; its own is over `count` pixels.
+fn weighed_means<const N: usize>(sums: [u32; N], count: f32) -> [u8; N] {
+    let alpha = sums.last().copied().unwrap_or_default();
+    let part = 1.0 / alpha.max(1) as f32;
+    let mut means = sums.map(|sum| (sum as f32 * part + 0.5) as u8);
+    if let Some(last) = means.last_mut() {
+        *last = (alpha as f32 / count + 0.5) as u8;
     }
-    opaque
+    means
+}
+
+/// Whether no pixel of the row is transparent; the last of `N` samples (2 or 4) is its alpha.
+fn is_opaque<const N: usize>(row: &[u8]) -> bool {
+    let (words, rest) = row.as_chunks::<8>();
+    let all = words.iter().fold(u64::MAX, |all, word| all & u64::from_le_bytes(*word));
+    let alphas = if N == 2 { 0xff00_ff00_ff00_ff00 } else { 0xff00_0000_ff00_0000 };
+    all & alphas == alphas && rest.chunks_exact(N).all(|pixel| pixel.last() == Some(&u8::MAX))
 }
 
 /// Where the part `index` of `parts` begins on a line of `whole`: the parts differ by one at most.

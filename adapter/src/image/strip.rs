@@ -13,7 +13,7 @@ pub fn strip(bytes: &[u8]) -> Option<Bytes> {
     let stripped = match head.kind {
         Kind::Jpeg => jpeg(bytes)?,
         Kind::Png => png(bytes)?,
-        Kind::Gif | Kind::Bmp | Kind::Webp => return None,
+        _ => return None,
     };
     (stripped.len() < bytes.len()).then(|| stripped.into())
 }

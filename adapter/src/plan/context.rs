@@ -44,6 +44,12 @@ impl Context {
         matching::type_quality(&self.cpi, media_type, &[], self.options())
     }
 
+    /// Whether the terminal names that very type, and takes it.
+    pub(crate) fn lists(&self, media_type: &str) -> bool {
+        let mut entries = self.cpi.media.iter().flatten();
+        entries.any(|entry| entry.range.eq_ignore_ascii_case(media_type)) && self.type_quality(media_type) > 0
+    }
+
     /// How much an item is liked.
     pub(crate) fn quality(&self, content_type: &ContentType, octets: u64, pixels: Option<[u32; 2]>) -> u16 {
         self.quality_of(content_type, octets, pixels, &[])

@@ -13,6 +13,9 @@ use crate::mime::ContentType;
 use crate::rebuild::{self, Picked, Rendered};
 use crate::settings::Method;
 
+/// Why what was not made in time is not there.
+pub(super) const DEADLINE: &str = "the deadline came first";
+
 impl Plan {
     pub(super) fn finish(
         mut self,
@@ -77,8 +80,9 @@ impl Plan {
                     }
                 }
                 Err(error) => {
-                    self.deadline |= error == JobError::Stopped;
-                    let why = error.to_string();
+                    let stopped = error == JobError::Stopped;
+                    self.deadline |= stopped;
+                    let why = if stopped { DEADLINE.to_owned() } else { error.to_string() };
                     if matches!(error, JobError::Converter(_)) {
                         // Another offer may be made all the same: of another type, or by another road.
                         self.fail(id.unit, id.variant, why);

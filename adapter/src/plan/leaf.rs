@@ -7,7 +7,7 @@ use super::context::Context;
 use super::protect::Guarding;
 use super::unit::{Grade, Make, Unit, Variant};
 use super::utility::Utility;
-use super::{card, clip, link, picture, related};
+use super::{card, clip, cpim, link, picture, related};
 use crate::job::Work;
 use crate::mime::{ContentType, Node, Shape, TransferEncoding};
 use crate::report::Action;
@@ -35,6 +35,8 @@ pub(crate) fn variants(ctx: &Context, unit: &mut Unit) -> Vec<Variant> {
         Guarding::Free => clip::variants(ctx, unit, node),
         _ => keep(ctx, node, unit.pixels).into_iter().collect(),
     };
+    let inside = cpim::variant(ctx, unit, node, &mut all);
+    all.extend(inside);
     if unit.guarding == Guarding::Free {
         all.extend(decoded(ctx, unit, node));
     }

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use cpi::matching;
 
 use super::context::Context;
+use super::picture;
 use super::protect::Guarding;
 use super::related::Related;
 use super::unit::{Grade, Make, Unit, Variant};
 use super::utility::Utility;
-use crate::image::Kind;
 use crate::mime::{ContentType, External, Node, TransferEncoding};
 use crate::rebuild::external::{self, Inner, LinkText};
 use crate::report::Action;
@@ -22,14 +22,14 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
     }
     let link = LinkText::placeholder(shape.url_octets);
     if let Some(related) = shown_by(ctx, unit.node) {
-        return vec![by_reference(ctx, node, related, unit.node, &link)];
+        return vec![by_reference(ctx, unit, node, related, &link)];
     }
     let served = served_type(ctx, unit, node);
     let mut all = Vec::new();
     if let Some(related) = shown_by_presence(ctx, unit.node)
         && !matching::accepts_external_body(&ctx.cpi, &served, ctx.options())
     {
-        return vec![by_reference(ctx, node, related, unit.node, &link)];
+        return vec![by_reference(ctx, unit, node, related, &link)];
     }
     if !ctx.known && ctx.settings.linking == Linking::UnknownTerminal {
         all.push(either(ctx, unit, node, &link));
@@ -148,7 +148,9 @@ pub(crate) fn served_type(ctx: &Context, unit: &Unit, node: &Node) -> String {
         return own;
     }
     let candidates: Vec<&str> = match () {
-        () if unit.pixels.is_some() => [Kind::Jpeg, Kind::Png, Kind::Gif].map(Kind::media_type).to_vec(),
+        () if unit.pixels.is_some() => {
+            picture::WRITTEN.into_iter().filter_map(|kind| picture::name(ctx, kind)).collect()
+        }
         () if node.content_type.is("text/html") => vec!["text/plain"],
         () => Vec::new(),
     };
@@ -218,13 +220,13 @@ pub(crate) fn goes_with_its_container(ctx: &Context, node: usize) -> bool {
     shown_by(ctx, node).is_some_and(|related| related.collapses)
 }
 
-fn by_reference(ctx: &Context, node: &Node, related: &Related, child: usize, link: &LinkText) -> Variant {
+fn by_reference(ctx: &Context, unit: &Unit, node: &Node, related: &Related, link: &LinkText) -> Variant {
     let q = match ctx.type_quality(&node.content_type.essence) {
         0 => cpi::Q_MAX,
         q => q,
     };
     let longer: usize = related
-        .to(child)
+        .to(unit.node)
         .map(|reference| {
             link.url.len().saturating_sub(reference.range.len()) + node.content_type.essence.len() + 16
         })
@@ -237,7 +239,16 @@ fn by_reference(ctx: &Context, node: &Node, related: &Related, child: usize, lin
     let utility = Utility::linked(q);
     let mut variant = Variant::new(Action::LinkReference, utility.0, longer as u64, Make::Reference, why);
     variant.ops = vec!["layout", "indirect"];
+    variant.demanded = fetched_size(ctx, unit, &served_type(ctx, unit, node));
     variant
+}
+
+/// The size in which the terminal will see a picture that it fetches from the store, if it is not the picture's own.
+fn fetched_size(ctx: &Context, unit: &Unit, served: &str) -> Option<[u32; 2]> {
+    let [width, height] = unit.pixels.filter(|_| !is_fixed(ctx, unit))?;
+    let tiers = ctx.tiers(&ContentType::new(served));
+    let size = tiers.iter().find_map(|tier| matching::fit(width, height, &tier.pix_x, &tier.pix_y))?;
+    (size != (width, height)).then_some([size.0, size.1])
 }
 
 /// The link that came in, said by the document itself.

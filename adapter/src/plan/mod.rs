@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what is there, and what limits hold | `context`, `limits` |
 //! | what must not be touched (§3.2, §3.3) | `protect` |
-//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `clip`, `card`, `link`, `related` |
+//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `clip`, `card`, `cpim`, `link`, `related` |
 //! | what it costs and what it is worth (§3.6) | `price`, `utility` |
 //! | what is done | `alternative`, `choose`, `decide`; `kept` where nothing is |
 //! | what came of it | `finish` |
@@ -16,6 +16,7 @@ mod choose;
 mod clip;
 mod collect;
 pub(crate) mod context;
+mod cpim;
 mod decide;
 mod explain;
 mod finish;
@@ -37,6 +38,7 @@ use bytes::Bytes;
 use cpi::Cpi;
 
 pub(crate) use collect::received as received_nodes;
+pub use cpim::Wrapped;
 pub use kept::is_kept;
 pub use protect::seals_body;
 
@@ -157,7 +159,7 @@ impl Plan {
     pub fn fallback(mut self, outcomes: Vec<JobOutcome>) -> Plan {
         self.deadline = true;
         self.take_outcomes(outcomes);
-        self.give_up_jobs("the deadline came first");
+        self.give_up_jobs(finish::DEADLINE);
         self.decide();
         self
     }

@@ -17,6 +17,8 @@ const QUALITIES: [u8; 5] = [85, 75, 65, 50, 35];
 const COLOURS: [u16; 3] = [256, 64, 16];
 /// 1, 3/4, 9/16, 27/64.
 const SCALES: [(u32, u32); 4] = [(1, 1), (3, 4), (9, 16), (27, 64)];
+/// The formats V3 can make, in the order of preference among equals.
+pub(crate) const WRITTEN: [Kind; 6] = [Kind::Jpeg, Kind::Png, Kind::Gif, Kind::Webp, Kind::Bmp, Kind::Wbmp];
 /// No side is made smaller by V5.
 const LEAST_SIDE: u32 = 32;
 
@@ -44,10 +46,20 @@ pub(crate) fn variants(ctx: &Context, unit: &mut Unit, node: &Node) -> Vec<Varia
     }
     all.extend(found.into_iter().flat_map(|found| found.variants));
     if all.is_empty() {
+        all.extend(picture.renamed());
+    }
+    if all.is_empty() {
         all.extend(picture.converted());
     }
     all.extend(picture.stripped());
     all
+}
+
+/// The name a picture of that format may be sent under: the one the terminal lists, or the registered one of a format
+/// that `image/*` can be trusted with.
+pub(crate) fn name(ctx: &Context, kind: Kind) -> Option<&'static str> {
+    let listed = kind.names().iter().copied().find(|name| ctx.lists(name));
+    listed.or_else(|| kind.is_common().then(|| kind.media_type()))
 }
 
 struct Picture<'a> {
@@ -115,21 +127,43 @@ impl Picture<'_> {
         vec![Reached { q: 0, variants }]
     }
 
-    /// V3 to the accepted type of the highest q that we write.
-    fn converted(&self) -> Vec<Variant> {
-        let own = self.node.content_type.essence.as_str();
-        let mut reached: Vec<Reached> = [Kind::Jpeg, Kind::Png, Kind::Gif]
-            .into_iter()
-            .filter(|kind| kind.media_type() != own)
-            .flat_map(|kind| self.reach_new(kind))
-            .collect();
-        let best = reached.iter().map(|reached| reached.q).max().unwrap_or(0);
-        reached.retain(|reached| reached.q == best);
-        reached.into_iter().flat_map(|reached| reached.variants).collect()
+    /// The same octets under the name the terminal has for their format.
+    fn renamed(&self) -> Option<Variant> {
+        let known = ContentType::new(name(self.ctx, self.probe.kind)?);
+        let pixels = [self.probe.width, self.probe.height];
+        let q = self.ctx.quality(&known, self.content.len() as u64, Some(pixels));
+        if q == 0 || known.essence == self.node.content_type.essence {
+            return None;
+        }
+        let why = format!("the terminal knows it as {}", known.essence);
+        let make = Make::Bytes(self.content.clone());
+        let octets = self.content.len() as u64;
+        let mut variant = Variant::new(Action::Convert, Utility::kept(q).0, octets, make, why);
+        variant.ops = vec!["transcode"];
+        variant.pixels = Some(pixels);
+        variant.content_type = Some(known.essence);
+        Some(variant)
     }
 
-    fn reach_new(&self, kind: Kind) -> Option<Reached> {
-        let media_type = ContentType::new(kind.media_type());
+    /// V3 to the accepted type of the highest q that we write; black and white only if there is no other.
+    fn converted(&self) -> Vec<Variant> {
+        let own = self.node.content_type.essence.as_str();
+        let mut reached: Vec<(Kind, Reached)> = WRITTEN
+            .into_iter()
+            .flat_map(|kind| name(self.ctx, kind).into_iter().map(move |name| (kind, name)))
+            .filter(|(_, name)| *name != own)
+            .filter_map(|(kind, name)| Some((kind, self.reach_new(kind, name)?)))
+            .collect();
+        let best = reached.iter().map(|(_, reached)| reached.q).max().unwrap_or(0);
+        reached.retain(|(_, reached)| reached.q == best);
+        if reached.iter().any(|(kind, _)| *kind != Kind::Wbmp) {
+            reached.retain(|(kind, _)| *kind != Kind::Wbmp);
+        }
+        reached.into_iter().flat_map(|(_, reached)| reached.variants).collect()
+    }
+
+    fn reach_new(&self, kind: Kind, name: &str) -> Option<Reached> {
+        let media_type = ContentType::new(name);
         for tier in self.ctx.tiers(&media_type) {
             let size = fit(self.probe.width, self.probe.height, &tier.pix_x, &tier.pix_y);
             let Some((width, height)) = size else { continue };
@@ -200,7 +234,7 @@ impl Picture<'_> {
         let [width, height] = size;
         let mut spec = Spec::new(kind, width, height);
         spec.quality = QUALITIES.into_iter().min().unwrap_or(spec.quality);
-        spec.palette = (kind != Kind::Jpeg).then_some(16);
+        spec.palette = knobs(kind).contains(&Knob::Colours(16)).then_some(16);
         let predicted = self.predicted(&spec);
         let octets = tier.length.map_or(predicted, |length| predicted.min(length));
         let mut last = Variant { grade: Grade::Reserve, octets, ..smallest };
@@ -343,13 +377,14 @@ enum Knob {
 fn knobs(kind: Kind) -> Vec<Knob> {
     match kind {
         Kind::Jpeg => QUALITIES.into_iter().map(Knob::Quality).collect(),
-        Kind::Png | Kind::Gif | Kind::Bmp | Kind::Webp => COLOURS.into_iter().map(Knob::Colours).collect(),
+        Kind::Png | Kind::Gif | Kind::Bmp => COLOURS.into_iter().map(Knob::Colours).collect(),
+        Kind::Webp | Kind::Tiff | Kind::Ico | Kind::Wbmp => vec![Knob::None],
     }
 }
 
 /// GIF has lost its colours before it comes to us: making it a PNG loses nothing more.
 fn is_lossless(source: Kind) -> bool {
-    matches!(source, Kind::Png | Kind::Bmp | Kind::Gif)
+    !matches!(source, Kind::Jpeg | Kind::Webp)
 }
 
 fn floor_of(lo: Option<u64>, least: u32) -> u32 {

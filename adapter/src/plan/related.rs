@@ -38,7 +38,7 @@ impl Related {
         if !rewritable || !matches!(node.shape, Shape::Leaf) {
             return None;
         }
-        let text = tree.content(root)?;
+        let text = tree.content(root).filter(|text| Doc::is_plain(text))?;
         let others = || tree.children(id).filter(|&child| child != root);
         let named = |reference: Reference| {
             let child = others().find(|&child| tree.node(child).is_some_and(|node| reference.names(node)))?;

@@ -1,11 +1,15 @@
 //! References and layout of the documents that show other parts (CPI.md §3.5): application/smil, text/html and presence.
 //!
-//! Only what must change is replaced, by octet ranges; the rest of the document stays as it was written. No
-//! entity is expanded, no DTD is read.
+//! Only what must change is replaced, by octet ranges; the rest of the document stays as it was written. Tags are read one
+//! after the other, so that their depth costs nothing. No entity is expanded and no DTD is read: a document that brings
+//! declarations of its own, or is very large, is not looked into at all.
 
 use std::ops::Range;
 
 use crate::mime::{ContentType, Node, Shape, object_links};
+
+/// Octets of a document that is looked into.
+const LARGEST: usize = 256 * 1024;
 
 /// References read from one document at most.
 const LIMIT: usize = 1024;
@@ -33,6 +37,11 @@ impl Doc {
             "application/pidf+xml" | "application/cpim-pidf+xml" => Some(Doc::Presence),
             _ => None,
         }
+    }
+
+    /// Whether the document can be followed and changed by its tags alone.
+    pub(crate) fn is_plain(text: &[u8]) -> bool {
+        text.len() <= LARGEST && !has_declarations(text)
     }
 
     /// Everything in the document that may be a reference.
@@ -168,6 +177,15 @@ fn object(text: &[u8], link: crate::mime::ObjectLink) -> Option<Reference> {
     Some(Reference { range, target: link.target, typed: link.is_objlink.then_some(typed) })
 }
 
+/// Whether a document type is declared within the document: `<!DOCTYPE smil [ .. ]>`. One that is only named is common.
+fn has_declarations(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, b"<!").any(|at| {
+        let rest = text.get(at + 2..).unwrap_or_default();
+        let is_type = rest.get(..7).is_some_and(|word| word.eq_ignore_ascii_case(b"DOCTYPE"));
+        is_type && rest.iter().find(|b| matches!(b, b'[' | b'>')) != Some(&b'>')
+    })
+}
+
 fn local(name: &[u8]) -> &[u8] {
     name.rsplit(|&b| b == b':').next().unwrap_or(name)
 }
@@ -298,6 +316,17 @@ mod tests {
             new,
             r#"<root-layout width="160" height="120px"/><region id="1" left="0" top="50%" width="80"/><img width="640"/>"#
         );
+    }
+
+    #[test]
+    fn declarations_and_huge_documents_are_not_looked_into() {
+        let named = br#"<!DOCTYPE smil PUBLIC "-//W3C//DTD SMIL 1.0//EN" "http://www.w3.org/TR/REC-smil/SMIL10.dtd"><smil/>"#;
+        assert!(Doc::is_plain(named));
+        assert!(!Doc::is_plain(br#"<!doctype smil [<!ENTITY a "<img src='cid:a'/>">]><smil>&a;</smil>"#));
+        assert!(!Doc::is_plain(b"<!DOCTYPE smil"));
+        assert!(Doc::is_plain(&vec![b' '; LARGEST]) && !Doc::is_plain(&vec![b' '; LARGEST + 1]));
+        let deep = [b"<par>".repeat(20_000), b"<img src='cid:x'/>".to_vec()].concat();
+        assert_eq!(targets(Doc::Smil, std::str::from_utf8(&deep).unwrap()), ["cid:x"]);
     }
 
     #[test]

@@ -10,10 +10,23 @@ fn small() -> Vec<Vec<u8>> {
     }
     seeds.push(make(&file("anim_24f_320x240.gif"), &Spec::new(Kind::Gif, 32, 24)).bytes.to_vec());
     let drawn = image::RgbaImage::from_fn(20, 20, |x, y| image::Rgba([x as u8, y as u8, 0, 200]));
-    for format in [image::ImageFormat::Bmp, image::ImageFormat::WebP] {
+    for format in [image::ImageFormat::Bmp, image::ImageFormat::WebP, image::ImageFormat::Ico] {
         let mut bytes = Vec::new();
         drawn.write_to(&mut std::io::Cursor::new(&mut bytes), format).unwrap();
         seeds.push(bytes);
+    }
+    for name in [
+        "p3.png",
+        "p3.jpg",
+        "rgb-lzw.tiff",
+        "palette.tiff",
+        "bilevel-group4.tiff",
+        "moving.webp",
+        "bitmap.ico",
+    ] {
+        seeds.push(
+            std::fs::read(format!("{}/../tests/data/formats/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap(),
+        );
     }
     seeds
 }
@@ -21,7 +34,7 @@ fn small() -> Vec<Vec<u8>> {
 fn all(bytes: &[u8]) {
     let guards = Guards { pixels: 1 << 20, frames: 16, ..Guards::default() };
     let _ = strip(bytes);
-    for kind in [Kind::Jpeg, Kind::Png, Kind::Gif] {
+    for kind in [Kind::Jpeg, Kind::Png, Kind::Gif, Kind::Bmp, Kind::Wbmp, Kind::Webp] {
         let spec = Spec { octets: Some(2000), ..Spec::new(kind, 16, 12) };
         if let Ok(made) = transform(bytes, &spec, &guards, &|| false) {
             assert!(made.bytes.len() <= 2000);
@@ -30,11 +43,11 @@ fn all(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_to_a_picture_makes_it_panic(
-        seed in 0usize..7,
+        seed in 0usize..15,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {

@@ -5,6 +5,7 @@
 
 mod animation;
 mod bombs;
+mod formats;
 mod heads;
 mod hostile;
 mod memory;

@@ -9,11 +9,14 @@
 )]
 
 mod bounds;
+mod formats;
 mod kept;
 mod links;
+mod metamorphic;
 mod parts;
 mod pictures;
 mod presence;
+mod rules;
 mod texts;
 
 use std::time::{Duration, UNIX_EPOCH};

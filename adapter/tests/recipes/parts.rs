@@ -58,6 +58,15 @@ fn t13_without_multipart_related_the_smil_shows_its_parts_from_the_store() {
 }
 
 #[test]
+fn t13_the_layout_fits_the_screen_that_will_fetch_the_picture() {
+    let cpi = accepts("application/smil, audio/amr, image/jpeg;media-pix-x=max+160;media-pix-y=max+120");
+    let got = linked(&cpi, &entity("029")).unwrap();
+    assert!(got.body().contains(r#"<root-layout width="160" height="120"/>"#), "{}", got.body());
+    assert!(got.body().contains(r#"<img src="https://store.example.com/c/token-0000000001" region="i"/>"#));
+    assert_eq!(size_of(&got.stored[0].content), [640, 480], "stored as it was, made smaller at the fetch");
+}
+
+#[test]
 fn t13_without_a_store_the_container_takes_another_name() {
     let got = to(&smil_phone(false), &entity("029")).unwrap();
     assert_eq!(got.text("content-type").unwrap(), "multipart/mixed; boundary=bs029");
@@ -284,4 +293,33 @@ fn a_text_that_just_fits_is_converted_to_another_charset() {
     let cpi = accept(&[("Accept", "text/plain;length=max+5"), ("Accept-Charset", "utf-8")]);
     let got = to(&cpi, &of("text/plain; charset=iso-8859-1", &b"Gr\xf6e"[..])).unwrap();
     assert_eq!(got.body(), "Gröe");
+}
+
+fn wrapped(kind: &str, body: &[u8]) -> Entity {
+    let head = format!(
+        "From: <im:alice@example.org>\r\nTo: <im:john@example.com>\r\n\r\nContent-Type: {kind}\r\n\r\n"
+    );
+    of("message/cpim", [head.as_bytes(), body].concat())
+}
+
+#[test]
+fn what_cpim_wraps_is_adapted_where_the_operator_says_so_and_its_headers_never() {
+    let phone = accepts("message/cpim, image/jpeg;media-pix-x=max+160");
+    let from = wrapped("image/jpeg", &image("life_640x480.jpg"));
+    assert!(to(&phone, &from).unwrap().is_identical(&from), "off unless it is switched on");
+    let on = Settings { cpim: true, ..settings() };
+    let got = deliver(&from, Some(&phone), &on, Budget::default()).unwrap();
+    assert_eq!(got.text("content-type").unwrap(), "message/cpim");
+    let text = got.body();
+    let mut pieces = text.splitn(3, "\r\n\r\n");
+    assert_eq!(pieces.next(), Some("From: <im:alice@example.org>\r\nTo: <im:john@example.com>"));
+    assert!(pieces.next().unwrap().contains("Content-Adapted: proxy.example.com;ops=\"scale\""), "{text}");
+    let start =
+        got.entity.body.windows(4).enumerate().filter(|(_, four)| four == b"\r\n\r\n").nth(1).unwrap().0;
+    assert_eq!(size_of(&got.entity.body[start + 4..]), [160, 120]);
+
+    let signed = wrapped("multipart/signed; boundary=s", b"--s\r\n\r\nx\r\n--s--\r\n");
+    assert!(deliver(&signed, Some(&phone), &on, Budget::default()).unwrap().is_identical(&signed));
+    let small = wrapped("image/jpeg", &got.entity.body[start + 4..]);
+    assert!(deliver(&small, Some(&phone), &on, Budget::default()).unwrap().is_identical(&small));
 }

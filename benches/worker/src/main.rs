@@ -2,7 +2,8 @@
 //!
 //! A first line `{"name": ..}`; then for each JSON job on stdin
 //! `{"in": path, "w": 640, "h": 480, "type": "image/jpeg", "q": 80 | "octets": 16384, "repeat": 3, "out": path or ""}`
-//! a line `{"cpu_us": median CPU time of the process for one job, "octets": n}` or `{"error": ..}`. Nothing is kept
+//! a line `{"cpu_us": median CPU time of the process for one job, "octets": n, "encodes": n, "quality": n}` or
+//! `{"error": ..}`. Nothing is kept
 //! from one job to the next.
 
 use std::io::{BufRead, Write, stdin, stdout};
@@ -39,7 +40,7 @@ const fn once() -> usize {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer {
-    Done { cpu_us: u64, octets: usize },
+    Done { cpu_us: u64, octets: usize, encodes: u32, quality: Option<u8> },
     Failed { error: String },
 }
 
@@ -74,6 +75,8 @@ fn run(line: &str) -> Result<Answer, String> {
     Ok(Answer::Done {
         cpu_us: u64::try_from(median.as_micros()).unwrap_or(u64::MAX),
         octets: made.bytes.len(),
+        encodes: made.work.encodes,
+        quality: made.quality,
     })
 }
 

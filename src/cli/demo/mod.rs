@@ -1,8 +1,10 @@
 //! `bespoke demo`: the whole story on one screen. A server in this process on free ports, two simulated
-//! phones with different limits, one photo sent to both, and what each of them got.
+//! phones with different limits, one photo sent to both, and what each of them got; then the same photo as
+//! somebody's presence, and what her watchers see.
 
 mod link;
 mod phone;
+mod presence;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,6 +27,10 @@ const OLD_PHONE: &str = "text/plain, image/jpeg;media-pix-x=max+160;media-pix-y=
 const LINK_PHONE: &str = "text/plain, message/external-body, image/jpeg;length=max+0";
 /// What the second phone says when it opens the link.
 const LINK_FETCH: &str = "image/jpeg;media-pix-x=max+320;media-pix-y=max+240";
+
+/// A watcher with a small screen, and one who takes no pictures in a NOTIFY.
+const SMALL_WATCHER: &str = "application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+64;media-pix-y=max+64;length=max+4096";
+const PLAIN_WATCHER: &str = "application/pidf+xml";
 
 /// How long requests in progress may take once the story is told.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -55,6 +61,7 @@ fn config(folder: &Path) -> Result<Config, Failure> {
         "admin.listen=127.0.0.1:0".to_owned(),
         // A slow machine takes its time and still tells the story.
         "adapt.deadline=60s".to_owned(),
+        "presence.body=4MiB".to_owned(),
         format!("data_dir={}", folder.display()),
     ];
     Ok(crate::config::load(None, &settings)?)
@@ -92,12 +99,31 @@ impl Story<'_> {
         say(&format!("  -> {}", shown(&fetched.content_type, &fetched.body)));
         self.keep("mary.jpg", &fetched.body)?;
 
+        self.tell_presence(server)?;
+
         match self.output {
             Some(folder) => say(&format!("\nThe pictures are in {}.", folder.display())),
             None => say(
                 "\n`bespoke demo -o DIR` keeps the pictures; `bespoke` runs a server to try with your own.",
             ),
         }
+        Ok(())
+    }
+
+    /// Publishes the photo as Ann's presence, and shows what is told to two who watch her.
+    fn tell_presence(&self, server: std::net::SocketAddr) -> Result<(), Failure> {
+        presence::publish(server, "ann", "At the lake", PHOTO)?;
+        let john = presence::watch(server, "john", "ann", SMALL_WATCHER)?;
+        say(&format!("\nAnn publishes the photo and \"{}\" as her presence. John watches her:", john.note));
+        let Some((kind, picture)) = john.picture else {
+            return Err(Failure::Demo("no picture came with the presence document".to_owned()));
+        };
+        say(&format!("  {}", shown(&kind, &picture)));
+        say(labelled("says", &format!("Accept: {SMALL_WATCHER}")).trim_end());
+        self.keep("john-presence.jpg", &picture)?;
+        let mary = presence::watch(server, "mary", "ann", PLAIN_WATCHER)?;
+        say("Mary's terminal takes the document alone, which shows the photo from here:");
+        say(&format!("  {}", mary.link));
         Ok(())
     }
 

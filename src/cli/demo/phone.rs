@@ -13,7 +13,7 @@ use sip::{
 use crate::cli::Failure;
 
 /// How long anything in the demo may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A registered phone.
 pub(super) struct Phone {
@@ -87,7 +87,7 @@ impl Received {
 }
 
 /// Takes one request on one connection and answers it 200.
-fn take_one(listener: &TcpListener) -> Result<Request, Failure> {
+pub(super) fn take_one(listener: &TcpListener) -> Result<Request, Failure> {
     let (stream, _) = listener.accept().map_err(broken)?;
     let mut line = Line::over(stream)?;
     match line.next()? {
@@ -100,14 +100,14 @@ fn take_one(listener: &TcpListener) -> Result<Request, Failure> {
 }
 
 /// One TCP connection that speaks SIP.
-struct Line {
+pub(super) struct Line {
     stream: TcpStream,
     framer: StreamFramer,
     limits: Limits,
 }
 
 impl Line {
-    fn open(server: SocketAddr) -> Result<Self, Failure> {
+    pub(super) fn open(server: SocketAddr) -> Result<Self, Failure> {
         Self::over(TcpStream::connect_timeout(&server, PATIENCE).map_err(broken)?)
     }
 
@@ -119,7 +119,7 @@ impl Line {
     }
 
     /// Sends a request and waits for its 200.
-    fn ask(mut self, request: RequestBuilder) -> Result<(), Failure> {
+    pub(super) fn ask(mut self, request: RequestBuilder) -> Result<(), Failure> {
         let local = self.stream.local_addr().map_err(broken)?;
         let mut outgoing = request.build();
         outgoing.push_via(format!("SIP/2.0/TCP {local};branch=z9hG4bKdemo{}", local.port()));
@@ -163,11 +163,11 @@ impl Line {
     }
 }
 
-fn broken(error: std::io::Error) -> Failure {
+pub(super) fn broken(error: std::io::Error) -> Failure {
     Failure::Demo(format!("loopback failed: {error}"))
 }
 
-fn silent(who: &str) -> Failure {
+pub(super) fn silent(who: &str) -> Failure {
     Failure::Demo(format!("{who} fell silent; run it with RUST_LOG=debug to see why"))
 }
 

@@ -6,9 +6,11 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
@@ -21,6 +23,10 @@ const BLOCK_CACHE: u64 = 512 * 1024;
 
 /// Octets of a block of a table: few lookups, many records one after the other.
 const BLOCK: u32 = 16 * 1024;
+
+/// Tables that are merged into the level below at a time. Only a start reads them, so there may be many, and all that
+/// is below is written again the more seldom.
+const MERGED: u8 = 10;
 
 /// Above these the engine itself would stop a writer, in a loop that does not end if its workers died of a
 /// full disk meanwhile. So the writer waits out here, where it sees that.
@@ -51,6 +57,7 @@ impl Engine {
                 KeyspaceCreateOptions::default()
                     .manual_journal_persist(true)
                     .max_memtable_size(write_buffer)
+                    .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(MERGED)))
                     .data_block_size_policy(BlockSizePolicy::all(BLOCK))
                     // They would answer what is asked of the index.
                     .filter_policy(FilterPolicy::disabled())

@@ -1,5 +1,6 @@
 //! One file per peer, or per way to fail.
 
+mod announce;
 mod balance;
 mod calls;
 mod clock;

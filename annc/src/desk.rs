@@ -1,0 +1,352 @@
+//! The service: takes calls, keeps them, finds the one a request belongs to.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+
+use sip::{HeaderId, Outgoing, Request, ResponseBuilder};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::call::{Call, Medium, Opening, Wire};
+use crate::clip::Clip;
+use crate::dialog::{Dialog, DialogId, SessionTimer};
+use crate::order::Order;
+use crate::refusal::Refusal;
+use crate::rtp::{Pacer, Ports, Sockets};
+use crate::sdp::{self, Agreed, Key, Means, Session};
+use crate::settings::{Settings, StartError};
+use crate::source::{Names, Sources};
+
+/// The methods a call takes.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+
+/// The extensions that are known (RFC 4028).
+const SUPPORTED: &str = "timer";
+
+/// The announcement service. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Annc {
+    inside: Arc<Inside>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inside {
+    pub(crate) settings: Settings,
+    sources: Sources,
+    pub(crate) pacer: Pacer,
+    ports: Ports,
+    streams: Arc<Semaphore>,
+    calls: Mutex<HashMap<DialogId, Weak<Wire>>>,
+}
+
+/// Where and how an INVITE came.
+pub struct Meeting<'a> {
+    /// Our address that it came to.
+    pub local: IpAddr,
+    /// Whether nobody else could read it: TLS.
+    pub secure: bool,
+    /// The value of our Contact.
+    pub contact: String,
+    /// Whether the caller may have media sent to an address.
+    pub open: &'a (dyn Fn(SocketAddr) -> bool + Send + Sync),
+}
+
+/// A call that was taken.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The 200.
+    pub answer: Outgoing,
+    /// The call, which wants to be driven.
+    pub call: Call,
+}
+
+impl Annc {
+    /// Starts the service.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(settings: Settings, names: Arc<dyn Names>) -> Result<Annc, StartError> {
+        let sources = Sources::new(settings.sources.clone(), names)?;
+        let (first, last) = settings.ports;
+        let inside = Inside {
+            sources,
+            pacer: Pacer::start()?,
+            ports: Ports::new(first, last),
+            streams: Arc::new(Semaphore::new(settings.streams.min(Semaphore::MAX_PERMITS))),
+            calls: Mutex::default(),
+            settings,
+        };
+        Ok(Annc { inside: Arc::new(inside) })
+    }
+
+    /// Takes a call, or says why not. Dropped before its end (CANCEL) it leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn invite(&self, invite: &Request, meeting: &Meeting<'_>) -> Result<Accepted, Refusal> {
+        let begun = Instant::now();
+        let outcome = self.take(invite, meeting).await;
+        let word = match &outcome {
+            Ok(_) => "taken".to_owned(),
+            Err(refusal) => refusal.verdict(self.inside.settings.failed).status.to_string(),
+        };
+        metrics::counter!("annc_calls_total", "outcome" => word).increment(1);
+        metrics::histogram!("annc_setup_seconds").record(begun.elapsed().as_secs_f64());
+        outcome
+    }
+
+    async fn take(&self, invite: &Request, meeting: &Meeting<'_>) -> Result<Accepted, Refusal> {
+        let inside = &self.inside;
+        let order = Order::read(&invite.uri())?;
+        let unknown =
+            invite.values(HeaderId::Require).filter(|tag| !tag.eq_ignore_ascii_case(SUPPORTED.as_bytes()));
+        let unknown: Vec<_> = unknown.map(String::from_utf8_lossy).collect();
+        if !unknown.is_empty() {
+            return Err(Refusal::Extension(unknown.join(", ")));
+        }
+        let timer = SessionTimer::of(invite, inside.settings.session).map_err(Refusal::Interval)?;
+        let offer = description(invite)?;
+        let random = random()?;
+        let tag = format!("{:032x}", u128::from_be_bytes(random));
+        let dialog = Dialog::of_invite(invite, &tag).ok_or(Refusal::NoContact)?;
+        let permit = Arc::clone(&inside.streams).try_acquire_owned().map_err(|_none| Refusal::Full)?;
+        let keys = meeting.secure || inside.settings.keys_in_clear;
+        let clip = self.clip(&order).await?;
+        let means = clip.means(keys);
+        let opening = self.open(offer, clip, &means, meeting).await?;
+        let call = self.call(dialog, order, opening, timer, permit);
+        let answer = self.answer(invite, &tag, &call, meeting);
+        Ok(Accepted { answer, call })
+    }
+
+    /// Fetches an announcement and looks at it.
+    async fn clip(&self, order: &Order) -> Result<Clip, Refusal> {
+        let settings = &self.inside.settings;
+        let limits = media::Limits { octets: settings.sources.octets, seconds: settings.seconds };
+        let content = self.inside.sources.fetch(order).await?;
+        let opened = tokio::task::spawn_blocking(move || Clip::open(content, limits)).await;
+        Ok(opened.map_err(|_panicked| Refusal::Ports)??)
+    }
+
+    /// Agrees on media, opens their ports and makes their packets; without an offer makes one.
+    async fn open(
+        &self,
+        offer: Option<Session>,
+        clip: Clip,
+        means: &Means,
+        meeting: &Meeting<'_>,
+    ) -> Result<Opening, Refusal> {
+        let address = if self.inside.settings.address.is_unspecified() {
+            meeting.local
+        } else {
+            self.inside.settings.address
+        };
+        let id = u64::from_be_bytes(*random()?.first_chunk().ok_or(Refusal::Ports)?) >> 2;
+        let mut local =
+            sdp::Local { id, version: id, address, media: Vec::new(), parameter_sets: clip.parameter_sets() };
+        let Some(offer) = offer else {
+            return self.offer(clip, means, local);
+        };
+        let agreement = sdp::agree(&offer, means, meeting.open)?;
+        let mut media = Vec::new();
+        for agreed in &agreement {
+            let (medium, ours) = match agreed {
+                Some(agreed) => {
+                    let (medium, ours) = self.medium(&clip, agreed, address).await?;
+                    (Some(medium), Some(ours))
+                }
+                None => (None, None),
+            };
+            media.push(medium);
+            local.media.push(ours);
+        }
+        let body = sdp::answer(&offer, &agreement, &local);
+        Ok(Opening { clip, means: means.clone(), local, body, media, spare: Vec::new() })
+    }
+
+    /// An offer of everything, to who made none (RFC 3261 §13.2.1).
+    fn offer(&self, clip: Clip, means: &Means, local: sdp::Local) -> Result<Opening, Refusal> {
+        // In clear only: keys of ours would have to be in an offer that the answer may not take.
+        let means = Means { keys: false, ..means.clone() };
+        let all = || means.passes.iter().chain(&means.makes);
+        let mut spare = Vec::new();
+        let mut ports = [None, None];
+        for (is_video, port) in [false, true].into_iter().zip(&mut ports) {
+            if all().any(|form| form.is_video() == is_video) {
+                let sockets = self.inside.ports.open(local.address).ok_or(Refusal::Ports)?;
+                *port = Some(sockets.port);
+                spare.push(Arc::new(sockets));
+            }
+        }
+        let body = sdp::offer(&means, &local, ports);
+        Ok(Opening { clip, means, local, body, media: Vec::new(), spare })
+    }
+
+    async fn medium(
+        &self,
+        clip: &Clip,
+        agreed: &Agreed,
+        address: IpAddr,
+    ) -> Result<(Medium, sdp::LocalMedium), Refusal> {
+        let sockets = Arc::new(self.inside.ports.open(address).ok_or(Refusal::Ports)?);
+        let key = agreed.key.as_ref().map(own_key).transpose()?;
+        let ours = sdp::LocalMedium { port: sockets.port, key: key.clone() };
+        let medium = make(clip.clone(), agreed.clone(), sockets, key).await?;
+        Ok((medium, ours))
+    }
+
+    fn call(
+        &self,
+        dialog: Dialog,
+        order: Order,
+        opening: Opening,
+        timer: Option<SessionTimer>,
+        permit: OwnedSemaphorePermit,
+    ) -> Call {
+        let id = dialog.id().clone();
+        let call = Call::new(Arc::clone(&self.inside), dialog, order, opening, timer, permit);
+        let mut calls = self.inside.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.insert(id, Arc::downgrade(call.wire()));
+        metrics::gauge!("annc_calls").set(u32::try_from(calls.len()).unwrap_or(u32::MAX));
+        call
+    }
+
+    fn answer(&self, invite: &Request, tag: &str, call: &Call, meeting: &Meeting<'_>) -> Outgoing {
+        let mut builder = ResponseBuilder::to_request(invite, 200, "OK")
+            .to_tag(tag)
+            .copy(invite, HeaderId::RecordRoute)
+            .header(HeaderId::Contact, &meeting.contact)
+            .header("Allow", ALLOW)
+            .header("Supported", SUPPORTED)
+            .header("Content-Type", "application/sdp");
+        if let Some(timer) = call.timer() {
+            builder = builder.header("Session-Expires", timer.header());
+            if timer.by_caller {
+                builder = builder.header("Require", SUPPORTED);
+            }
+        }
+        builder.body(call.body()).build()
+    }
+
+    /// Whether those may call who are no users.
+    pub fn takes_strangers(&self) -> bool {
+        self.inside.settings.strangers
+    }
+
+    /// Ends all calls.
+    pub fn hang_up(&self) {
+        let calls = self.inside.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let wires: Vec<Arc<Wire>> = calls.values().filter_map(Weak::upgrade).collect();
+        drop(calls);
+        wires.iter().for_each(|wire| wire.hang_up());
+    }
+
+    /// Whether a request belongs to a call of ours.
+    pub fn knows(&self, request: &Request) -> bool {
+        self.wire(request).is_some()
+    }
+
+    /// The answer to a request within a dialog; not for ACK. `None` once nobody needs one any more.
+    pub fn request(&self, request: &Request, meeting: &Meeting<'_>) -> Outgoing {
+        let answered = match self.wire(request) {
+            Some(wire) => wire.request(request, meeting),
+            None => Err(Refusal::NoDialog),
+        };
+        match answered {
+            Ok(answer) => answer,
+            Err(refusal) => refusal.verdict(self.inside.settings.failed).response(request).build(),
+        }
+    }
+
+    /// Takes an ACK; `false` if it belongs to no call.
+    pub fn ack(&self, request: &Request) -> bool {
+        self.wire(request).inspect(|wire| wire.acknowledged(request)).is_some()
+    }
+
+    /// The response to what was refused.
+    pub fn refuse(&self, request: &Request, refusal: &Refusal) -> ResponseBuilder {
+        refusal.verdict(self.inside.settings.failed).response(request)
+    }
+
+    /// Closes connections that have had nothing to do for long, and forgets calls that are over.
+    pub async fn sweep(&self) {
+        self.inside.sources.sweep().await;
+        let mut calls = self.inside.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.retain(|_, wire| wire.strong_count() > 0);
+        metrics::gauge!("annc_calls").set(u32::try_from(calls.len()).unwrap_or(u32::MAX));
+    }
+
+    fn wire(&self, request: &Request) -> Option<Arc<Wire>> {
+        let id = DialogId::of(request)?;
+        self.inside.calls.lock().unwrap_or_else(PoisonError::into_inner).get(&id)?.upgrade()
+    }
+}
+
+impl Inside {
+    /// A call is over.
+    pub(crate) fn forget(&self, id: &DialogId) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.remove(id);
+        metrics::gauge!("annc_calls").set(u32::try_from(calls.len()).unwrap_or(u32::MAX));
+    }
+}
+
+impl crate::Verdict {
+    /// The response.
+    pub fn response(&self, request: &Request) -> ResponseBuilder {
+        let mut builder = ResponseBuilder::to_request(request, self.status, self.reason);
+        for (name, value) in &self.headers {
+            builder = builder.header(*name, value);
+        }
+        if let Some((code, text)) = &self.warning {
+            let text: String = text.chars().filter(|c| !matches!(c, '"' | '\\') && !c.is_control()).collect();
+            builder = builder.header("Warning", format!("{code} annc \"{text}\""));
+        }
+        builder
+    }
+}
+
+/// The packets of a medium, on a thread for work.
+pub(crate) async fn make(
+    clip: Clip,
+    agreed: Agreed,
+    sockets: Arc<Sockets>,
+    key: Option<Key>,
+) -> Result<Medium, Refusal> {
+    let wanted = agreed.clone();
+    let made = tokio::task::spawn_blocking(move || clip.track(&wanted)).await;
+    let track = made.map_err(|_panicked| Refusal::Ports)??;
+    Ok(Medium { agreed, track, sockets, key, playing: None, is_held: false })
+}
+
+/// A key of ours for the suite and with the tag of theirs.
+fn own_key(theirs: &Key) -> Result<Key, Refusal> {
+    let mut secret = [0; 30];
+    getrandom::fill(&mut secret).map_err(|_| Refusal::Ports)?;
+    Ok(Key { tag: theirs.tag, suite: theirs.suite, secret })
+}
+
+pub(crate) fn random() -> Result<[u8; 16], Refusal> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| Refusal::Ports)?;
+    Ok(random)
+}
+
+/// The description in a body; `None` without a body.
+///
+/// # Errors
+/// [`Refusal::Body`] for another type, [`Refusal::Description`] for one that can't be read.
+pub(crate) fn description(request: &Request) -> Result<Option<Session>, Refusal> {
+    let body = request.body();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let kind = request.header(HeaderId::ContentType).unwrap_or(b"application/sdp");
+    let kind = kind.split(|&octet| octet == b';').next().unwrap_or_default().trim_ascii();
+    let is_plain = request.header_named("Content-Encoding").is_none_or(|coding| coding == b"identity");
+    match kind.eq_ignore_ascii_case(b"application/sdp") && is_plain {
+        true => Ok(Some(Session::read(&body)?)),
+        false => Err(Refusal::Body),
+    }
+}

@@ -1,0 +1,185 @@
+use std::net::UdpSocket;
+
+use bytes::Bytes;
+
+use super::super::sender::Plan;
+use super::super::track::{Packet, Track};
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A desk whose clock is the test's, one stream of it, and the phone's sockets.
+struct World {
+    desk: Desk,
+    now: Instant,
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    events: mpsc::Receiver<Event>,
+    sockets: Arc<Sockets>,
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
+}
+
+/// Plays `packets` of 20 ms.
+fn world(packets: u64, symmetric: bool, is_held: bool) -> World {
+    let now = Instant::now();
+    let mut desk = Desk::new(now);
+    let (rtp, rtcp) = (socket(), socket());
+    let own = socket();
+    let port = own.local_addr().unwrap().port();
+    let sockets = Arc::new(Sockets { rtp: own, rtcp: socket(), port });
+    let track = Track {
+        clock: 8000,
+        packets: (0..packets)
+            .map(|n| Packet { at: n * 160, marker: false, payload: Bytes::from_static(&[7; 160]) })
+            .collect(),
+        ticks: packets * 160,
+    };
+    let limit = Duration::from_secs(3600);
+    let plan =
+        Plan { track: track.into(), times: Some(1), delay: MS, limit, payload_type: 0, cname: "c".into() };
+    let (tell, events) = mpsc::channel(4);
+    let stage = Stage {
+        sender: Sender::new(plan, None, [1; 16]),
+        sockets: Arc::clone(&sockets),
+        rtp: rtp.local_addr().unwrap(),
+        rtcp: rtcp.local_addr().unwrap(),
+        peer: None,
+        symmetric,
+        is_held,
+        patience: Duration::from_secs(30),
+        events: tell,
+    };
+    desk.take(Order::Play(1, Box::new(stage)), now);
+    World { desk, now, rtp, rtcp, events, sockets }
+}
+
+impl World {
+    /// Lets the clock go on, millisecond by millisecond.
+    fn wait(&mut self, long: Duration) {
+        let end = self.now + long;
+        while self.now < end {
+            self.now += MS;
+            self.desk.turn(self.now);
+        }
+    }
+
+    fn received(&self) -> usize {
+        let mut buffer = [0; 2000];
+        std::iter::from_fn(|| self.rtp.recv(&mut buffer).ok()).count()
+    }
+
+    fn ended(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+#[test]
+fn packets_leave_at_their_time_and_the_end_is_told_after_the_last_sound() {
+    let mut world = world(5, false, false);
+    world.wait(5 * MS);
+    assert_eq!(world.received(), 1);
+    world.wait(19 * MS);
+    assert_eq!(world.received(), 0);
+    world.wait(MS);
+    assert_eq!(world.received(), 1);
+    world.wait(60 * MS);
+    assert_eq!((world.received(), world.ended()), (3, None));
+    world.wait(20 * MS);
+    assert_eq!(world.ended(), Some(Event::Ended));
+}
+
+#[test]
+fn a_stream_that_is_held_is_quiet_and_goes_on_where_it_was() {
+    let mut world = world(5, false, true);
+    world.wait(1000 * MS);
+    assert_eq!(world.received(), 0);
+    world.desk.take(Order::Hold(1, false), world.now);
+    world.wait(45 * MS);
+    assert_eq!(world.received(), 3);
+    world.desk.take(Order::Hold(1, true), world.now);
+    world.wait(1000 * MS);
+    world.desk.take(Order::Hold(1, false), world.now);
+    world.wait(60 * MS);
+    assert_eq!((world.received(), world.ended()), (2, Some(Event::Ended)));
+}
+
+#[test]
+fn one_that_was_heard_and_is_silent_is_told() {
+    let mut world = world(100_000, false, false);
+    let own = world.sockets.rtcp.local_addr().unwrap();
+    world.rtcp.send_to(&[0x80, 201, 0, 1, 0, 0, 0, 1], own).unwrap();
+    world.wait(Duration::from_secs(29));
+    assert_eq!(world.ended(), None);
+    world.rtcp.send_to(&[0x80, 201, 0, 1, 0, 0, 0, 1], own).unwrap();
+    world.wait(Duration::from_secs(29));
+    assert_eq!(world.ended(), None);
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.ended(), Some(Event::Silent));
+}
+
+#[test]
+fn one_that_never_said_anything_is_not_silent() {
+    let mut world = world(100_000, false, false);
+    world.wait(Duration::from_secs(120));
+    assert_eq!(world.ended(), None);
+}
+
+#[test]
+fn a_port_that_nobody_has_open_any_more_is_told() {
+    let mut world = world(100_000, false, false);
+    world.wait(Duration::from_secs(1));
+    world.rtp = socket();
+    world.wait(Duration::from_secs(28));
+    assert_eq!(world.ended(), None);
+    world.wait(Duration::from_secs(4));
+    assert_eq!(world.ended(), Some(Event::Silent));
+}
+
+#[test]
+fn a_stream_that_is_symmetric_follows_who_sends_first_and_nobody_after() {
+    let mut world = world(1000, true, false);
+    world.wait(25 * MS);
+    assert_eq!(world.received(), 2);
+    let (behind_nat, intruder) = (socket(), socket());
+    let own = world.sockets.rtp.local_addr().unwrap();
+    behind_nat.send_to(&[0x80, 0, 0, 1], own).unwrap();
+    world.wait(20 * MS);
+    intruder.send_to(&[0x80, 0, 0, 1], own).unwrap();
+    world.wait(100 * MS);
+    world.rtp = behind_nat;
+    assert_eq!(world.received(), 5);
+    world.rtp = intruder;
+    assert_eq!(world.received(), 0);
+}
+
+#[test]
+fn what_is_far_too_late_is_not_sent_all_at_once() {
+    let mut world = world(1000, false, false);
+    world.wait(45 * MS);
+    world.received();
+    world.now += Duration::from_secs(10);
+    world.desk.turn(world.now);
+    assert_eq!(world.received(), 1);
+    world.wait(40 * MS);
+    assert_eq!(world.received(), 2);
+}
+
+#[test]
+fn reports_come_and_the_last_one_says_good_bye() {
+    let mut world = world(1000, false, false);
+    world.wait(Duration::from_secs(5));
+    let mut buffer = [0; 200];
+    let length = world.rtcp.recv(&mut buffer).unwrap();
+    assert_eq!(buffer[1], 200);
+    assert!(!buffer[..length].windows(2).any(|at| at == [0x81, 203]));
+    world.desk.take(Order::Stop(1), world.now);
+    let last = std::iter::from_fn(|| world.rtcp.recv(&mut buffer).ok()).last().unwrap();
+    assert_eq!(buffer[last - 8..last - 4], [0x81, 203, 0, 1]);
+    world.wait(Duration::from_secs(1));
+    assert!(world.desk.streams.is_empty() && world.desk.wheel.soonest().is_none());
+}

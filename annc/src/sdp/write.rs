@@ -1,0 +1,179 @@
+//! Our side of a description: an answer, or an offer to who made none.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use super::agree::{Agreed, Agreement, Means};
+use super::crypto::Key;
+use super::{Media, Session};
+use crate::form::Form;
+
+/// What we say of ourselves.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// The number of the session, and its version (RFC 8866 §5.2).
+    pub id: u64,
+    /// The version.
+    pub version: u64,
+    /// The address of our RTP.
+    pub address: IpAddr,
+    /// Our port and key of each medium, in the order of the description; `None`: none.
+    pub media: Vec<Option<LocalMedium>>,
+    /// Parameter sets of H.264: the value of `sprop-parameter-sets`.
+    pub parameter_sets: Option<String>,
+}
+
+/// Our end of one medium.
+#[derive(Clone, Debug)]
+pub struct LocalMedium {
+    /// The port of RTP; RTCP has the next one.
+    pub port: u16,
+    /// Under which we encrypt.
+    pub key: Option<Key>,
+}
+
+/// The answer to an offer: each medium, agreed on or refused with port 0 (RFC 3264 §6).
+pub fn answer(offer: &Session, agreement: &Agreement, local: &Local) -> String {
+    let mut text = head(local, &offer.time);
+    for (at, medium) in offer.media.iter().enumerate() {
+        let agreed = agreement.get(at).and_then(Option::as_ref);
+        let ours = local.media.get(at).and_then(Option::as_ref);
+        match agreed.zip(ours) {
+            Some((agreed, ours)) => accepted(&mut text, medium, agreed, ours, local),
+            None => {
+                let format = medium.formats.first().map_or("0", String::as_str);
+                line(&mut text, &format!("m={} 0 {} {format}", medium.kind, medium.protocol));
+            }
+        }
+    }
+    text
+}
+
+/// An offer of all that `means` can send, each kind of medium at the port given for it (sound, video).
+pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
+    let mut text = head(local, "0 0");
+    for (kind, port) in ["audio", "video"].into_iter().zip(ports) {
+        let Some(port) = port else { continue };
+        let wanted = |form: &&Form| form.is_video() == (kind == "video");
+        let mut forms: Vec<Form> = means.passes.iter().filter(wanted).copied().collect();
+        forms.extend(means.makes.iter().filter(wanted).filter(|form| !means.passes.contains(form)));
+        let types: Vec<String> = forms.iter().map(|form| form.payload_type().to_string()).collect();
+        line(&mut text, &format!("m={kind} {port} RTP/AVP {}", types.join(" ")));
+        for form in forms {
+            line(&mut text, &format!("a=rtpmap:{} {}", form.payload_type(), form.rtpmap()));
+            if let Some(fmtp) = fmtp(form, None, local) {
+                line(&mut text, &format!("a=fmtp:{} {fmtp}", form.payload_type()));
+            }
+        }
+        line(&mut text, "a=sendonly");
+    }
+    text
+}
+
+fn head(local: &Local, time: &str) -> String {
+    let mut text = String::new();
+    let family = if local.address.is_ipv4() { "IP4" } else { "IP6" };
+    let (id, version, address) = (local.id, local.version, local.address);
+    line(&mut text, "v=0");
+    line(&mut text, &format!("o=annc {id} {version} IN {family} {address}"));
+    line(&mut text, "s=-");
+    line(&mut text, &format!("c=IN {family} {address}"));
+    // RFC 3264 §6: the time of the answer is that of the offer.
+    line(&mut text, &format!("t={time}"));
+    text
+}
+
+fn accepted(text: &mut String, medium: &Media, agreed: &Agreed, ours: &LocalMedium, local: &Local) {
+    let number = agreed.payload_type;
+    line(text, &format!("m={} {} {} {number}", medium.kind, ours.port, medium.protocol));
+    line(text, &format!("a=rtpmap:{number} {}", agreed.form.rtpmap()));
+    if let Some(fmtp) = fmtp(agreed.form, agreed.fmtp.as_deref(), local) {
+        line(text, &format!("a=fmtp:{number} {fmtp}"));
+    }
+    if !agreed.form.is_video() {
+        line(text, &format!("a=ptime:{}", agreed.ptime));
+    }
+    line(text, if agreed.is_held { "a=inactive" } else { "a=sendonly" });
+    if agreed.rtcp == agreed.rtp && medium.attribute("rtcp-mux").is_some() {
+        line(text, "a=rtcp-mux");
+    }
+    if let Some(key) = &ours.key {
+        line(text, &format!("a=crypto:{}", key.write()));
+    }
+}
+
+/// The parameters of what we send. Those of AMR are of the session: what was offered holds (RFC 4867 §8.3.1).
+fn fmtp(form: Form, offered: Option<&str>, local: &Local) -> Option<String> {
+    match form {
+        Form::Amr | Form::AmrWb => offered.map(str::to_owned).or_else(|| Some("octet-align=1".to_owned())),
+        Form::H264 => {
+            let ours = offered.unwrap_or("packetization-mode=1");
+            // A phone may repeat what was sent to it before.
+            let kept: Vec<&str> =
+                ours.split(';').map(str::trim).filter(|pair| !pair.starts_with("sprop-")).collect();
+            let sets = local.parameter_sets.iter().map(|sets| format!("sprop-parameter-sets={sets}"));
+            Some(kept.into_iter().map(str::to_owned).chain(sets).collect::<Vec<_>>().join(";"))
+        }
+        _ => None,
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a string can't fail.
+    let _never = write!(text, "{line}\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::agree;
+    use super::*;
+
+    fn local(media: Vec<Option<LocalMedium>>) -> Local {
+        let address = "192.0.2.1".parse().unwrap();
+        Local { id: 7, version: 8, address, media, parameter_sets: Some("Zw==,aA==".into()) }
+    }
+
+    const fn medium(port: u16) -> Option<LocalMedium> {
+        Some(LocalMedium { port, key: None })
+    }
+
+    #[test]
+    fn an_answer_has_the_media_of_the_offer_in_its_order() {
+        let offer = "v=0\r\nc=IN IP4 192.0.2.7\r\nt=1 2\r\nm=video 4002 RTP/AVP 34 35\r\nm=audio 4000 RTP/AVPF 0 101\r\n\
+                     a=rtcp-mux\r\na=sendrecv\r\n";
+        let offer = Session::read(offer.as_bytes()).unwrap();
+        let means = Means { makes: vec![Form::Pcmu], ..Means::default() };
+        let agreement = agree(&offer, &means, &|_| true).unwrap();
+        let text = answer(&offer, &agreement, &local(vec![None, medium(30_000)]));
+        assert_eq!(
+            text,
+            "v=0\r\no=annc 7 8 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=1 2\r\nm=video 0 RTP/AVP 34\r\n\
+             m=audio 30000 RTP/AVPF 0\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendonly\r\na=rtcp-mux\r\n"
+        );
+        assert!(Session::read(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_key_of_ours_and_parameter_sets_are_in_the_answer() {
+        let offer = "v=0\r\nc=IN IP4 192.0.2.7\r\nm=video 4000 RTP/SAVP 99\r\na=rtpmap:99 H264/90000\r\n\
+                     a=fmtp:99 packetization-mode=1; sprop-parameter-sets=x\r\na=inactive\r\n\
+                     a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:C0uJXOJCTk66l01HPVJjFYOy0eSwVbQ7xlMwjcGS\r\n";
+        let offer = Session::read(offer.as_bytes()).unwrap();
+        let means = Means { passes: vec![Form::H264], keys: true, ..Means::default() };
+        let agreement = agree(&offer, &means, &|_| true).unwrap();
+        let key = agreement[0].as_ref().unwrap().key.clone();
+        let text = answer(&offer, &agreement, &local(vec![Some(LocalMedium { port: 30_000, key })]));
+        assert!(text.contains("a=fmtp:99 packetization-mode=1;sprop-parameter-sets=Zw==,aA==\r\n"), "{text}");
+        assert!(text.contains("a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:"), "{text}");
+        assert!(text.contains("a=inactive\r\n"), "{text}");
+    }
+
+    #[test]
+    fn an_offer_lists_what_passes_before_what_is_made() {
+        let means =
+            Means { passes: vec![Form::Mpa], makes: vec![Form::Pcmu, Form::Opus], ..Means::default() };
+        let text = offer(&means, &local(Vec::new()), [Some(30_000), None]);
+        assert!(text.contains("m=audio 30000 RTP/AVP 14 0 96\r\na=rtpmap:14 MPA/90000\r\n"), "{text}");
+        assert!(!text.contains("m=video"), "{text}");
+    }
+}

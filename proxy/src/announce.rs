@@ -1,0 +1,189 @@
+//! Calls for the announcement service (RFC 4240): the user `annc` of our domains, or of this server's own name. What to
+//! say is `annc`'s; here it is said.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use annc::{Accepted, Call, Meeting, Refusal, Say};
+use sip::{Method, Outgoing, ResponseBuilder};
+use transport::{Asker, ClientEvent, Destination};
+
+use crate::hop;
+use crate::journey::Journey;
+use crate::ours::Place;
+use crate::relay::Standing;
+use crate::route::Way;
+use crate::upstream::Upstream;
+
+/// The methods of the service.
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+
+/// Whether a request is for the service.
+pub(crate) fn is_for(journey: &Journey, way: &Way) -> bool {
+    let is_annc = way.uri.user().is_some_and(|user| user.eq_ignore_ascii_case(b"annc"));
+    is_annc
+        && journey.rooms.annc.get().is_some()
+        && way.routes.is_empty()
+        && journey.place(&way.uri) != Place::Foreign
+}
+
+/// Whether it belongs to a call.
+pub(crate) fn is_within(journey: &Journey, way: &Way) -> bool {
+    is_for(journey, way) && journey.rooms.annc.get().is_some_and(|annc| annc.knows(&journey.request))
+}
+
+/// What a log may show of a Request-URI: what is played may be a URL that opens somebody's mail.
+pub(crate) fn shown(uri: &[u8]) -> &[u8] {
+    let user = uri.split(|&octet| octet == b':').nth(1).unwrap_or_default();
+    match user.get(..5).is_some_and(|user| user.eq_ignore_ascii_case(b"annc@")) {
+        true => uri.split(|&octet| octet == b';').next().unwrap_or_default(),
+        false => uri,
+    }
+}
+
+/// Answers a request within a call.
+pub(crate) fn within(journey: &Journey, upstream: &mut Upstream) {
+    let Some(annc) = journey.rooms.annc.get() else { return };
+    let open = |addr| may_send(journey, addr);
+    let answer = annc.request(&journey.request, &meeting(journey, &open));
+    journey.note(|| "announcement".to_owned());
+    send(journey, upstream, answer);
+}
+
+/// Takes a call, or answers what is none.
+pub(crate) async fn answer(journey: Arc<Journey>, mut upstream: Upstream) {
+    let Some(annc) = journey.rooms.annc.get() else { return };
+    let request = &journey.request;
+    if request.to_tag().is_some() {
+        return within(&journey, &mut upstream);
+    }
+    if request.method() != Method::Invite {
+        let answer = otherwise(request);
+        return send(&journey, &mut upstream, answer.build());
+    }
+    let open = |addr| may_send(&journey, addr);
+    let meeting = meeting(&journey, &open);
+    let is_stranger =
+        matches!(journey.standing(), Standing::Stranger) && journey.rooms.registrar.is_guarded();
+    let taken = if is_stranger && !annc.takes_strangers() {
+        Err(Refusal::Stranger)
+    } else {
+        tokio::select! {
+            taken = annc.invite(request, &meeting) => taken,
+            () = upstream.cancelled() => Err(Refusal::Cancelled),
+        }
+    };
+    match taken {
+        Ok(Accepted { answer, call }) => {
+            journey.note(|| "announcement".to_owned());
+            drop(tokio::spawn(drive(Arc::clone(&journey), upstream, answer, call)));
+        }
+        Err(refusal) => {
+            journey.note(|| refusal.to_string());
+            let answer = annc.refuse(request, &refusal).build();
+            send(&journey, &mut upstream, answer);
+        }
+    }
+}
+
+/// What the service does can be asked for; anything else is not for it.
+fn otherwise(request: &sip::Request) -> ResponseBuilder {
+    match request.method() {
+        Method::Options => ResponseBuilder::to_request(request, 200, "OK")
+            .header("Accept", "application/sdp")
+            .header("Supported", "timer"),
+        _ => ResponseBuilder::to_request(request, 405, "Method Not Allowed"),
+    }
+    .header("Allow", ALLOW)
+}
+
+fn send(journey: &Journey, upstream: &mut Upstream, mut answer: Outgoing) {
+    let status = answer.start_line().get(8..11).and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+    answer.append(sip::HeaderId::Server, &journey.policy.settings.server);
+    upstream.send(status.unwrap_or(500), answer.encode());
+}
+
+/// Does what a call wants until it is over.
+async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, mut call: Call) {
+    send(&journey, &mut upstream, answer.clone());
+    loop {
+        match call.next().await {
+            Say::Again => send(&journey, &mut upstream, answer.clone()),
+            Say::Request(request) => {
+                let status = ask(&journey, &call, *request).await;
+                call.answered(status);
+            }
+            Say::Over => return,
+        }
+    }
+}
+
+/// Sends a request of ours in the call; the status of what is answered.
+async fn ask(journey: &Journey, call: &Call, mut request: Outgoing) -> Option<u16> {
+    request.append(sip::HeaderId::UserAgent, &journey.policy.settings.server);
+    for destination in ways(journey, call).await {
+        match journey.rooms.endpoint.request(request.clone(), destination).last().await {
+            Some(ClientEvent::Response(response)) => return Some(response.status()),
+            Some(ClientEvent::TransportError(_)) => {}
+            Some(ClientEvent::Timeout) | None => return None,
+        }
+    }
+    None
+}
+
+/// The ways to the caller: over the flow his INVITE came on, where nobody stands between us (a phone behind NAT is
+/// reached in no other way), else where his Contact or the first route leads.
+async fn ways(journey: &Journey, call: &Call) -> Vec<Destination> {
+    let endpoint = &journey.rooms.endpoint;
+    let Some((uri, is_routed)) = call.next_hop() else { return Vec::new() };
+    let mut ways = Vec::new();
+    let is_direct = !is_routed && journey.request.vias().count() == 1;
+    if is_direct && endpoint.is_open(&journey.flow) {
+        ways.push(Destination::Flow(journey.flow));
+    }
+    if ways.is_empty() || journey.flow.protocol.is_reliable() {
+        let open = |addr| hop::may_reach(journey, journey.flow.remote.ip(), addr);
+        ways.extend(endpoint.locate(&uri, Asker::Stranger, open).await.unwrap_or_default());
+    }
+    ways
+}
+
+fn meeting<'a>(journey: &Journey, open: &'a (dyn Fn(SocketAddr) -> bool + Send + Sync)) -> Meeting<'a> {
+    let flow = &journey.flow;
+    let here = journey.rooms.endpoint.sent_by(flow.protocol).unwrap_or_else(|| flow.local.to_string());
+    let local = match flow.local.ip() {
+        ip if ip.is_unspecified() => towards(flow.remote).unwrap_or(ip),
+        ip => ip,
+    };
+    let contact = format!("<sip:annc@{here};transport={}>", flow.protocol.name());
+    Meeting { local, secure: flow.protocol.is_secure(), contact, open }
+}
+
+/// Our address on the way to another.
+fn towards(remote: SocketAddr) -> Option<IpAddr> {
+    let any: SocketAddr = if remote.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    let socket = std::net::UdpSocket::bind(any).ok()?;
+    socket.connect(remote).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}
+
+/// Whether a caller may have media sent to an address: to none that lies further inside than he does.
+fn may_send(journey: &Journey, addr: SocketAddr) -> bool {
+    hop::may_reach(journey, journey.flow.remote.ip(), addr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_played_is_not_shown() {
+        assert_eq!(
+            shown(b"sip:annc@h:5060;play=imap://joe@x/;urlauth=anonymous:internal:1"),
+            b"sip:annc@h:5060"
+        );
+        assert_eq!(shown(b"sips:ANNC@h;play=x"), b"sips:ANNC@h");
+        assert_eq!(shown(b"sip:john@h;play=x"), b"sip:john@h;play=x");
+        assert_eq!(shown(b""), b"");
+    }
+}

@@ -1,0 +1,225 @@
+//! Presence in the store: publications, the objects they show, subscriptions, rules.
+
+use bytes::Bytes;
+use presence::publication::{Digest, Publications};
+use presence::rules::{Decision, Rule, Rules, Who};
+use presence::subscription::{Id, Subscription};
+use store::{OnDisk, Space, Store, SwapError, Version};
+
+/// Names of the spaces; part of the format on disk.
+const PUBLICATIONS: &str = "publications";
+const OBJECTS: &str = "presence-objects";
+const SUBSCRIPTIONS: &str = "subscriptions";
+const RULES: &str = "presence-rules";
+
+/// Octets of one object, at most.
+const OBJECT: usize = 64 * 1024 * 1024;
+
+/// How often a swap is tried that may lose against others.
+const ATTEMPTS: usize = 8;
+
+pub(crate) struct Shelf {
+    publications: Space,
+    objects: Space,
+    subscriptions: Space,
+    rules: Space,
+}
+
+impl Shelf {
+    /// How the store must hold the objects.
+    pub(crate) const fn on_disk() -> OnDisk {
+        OnDisk { space: OBJECTS, front: 0, value_limit: OBJECT }
+    }
+
+    pub(crate) fn open(store: &Store) -> Shelf {
+        Shelf {
+            publications: store.space(PUBLICATIONS),
+            objects: store.space(OBJECTS),
+            subscriptions: store.space(SUBSCRIPTIONS),
+            rules: store.space(RULES),
+        }
+    }
+
+    /// What is published for a user, and the version of that.
+    pub(crate) fn published(&self, aor: &str) -> (Option<Version>, Publications) {
+        let Some(record) = self.publications.get(aor.as_bytes()) else {
+            return (None, Publications::default());
+        };
+        let read = Publications::decode(record.value).unwrap_or_else(|| {
+            tracing::error!("stored publications can't be read and count as none");
+            Publications::default()
+        });
+        (Some(record.version), read)
+    }
+
+    /// The version of what is published.
+    pub(crate) fn version(&self, aor: &str) -> Option<Version> {
+        self.publications.read(aor.as_bytes(), |version, _| version)
+    }
+
+    /// Replaces what is published; nothing at all leaves no record.
+    pub(crate) async fn publish(
+        &self,
+        aor: &str,
+        expected: Option<Version>,
+        next: &Publications,
+    ) -> Result<Version, SwapError> {
+        let record = (!next.entries.is_empty()).then(|| next.encode());
+        if record.is_none() && expected.is_none() {
+            return Ok(0);
+        }
+        self.publications.swap(aor.as_bytes(), expected, record).await
+    }
+
+    /// Calls with each user who has published something, in no order.
+    pub(crate) fn each_published(&self, mut with: impl FnMut(&str, Publications)) {
+        self.publications.scan(|key, _, value| {
+            let read = Publications::decode(Bytes::copy_from_slice(value));
+            if let (Ok(aor), Some(publications)) = (std::str::from_utf8(key), read) {
+                with(aor, publications);
+            }
+        });
+    }
+
+    /// Users who have published something.
+    pub(crate) fn presentities(&self) -> usize {
+        self.publications.len()
+    }
+
+    pub(crate) async fn keep_object(&self, aor: &str, digest: &Digest, part: Bytes) -> Result<(), SwapError> {
+        match self.objects.swap(&object_key(aor, digest), None, Some(part)).await {
+            // The key says what it holds.
+            Ok(_) | Err(SwapError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An object's octets, from the disk.
+    pub(crate) async fn object(&self, aor: &str, digest: &Digest) -> Option<Bytes> {
+        match self.objects.fetch(&object_key(aor, digest)).await {
+            Ok(found) => found.map(|record| record.value),
+            Err(error) => {
+                tracing::warn!(%error, "a published object can't be read now");
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn drop_object(&self, aor: &str, digest: &Digest) {
+        let key = object_key(aor, digest);
+        let Some(version) = self.objects.read(&key, |version, _| version) else { return };
+        if let Err(error) = self.objects.swap(&key, Some(version), None).await {
+            tracing::warn!(%error, "a published object that nothing shows is not removed yet");
+        }
+    }
+
+    /// Objects that no publication shows, as a crash between two writes leaves them.
+    pub(crate) async fn drop_orphans(&self) -> usize {
+        let mut keys = Vec::new();
+        self.objects.scan(|key, _, _| keys.push(key.to_vec()));
+        let mut dropped = 0;
+        for key in keys {
+            let Some((aor, digest)) = read_object_key(&key) else { continue };
+            let (_, publications) = self.published(aor);
+            let is_shown = publications.digests().any(|known| *known == digest);
+            if !is_shown {
+                self.drop_object(aor, &digest).await;
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+
+    pub(crate) fn subscription(&self, id: Id) -> Option<(Version, Subscription)> {
+        let record = self.subscriptions.get(&id.key())?;
+        let read = Subscription::decode(record.value);
+        if read.is_none() {
+            tracing::error!("a stored subscription can't be read and counts as none");
+        }
+        Some((record.version, read?))
+    }
+
+    /// Writes a subscription, or takes it away.
+    pub(crate) async fn subscribe(
+        &self,
+        id: Id,
+        expected: Option<Version>,
+        subscription: Option<&Subscription>,
+    ) -> Result<Version, SwapError> {
+        self.subscriptions.swap(&id.key(), expected, subscription.map(Subscription::encode)).await
+    }
+
+    /// Takes a subscription away whatever it is by now.
+    pub(crate) async fn unsubscribe(&self, id: Id, mut version: Version) {
+        for _ in 0..ATTEMPTS {
+            match self.subscribe(id, Some(version), None).await {
+                Err(SwapError::Conflict { current: Some(current) }) => version = current,
+                Err(SwapError::Conflict { current: None }) | Ok(_) => return,
+                Err(error) => return tracing::warn!(%error, "a subscription that is over is not removed yet"),
+            }
+        }
+    }
+
+    /// Calls with each subscription, in no order.
+    pub(crate) fn each_subscription(&self, mut with: impl FnMut(Id, Version, Subscription)) {
+        let mut unreadable = 0_usize;
+        self.subscriptions.scan(|key, version, value| {
+            let read = Id::of_key(key).zip(Subscription::decode(Bytes::copy_from_slice(value)));
+            match read {
+                Some((id, subscription)) => with(id, version, subscription),
+                None => unreadable += 1,
+            }
+        });
+        if unreadable > 0 {
+            tracing::error!(
+                subscriptions = unreadable,
+                "subscriptions can't be read, and are left as they are"
+            );
+        }
+    }
+
+    /// The rules of a presentity.
+    pub(crate) fn rules(&self, aor: &str) -> Rules {
+        self.rules.read(aor.as_bytes(), |_, text| read_rules(text)).unwrap_or_default()
+    }
+
+    /// Replaces the rules of a presentity.
+    pub(crate) async fn set_rules(&self, aor: &str, rules: &Rules) -> Result<(), SwapError> {
+        let record = (!rules.rules.is_empty()).then(|| write_rules(rules));
+        for _ in 0..ATTEMPTS {
+            let expected = self.rules.read(aor.as_bytes(), |version, _| version);
+            if expected.is_none() && record.is_none() {
+                return Ok(());
+            }
+            match self.rules.swap(aor.as_bytes(), expected, record.clone()).await {
+                Err(SwapError::Conflict { .. }) => {}
+                other => return other.map(drop),
+            }
+        }
+        Err(SwapError::Busy)
+    }
+}
+
+fn object_key(aor: &str, digest: &Digest) -> Vec<u8> {
+    [aor.as_bytes(), b"\0", digest].concat()
+}
+
+fn read_object_key(key: &[u8]) -> Option<(&str, Digest)> {
+    let (aor, digest) = key.split_last_chunk::<32>()?;
+    Some((std::str::from_utf8(aor.strip_suffix(b"\0")?).ok()?, *digest))
+}
+
+/// A line for each rule: the decision, a space, whom it is about.
+fn write_rules(rules: &Rules) -> Bytes {
+    let lines = rules.rules.iter().map(|rule| format!("{} {}\n", rule.decision.name(), rule.who.text()));
+    lines.collect::<String>().into()
+}
+
+fn read_rules(text: &[u8]) -> Rules {
+    let lines = String::from_utf8_lossy(text);
+    let rule = |line: &str| {
+        let (decision, who) = line.split_once(' ')?;
+        Some(Rule { who: Who::read(who)?, decision: Decision::of(decision)? })
+    };
+    Rules { rules: lines.lines().filter_map(rule).collect() }
+}

@@ -1,0 +1,216 @@
+//! What is published for one user, made one document, and what was made of that for each kind of terminal.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use adapter::{Entity, Field};
+use bytes::Bytes;
+use cpi::Cpi;
+use presence::document::{self, Document, Form};
+use presence::publication::{Object, Publications};
+use presence::time::Moment;
+use sha2::{Digest as _, Sha256};
+use store::Version;
+use tokio::sync::OnceCell;
+
+use super::body::{Made, Maker};
+use super::fit;
+
+/// Octets of bodies that are kept for others, all together; beyond them all are made anew.
+const KEPT: usize = 64 * 1024 * 1024;
+
+/// Users whose state is kept.
+const STATES: usize = 4096;
+
+/// Bodies of one state that are kept: kinds of terminals.
+const KINDS: usize = 256;
+
+/// States, as they were made last.
+#[derive(Default)]
+pub(super) struct States {
+    of_users: Mutex<HashMap<Arc<str>, Arc<State>>>,
+    pub(super) octets: AtomicUsize,
+}
+
+/// One state.
+pub(super) struct State {
+    aor: Arc<str>,
+    version: Option<Version>,
+    pub(super) document: Arc<Document>,
+    /// What it shows, in the order it does.
+    pub(super) objects: Vec<Object>,
+    made: Mutex<HashMap<Key, (Arc<Cpi>, Cell)>>,
+}
+
+type Cell = Arc<OnceCell<Arc<Made>>>;
+
+/// Who gets the same body. A CPI is named by where it is: those that are equal are one, and kept beside the cell.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    form: Form,
+    cpi: usize,
+    message: Option<u64>,
+}
+
+impl State {
+    /// Where the body for those of that kind is, or will be; `None` where there are too many kinds.
+    pub(super) fn cell(&self, form: Form, cpi: &Arc<Cpi>, message: Option<u64>) -> Option<Cell> {
+        let key = Key { form, cpi: Arc::as_ptr(cpi).addr(), message };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, cell)) = made.get(&key) {
+            return Some(Arc::clone(cell));
+        }
+        if made.len() >= KINDS {
+            return None;
+        }
+        let cell = Cell::default();
+        made.insert(key, (Arc::clone(cpi), Arc::clone(&cell)));
+        Some(cell)
+    }
+
+    /// The document without its links into the message.
+    pub(super) fn without_objects(&self) -> Document {
+        let mut document = Document::clone(&self.document);
+        document.unlink(|object| object.content_id().is_none());
+        document
+    }
+}
+
+impl Maker<'_> {
+    /// What is published for a user now.
+    pub(super) fn state(self, aor: &Arc<str>) -> Arc<State> {
+        let (shelf, states) = (&self.presence.shelf, &self.presence.states);
+        let version = shelf.version(aor);
+        let known = {
+            let all = states.of_users.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get(aor).filter(|state| state.version == version).map(Arc::clone)
+        };
+        if let Some(known) = known {
+            return known;
+        }
+        let (version, publications) = shelf.published(aor);
+        let limits = self.rooms.policy.load().settings.presence.document;
+        let state = Arc::new(State::new(aor, version, &publications, &limits));
+        let mut all = states.of_users.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.octets.load(Ordering::Relaxed) > KEPT || all.len() >= STATES {
+            all.clear();
+            states.octets.store(0, Ordering::Relaxed);
+        }
+        all.insert(Arc::clone(aor), Arc::clone(&state));
+        state
+    }
+
+    /// The state as that terminal is to have it.
+    pub(super) async fn fitted(
+        self,
+        state: &State,
+        form: Form,
+        cpi: &Arc<Cpi>,
+        message: Option<u64>,
+    ) -> Made {
+        let plain = |document: &Document| Entity {
+            fields: vec![field("Content-Type", form.media_type().to_owned())],
+            body: document.write(form),
+        };
+        let settings = fit::settings(self.rooms);
+        let entity = match state.objects.is_empty() {
+            true => plain(&state.document),
+            false => self.multipart(state, form).await,
+        };
+        let entity = Arc::new(entity);
+        let fitted = fit::fit(self.rooms, &settings, &entity, cpi, message, &state.aor).await;
+        let fitted = match fitted {
+            Some(fitted) => fitted,
+            // It stays as it is, or nothing that fits can be made of it.
+            None if state.objects.is_empty() || fit::is_taken(&entity, cpi, &settings) => {
+                Entity::clone(&entity)
+            }
+            None => plain(&state.without_objects()),
+        };
+        let fields = fitted.fields.into_iter().map(|field| (field.name, field.value)).collect();
+        Made { fields, body: fitted.body }
+    }
+
+    /// The document with what it shows beside it (CPI.md 5.2).
+    async fn multipart(self, state: &State, form: Form) -> Entity {
+        let mut parts = Vec::with_capacity(state.objects.len());
+        for object in &state.objects {
+            parts.extend(self.presence.shelf.object(&state.aor, &object.digest).await);
+        }
+        let host = &self.rooms.policy.load().settings.host;
+        let mut hasher = Sha256::new();
+        hasher.update(&*state.document.write(form));
+        state.objects.iter().for_each(|object| hasher.update(object.digest));
+        // Of the content: what is made anew of the same state is the same.
+        let digest = hasher.finalize();
+        let name: String = digest.iter().take(12).map(|octet| format!("{octet:02x}")).collect();
+        let (boundary, root) = (format!("bp-{name}"), format!("pidf-{name}@{host}"));
+        let media_type = form.media_type();
+        let mut body = format!(
+            "--{boundary}\r\nContent-Type: {media_type};charset=\"UTF-8\"\r\nContent-ID: <{root}>\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(&state.document.write(form));
+        for part in parts {
+            body.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+            body.extend_from_slice(&part);
+        }
+        body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        let content_type =
+            format!("multipart/related;type=\"{media_type}\";start=\"<{root}>\";boundary=\"{boundary}\"");
+        Entity {
+            fields: vec![field("MIME-Version", "1.0".to_owned()), field("Content-Type", content_type)],
+            body: body.into(),
+        }
+    }
+}
+
+impl State {
+    fn new(
+        aor: &Arc<str>,
+        version: Option<Version>,
+        publications: &Publications,
+        limits: &document::Limits,
+    ) -> State {
+        let now = Moment::from(transport::now()).seconds();
+        let live: Vec<_> = publications.entries.iter().filter(|entry| entry.expires_at > now).collect();
+        let read = live.iter().filter_map(|entry| {
+            let document = Document::read(&entry.document, limits).ok()?;
+            Some((document, entry.published_at))
+        });
+        let read: Vec<(Document, u64)> = read.collect();
+        let composed: Vec<document::Publication<'_>> = read
+            .iter()
+            .map(|(document, published_at)| document::Publication { document, published_at: *published_at })
+            .collect();
+        let document = document::compose(&composed, &entity(aor));
+        // Of two that have the same name the newer counts.
+        let mut known: Vec<(&Object, u64)> = Vec::new();
+        for entry in &live {
+            known.extend(entry.objects.iter().map(|object| (object, entry.published_at)));
+        }
+        known.sort_by_key(|(_, published_at)| std::cmp::Reverse(*published_at));
+        let mut objects: Vec<Object> = Vec::new();
+        for link in document.objects() {
+            let named = |(object, _): &&(&Object, u64)| {
+                std::str::from_utf8(&object.id).is_ok_and(|id| link.names(id))
+            };
+            if let Some((object, _)) = known.iter().find(named)
+                && !objects.contains(object)
+            {
+                objects.push(Object::clone(object));
+            }
+        }
+        State { aor: Arc::clone(aor), version, document: Arc::new(document), objects, made: Mutex::default() }
+    }
+}
+
+/// The presentity's URI in documents (RFC 3859).
+pub(super) fn entity(aor: &str) -> String {
+    format!("pres:{}", aor.strip_prefix("sip:").unwrap_or(aor))
+}
+
+fn field(name: &'static str, value: String) -> Field {
+    Field::new(Bytes::from_static(name.as_bytes()), value)
+}

@@ -1,0 +1,159 @@
+//! What operators see of presence, and change: watchers, publications, rules.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use presence::document::watcherinfo::WatcherEvent;
+use presence::ending::{Ending, Reason};
+use presence::event::Package;
+use presence::rules::{Decision, Rules, Watcher};
+use presence::subscription::{Id, Resource, Subscription};
+use presence::time::Moment;
+use presence::watchers::Seen;
+use store::SwapError;
+
+use super::{Presence, Settings};
+
+/// A subscription.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// Who watches. Personal.
+    pub watcher: Arc<str>,
+    /// Whether that was proven.
+    pub proven: bool,
+    /// The package.
+    pub package: &'static str,
+    /// What the presentity says of him.
+    pub decision: Decision,
+    /// When it ends.
+    pub expires_at: SystemTime,
+}
+
+/// A publication.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// Octets of its document.
+    pub octets: usize,
+    /// Objects that came with it.
+    pub objects: usize,
+    /// Octets of them.
+    pub object_octets: u64,
+    /// When the document came.
+    pub published_at: SystemTime,
+    /// When it ends.
+    pub expires_at: SystemTime,
+}
+
+/// Why rules are not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// More than [`Presence::MOST_RULES`].
+    #[error("more rules than a presentity may have")]
+    TooMany,
+    /// The store does not take them.
+    #[error(transparent)]
+    Store(#[from] SwapError),
+}
+
+impl Presence {
+    /// Rules of one presentity, at most.
+    pub const MOST_RULES: usize = 1000;
+
+    /// Other rules of the operator, from now on.
+    pub fn reconfigure(&self, settings: &Settings) {
+        for share in &self.tables {
+            share.lock().set_rate(super::millis(settings.rate));
+        }
+    }
+
+    /// Who watches a user.
+    pub fn watchers(&self, aor: &str) -> Vec<Watching> {
+        let of_package = |package: Package| {
+            let resource = Resource { package, aor: aor.into() };
+            let table = self.share(&resource).lock();
+            let watching = table.of(&resource).map(|found| Watching {
+                watcher: Arc::clone(found.watcher),
+                proven: found.proven,
+                package: package.name(),
+                decision: found.decision,
+                expires_at: time(found.expires_at.seconds()),
+            });
+            watching.collect::<Vec<_>>()
+        };
+        Package::ALL.into_iter().flat_map(of_package).collect()
+    }
+
+    /// What is published for a user.
+    pub fn published(&self, aor: &str) -> Vec<Published> {
+        let (_, publications) = self.shelf.published(aor);
+        let entries = publications.entries.iter().map(|entry| Published {
+            octets: entry.document.len(),
+            objects: entry.objects.len(),
+            object_octets: entry.objects.iter().map(|object| u64::from(object.octets)).sum(),
+            published_at: time(entry.published_at / 1000),
+            expires_at: time(entry.expires_at),
+        });
+        entries.collect()
+    }
+
+    /// The rules of a user.
+    pub fn rules(&self, aor: &str) -> Rules {
+        self.shelf.rules(aor)
+    }
+
+    /// Replaces the rules of a user, durably, and holds all who watch him to them. `default` is for those whom no
+    /// rule means.
+    ///
+    /// # Errors
+    /// [`RulesError`].
+    pub async fn set_rules(&self, aor: &str, rules: &Rules, default: Decision) -> Result<(), RulesError> {
+        if rules.rules.len() > Self::MOST_RULES {
+            return Err(RulesError::TooMany);
+        }
+        self.shelf.set_rules(aor, rules).await?;
+        let resource = Resource { package: Package::Presence, aor: aor.into() };
+        let changed: Vec<(Id, Arc<str>, Decision, Decision, u64, Moment)> = {
+            let table = self.share(&resource).lock();
+            let others = table.of(&resource).filter(|found| !found.is_ending && **found.watcher != *aor);
+            let decided = others.filter_map(|found| {
+                let watcher = Watcher { aor: found.watcher, proven: found.proven };
+                let decision = rules.decide(&watcher, default);
+                let watcher = Arc::clone(found.watcher);
+                (decision != found.decision).then_some((
+                    found.id,
+                    watcher,
+                    found.decision,
+                    decision,
+                    found.created_at,
+                    found.expires_at,
+                ))
+            });
+            decided.collect()
+        };
+        for (id, watcher, before, decision, since, expires_at) in changed {
+            if decision == Decision::Block {
+                self.share(&resource).lock().end(id, Ending::of(Reason::Rejected));
+                continue;
+            }
+            let Some((version, subscription)) = self.shelf.subscription(id) else { continue };
+            let next = Subscription { decision, ..subscription };
+            match self.shelf.subscribe(id, Some(version), Some(&next)).await {
+                Ok(stored) => self.share(&resource).lock().decide(id, decision, stored),
+                // It was refreshed meanwhile, under the new rules.
+                Err(SwapError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if before == Decision::Pending {
+                let seen = Seen { id, watcher: &watcher, decision, since, expires_at: Some(expires_at) };
+                let change = seen.watcher(WatcherEvent::Approved, Moment::from(transport::now()));
+                self.watched(&resource.aor, change);
+            }
+        }
+        self.share(&resource).wake.notify_one();
+        Ok(())
+    }
+}
+
+fn time(seconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
+}

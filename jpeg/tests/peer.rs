@@ -80,7 +80,7 @@ mod peer {
     #[test]
     fn every_sampling_is_what_djpeg_makes_of_it() {
         let shade = |x: usize, y: usize| {
-            ((x * 5 + y * 3 + if (x / 9 + y / 7) % 2 == 0 { 60 } else { 0 }) % 240) as u8
+            ((x * 5 + y * 3 + if (x / 9 + y / 7).is_multiple_of(2) { 60 } else { 0 }) % 240) as u8
         };
         let (width, height) = (107, 61);
         let pixels: Vec<u8> =

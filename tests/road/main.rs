@@ -18,6 +18,7 @@ mod flows;
 mod forked;
 mod hostile;
 mod linked;
+mod lists;
 mod multipart;
 mod opened;
 mod passwords;

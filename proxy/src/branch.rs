@@ -314,8 +314,13 @@ impl Branch {
     async fn send(&mut self, outgoing: &Outgoing, hop: &Hop, patience: Option<Duration>) -> Attempt {
         let endpoint = &self.journey.rooms.endpoint;
         metrics::branch(hop.destination.protocol());
-        let mut outgoing = outgoing.clone();
-        forward::record_route(&self.journey, &mut outgoing, &forward::onward(&self.target, &hop.destination));
+        let recorded = forward::is_recorded(&self.journey.request).then(|| {
+            let mut recorded = outgoing.clone();
+            let onward = forward::onward(&self.target, &hop.destination);
+            forward::record_route(&self.journey, &mut recorded, &onward);
+            recorded
+        });
+        let outgoing = recorded.as_ref().unwrap_or(outgoing);
         let mut transaction =
             endpoint.request_marked(outgoing, hop.destination.clone(), Some(&self.second_part));
         self.tell(Event::Sent);

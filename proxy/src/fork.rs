@@ -16,7 +16,6 @@ use futures_util::{FutureExt, StreamExt};
 use sip::{HeaderId, Method, Outgoing, Response};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use transport::Protocol;
 
 use crate::branch::{Branch, Event, Reports};
 use crate::breadth;
@@ -134,7 +133,13 @@ impl Fork {
             }
             let starts = self.course.start(Instant::now());
             if !starts.is_empty() {
-                work.push(self.prepare(starts));
+                let mut ready = self.prepare(starts);
+                // Nearly always nothing has to be waited for.
+                match ready.as_mut().now_or_never() {
+                    Some(done) => self.done(done, &mut work),
+                    None => work.push(ready),
+                }
+                continue;
             }
             if work.is_empty() {
                 return self;
@@ -399,9 +404,7 @@ impl Ready {
 /// Octets of what is put on top when a branch leaves, at most: our Via, and our Record-Route.
 fn octets_to_come(journey: &Journey) -> usize {
     const ALL_BUT_SENT_BY: usize = "Via: SIP/2.0/UDP ;branch=z9hG4bKffff-;rport\r\n".len() + 16 + 16 + 1 + 16;
-    let endpoint = &journey.rooms.endpoint;
-    let all = Protocol::ALL.into_iter().filter_map(|protocol| endpoint.sent_by(protocol));
-    let longest = all.map(|sent_by| sent_by.len()).max().unwrap_or(0);
+    let longest = journey.rooms.endpoint.longest_sent_by();
     let record = if forward::is_recorded(&journey.request) { RouteKey::record_octets(longest) } else { 0 };
     ALL_BUT_SENT_BY + longest + record
 }

@@ -49,11 +49,8 @@ pub(crate) fn is_recorded(request: &Request) -> bool {
     matches!(request.method(), Method::Invite | Method::Subscribe | Method::Notify | Method::Refer)
 }
 
-/// Writes ourselves into the route of the dialog, once for each side; the one that faces onward on top.
+/// Writes ourselves into the route of the dialog that a recorded request makes, once for each side; the one that faces onward on top.
 pub(crate) fn record_route(journey: &Journey, outgoing: &mut Outgoing, onward: &Side) {
-    if !is_recorded(&journey.request) {
-        return;
-    }
     let dialog = Dialog::of(&journey.request);
     for (end, side) in [(End::Caller, &back(journey)), (End::Callee, onward)] {
         if let Some(host) = journey.rooms.endpoint.sent_by(side.protocol) {

@@ -5,11 +5,12 @@
 
 use adapter::{Entity, Field, Method as Carrier};
 use bytes::Bytes;
-use sip::{HeaderId, Method, Request, Uri};
+use sip::{HeaderId, Method, Request};
 
 use crate::journey::Journey;
 use crate::ours::Place;
 use crate::route::Way;
+use crate::settings::Settings;
 use crate::target::Target;
 
 /// What carries the body, if it may be adapted for this target; `None`: it passes untouched.
@@ -19,18 +20,23 @@ pub(crate) fn carrier(journey: &Journey, way: &Way, target: &Target) -> Option<C
     if request.body().is_empty() || is_spiral(request, &settings.adapter.host) {
         return None;
     }
-    let (carrier, recipient) = match request.method() {
-        Method::Message => (Carrier::Message, target.binding.as_ref()?.aor.parse::<Uri>().ok()?),
+    match request.method() {
+        Method::Message => adapts(settings, &target.binding.as_ref()?.aor).then_some(Carrier::Message),
         // The watcher's own address is in To; its dialog was set up through here.
         Method::Notify if way.in_dialog() && is_presence(request) => {
             let watcher = request.to().uri().ok()?;
-            (journey.place(&watcher) == Place::Domain).then_some((Carrier::Notify, watcher))?
+            let is_ours = journey.place(&watcher) == Place::Domain;
+            (is_ours && adapts(settings, &watcher.aor())).then_some(Carrier::Notify)
         }
-        _ => return None,
-    };
-    let user = String::from_utf8_lossy(recipient.user().unwrap_or_default()).into_owned();
-    let domain = String::from_utf8_lossy(recipient.host_octets().unwrap_or_default()).into_owned();
-    settings.adapt.on(&user, &domain).then_some(carrier)
+        _ => None,
+    }
+}
+
+/// Whether bodies for a canonical address of record are adapted.
+fn adapts(settings: &Settings, aor: &str) -> bool {
+    let (_, name) = aor.split_once(':').unwrap_or(("", aor));
+    let (user, domain) = name.rsplit_once('@').unwrap_or(("", name));
+    settings.adapt.on(user, domain)
 }
 
 /// The body and the fields that describe it.

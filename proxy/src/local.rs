@@ -82,7 +82,7 @@ async fn register(journey: &Journey, way: &Way, repeated: bool) -> Reply {
     }
     let flow = journey.flow;
     let source = Source {
-        transport: flow.protocol.via().to_owned(),
+        transport: flow.protocol.via().into(),
         local: flow.local,
         remote: flow.remote,
         flow: Some(flow.id),
@@ -116,8 +116,12 @@ pub(crate) fn follow_up(journey: &Journey, reply: &Reply) {
     if journey.request.method() != Method::Register || reply.status != 200 || !has_contact {
         return;
     }
-    if let Some(aor) = journey.request.to().uri().ok().and_then(|to| target::aor(journey, &to)) {
-        offline::registered(&journey.rooms, &aor.aor());
+    let user = journey.request.to().uri().ok().and_then(|to| match journey.place(&to) {
+        Place::Domain => to.account(),
+        _ => target::aor(journey, &to).map(|aor| aor.aor()),
+    });
+    if let Some(user) = user {
+        offline::registered(&journey.rooms, &user);
     }
 }
 

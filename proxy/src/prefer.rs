@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cpi::caller::{Preferences, TooMany};
+use cpi::caller::{FULL, Preferences, TooMany};
 use registrar::Binding;
 use sip::{HeaderId, Method, Request};
 
@@ -66,6 +66,10 @@ pub(crate) fn choose(
     let (accept, reject) = (request.values(HeaderId::AcceptContact), request.values(HeaderId::RejectContact));
     let stated = Preferences::stated(accept, reject)
         .map_err(|TooMany| Refused::Forbidden("There are more caller preferences than are heard"))?;
+    if stated.is_none() && bindings.len() == 1 {
+        // What is implied leaves all where it would leave none.
+        return Ok(bindings.into_iter().map(|binding| (binding, FULL)).collect());
+    }
     let preferences = stated.unwrap_or_else(|| implied(request));
     let mut chosen = preferences.choose(bindings, |binding| binding.features());
     chosen.sort_by_key(|(binding, worth)| std::cmp::Reverse((binding.q, *worth)));

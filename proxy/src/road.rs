@@ -231,6 +231,6 @@ async fn pass_on(journey: &Journey) -> Result<(), Refused> {
     }
     let hop = hop::find(journey, &way, target).await?.into_iter().next().ok_or(Refused::Unreachable)?;
     let draft = forward::draft(journey, &way, target, breadth);
-    journey.rooms.endpoint.send_stateless(draft, hop.destination, Some(&admitted.second_part));
+    journey.rooms.endpoint.send_stateless(&draft, hop.destination, Some(&admitted.second_part));
     Ok(())
 }

@@ -197,6 +197,9 @@ impl Default for Switches {
 impl Switches {
     /// Whether bodies for `user` at `domain` are adapted.
     pub fn on(&self, user: &str, domain: &str) -> bool {
+        if self.users.is_empty() && self.domains.is_empty() {
+            return self.enabled;
+        }
         let domain = domain.to_ascii_lowercase();
         let of_user = self.users.get(&format!("{user}@{domain}"));
         of_user.or_else(|| self.domains.get(&domain)).copied().unwrap_or(self.enabled)

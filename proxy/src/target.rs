@@ -115,8 +115,7 @@ fn loose(next_hop: &str) -> Vec<u8> {
 }
 
 fn of_user(journey: &Journey, way: &Way, relayed: Relayed) -> Result<Groups, Refused> {
-    let aor = aor(journey, &way.uri).ok_or(Refused::UnknownUser)?;
-    let mut bindings = match journey.rooms.registrar.lookup(&aor, journey.arrived) {
+    let mut bindings = match look_up(journey, &way.uri)? {
         Lookup::Bindings(bindings) => bindings,
         Lookup::Known => return Err(Refused::Unavailable),
         Lookup::Unknown => return Err(Refused::UnknownUser),
@@ -139,6 +138,16 @@ fn of_user(journey: &Journey, way: &Way, relayed: Relayed) -> Result<Groups, Ref
     Ok(as_asked(groups, prefer::disposition(&journey.request)))
 }
 
+fn look_up(journey: &Journey, uri: &Uri) -> Result<Lookup, Refused> {
+    let registrar = &journey.rooms.registrar;
+    // The registrar reads no more of a URI than user and domain, but for a GRUU.
+    if uri.param(b"gr").is_none() && journey.place(uri) == Place::Domain {
+        return Ok(registrar.lookup(uri, journey.arrived));
+    }
+    let aor = aor(journey, uri).ok_or(Refused::UnknownUser)?;
+    Ok(registrar.lookup(&aor, journey.arrived))
+}
+
 /// The groups as the caller wants them tried.
 fn as_asked(mut groups: Groups, asked: Disposition) -> Groups {
     if asked.no_fork {
@@ -155,6 +164,9 @@ fn as_asked(mut groups: Groups, asked: Disposition) -> Groups {
 /// Bindings with what they are worth to the caller as groups of terminals. A terminal stands where its best
 /// contact does: its other contacts are tried in that one's place, never beside it (RFC 5626 §5.3).
 fn groups(chosen: Vec<(Arc<Binding>, u16)>) -> Groups {
+    if let [(only, _)] = &chosen[..] {
+        return vec![vec![vec![of_binding(Arc::clone(only))]]];
+    }
     let bindings = chosen.iter().map(|(binding, _)| Arc::clone(binding)).collect();
     let rank = |terminal: &[Arc<Binding>]| {
         let first = terminal.first()?;

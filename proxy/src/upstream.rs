@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sip::{HeaderId, Method, Outgoing, Response, ResponseBuilder};
+use sip::{Encoded, HeaderId, Method, Outgoing, Response, ResponseBuilder};
 use tokio::sync::oneshot;
 use transport::ServerTransaction;
 
@@ -88,17 +88,8 @@ impl Upstream {
         if self.tell_store(Outcome::Answered(response.status())) {
             return;
         }
-        let mut outgoing = Outgoing::from(response);
-        outgoing.pop_via();
-        for other in others {
-            let Answer::Received(other) = other else { continue };
-            for challenge in other.headers() {
-                if matches!(challenge.id, HeaderId::WwwAuthenticate | HeaderId::ProxyAuthenticate) {
-                    outgoing.append(challenge.id, challenge.value);
-                }
-            }
-        }
-        self.send(response.status(), &outgoing);
+        let octets = if others.is_empty() { response.relayed() } else { with_challenges(response, others) };
+        self.send(response.status(), octets);
     }
 
     /// Sends a response of our own.
@@ -114,7 +105,7 @@ impl Upstream {
             builder = builder.to_tag(tag);
         }
         builder = builder.header(HeaderId::Server, &self.journey.policy.settings.server);
-        self.send(reply.status, &builder.build());
+        self.send(reply.status, builder.encode());
     }
 
     /// Refuses the request.
@@ -169,7 +160,7 @@ impl Upstream {
         true
     }
 
-    fn send(&mut self, status: u16, outgoing: &Outgoing) {
+    fn send(&mut self, status: u16, octets: Encoded) {
         if self.told && !self.journey.is_invite() {
             return;
         }
@@ -180,12 +171,26 @@ impl Upstream {
             && journey.request.method() == Method::Register
             && !journey.rooms.registrar.is_guarded();
         match once {
-            true => transaction.respond_once(outgoing.encode()),
-            false => transaction.respond(outgoing.encode()),
+            true => transaction.respond_once(octets),
+            false => transaction.respond(octets),
         }
         if status >= 200 && !self.told {
             self.told = true;
             self.journey.end(Some(status));
         }
     }
+}
+
+fn with_challenges(response: &Response, others: &[Answer]) -> Encoded {
+    let mut outgoing = Outgoing::from(response);
+    outgoing.pop_via();
+    for other in others {
+        let Answer::Received(other) = other else { continue };
+        for challenge in other.headers() {
+            if matches!(challenge.id, HeaderId::WwwAuthenticate | HeaderId::ProxyAuthenticate) {
+                outgoing.append(challenge.id, challenge.value);
+            }
+        }
+    }
+    outgoing.encode()
 }

@@ -17,7 +17,7 @@ use crate::record::Stored;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Name of the transport as transport writes it (`UDP`, `TCP`, ..).
-    pub transport: String,
+    pub transport: Cow<'static, str>,
     /// Our end.
     pub local: SocketAddr,
     /// The other end as seen on the socket, behind a NAT not what the Contact says.

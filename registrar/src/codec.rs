@@ -4,10 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use bytes::Bytes;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Writer(Vec<u8>);
 
+/// Octets that most records have.
+const ROOM: usize = 256;
+
 impl Writer {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(ROOM))
+    }
+
     pub(crate) fn number(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value.to_le_bytes()[0] | 0x80);
@@ -139,7 +146,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let addresses = ["192.0.2.7:5060".parse().unwrap(), "[fe80::1%3]:5061".parse().unwrap()];
-        let mut writer = Writer::default();
+        let mut writer = Writer::new();
         for number in [0, 127, 128, u64::MAX] {
             writer.number(number);
         }

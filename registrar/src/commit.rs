@@ -4,7 +4,6 @@ use bytes::Bytes;
 use cpi::Cpi;
 use store::SwapError;
 
-use crate::Registrar;
 use crate::feed::ContactEvent;
 use crate::interned::Pinned;
 use crate::options::Options;
@@ -12,6 +11,8 @@ use crate::outcome::Refusal;
 use crate::record::{Record, Stored};
 use crate::request::{Contacts, Registration};
 use crate::rules::{self, Decision, Slot};
+use crate::said::{Meaning, Words};
+use crate::{Registrar, Settings};
 
 /// How often a REGISTER is decided anew because another for the same AOR was faster.
 const ATTEMPTS: usize = 32;
@@ -20,10 +21,11 @@ impl Registrar {
     /// Steps 6 and 7 of CPI.md 6.1, and the commit. Returns the bindings there are then.
     pub(crate) async fn commit(
         &self,
-        registration: &Registration,
-        options: &Options,
+        registration: &Registration<'_>,
+        settings: &Settings,
         now: u64,
     ) -> Result<Vec<Stored>, Refusal> {
+        let options = &settings.options;
         for _ in 0..ATTEMPTS {
             let (version, record) = self.load(&registration.aor).unzip();
             let record = record.unwrap_or_default();
@@ -43,7 +45,7 @@ impl Registrar {
                 return Err(Refusal::RegistrarFull);
             }
             let events: Vec<_> = slots.iter().map(Slot::event).collect();
-            let (bindings, _pinned) = self.equip(slots, registration, options).await?;
+            let (bindings, _pinned) = self.equip(slots, registration, settings).await?;
             let ended = if had.is_empty() { ended.unwrap_or(now) } else { now };
             let record = Record::new(bindings, ended, devices);
             match self.records.swap(registration.aor.as_bytes(), version, Some(record.encode())).await {
@@ -70,39 +72,77 @@ impl Registrar {
     async fn equip(
         &self,
         slots: Vec<Slot>,
-        registration: &Registration,
-        options: &Options,
+        registration: &Registration<'_>,
+        settings: &Settings,
     ) -> Result<(Vec<Stored>, Vec<Pinned>), Refusal> {
         let (mut bindings, mut pinned, mut octets) = (Vec::with_capacity(slots.len()), Vec::new(), 0);
         for Slot { mut binding, fresh } in slots {
             if let Some(fresh) = fresh {
-                let kept = fresh.kept_headers.and_then(|id| self.cpis.find(id));
-                let (said, keeps) = (registration.headers.clone(), kept.is_some());
-                let headers = cpi::merge::refresh(kept.as_deref(), said, keeps);
-                let headers = headers.with_source(cpi::Source::Binding);
-                let effective = cpi::merge::binding(&headers, &fresh.contact);
-                // Most terminals say what they can show once, in the headers.
-                let is_same = headers == effective;
-                let headers = self.pin(headers, options).await?;
-                let effective = match &headers {
-                    Some(pinned) if is_same => Some(pinned.again()),
-                    _ => self.pin(effective, options).await?,
-                };
+                let (request, kept) = (registration.request, fresh.kept_headers);
+                let words = Words { request, params: &fresh.said, kept };
+                let meaning = self.understand(&words, settings, &mut pinned).await?;
                 binding.boot = self.boot;
-                binding.headers = headers.as_ref().map(Pinned::id);
-                binding.effective = effective.as_ref().map(Pinned::id);
-                pinned.extend(headers.into_iter().chain(effective));
+                binding.q = meaning.q;
+                binding.headers = meaning.headers;
+                binding.effective = meaning.effective;
             }
             octets += binding.effective.map_or(0, |id| self.cpis.octets(id));
             bindings.push(binding);
         }
-        if octets > options.cpi_octets {
+        if octets > settings.options.cpi_octets {
             return Err(Refusal::CapabilitiesTooLarge);
         }
         Ok((bindings, pinned))
     }
 
-    async fn pin(&self, cpi: Cpi, options: &Options) -> Result<Option<Pinned>, Refusal> {
+    /// What a terminal says, worked out only if nobody said it before.
+    async fn understand(
+        &self,
+        words: &Words<'_>,
+        settings: &Settings,
+        pinned: &mut Vec<Pinned>,
+    ) -> Result<Meaning, Refusal> {
+        let key = settings.said.key(words, &settings.options);
+        if let Some(meaning) = settings.said.find(key)
+            && self.pin_known(meaning, pinned)
+        {
+            return Ok(meaning);
+        }
+        let options = &settings.options;
+        let contact = words.contact(options);
+        let kept = words.kept.and_then(|id| self.cpis.find(id));
+        let headers = cpi::merge::refresh(kept.as_deref(), words.headers(options), kept.is_some());
+        let headers = headers.with_source(cpi::Source::Binding);
+        let effective = cpi::merge::binding(&headers, &contact);
+        // Most terminals say what they can show once, in the headers.
+        let is_same = headers == effective;
+        let headers = self.pin(&headers, options).await?;
+        let effective = match &headers {
+            Some(pinned) if is_same => Some(pinned.again()),
+            _ => self.pin(&effective, options).await?,
+        };
+        let id = |pinned: &Option<Pinned>| pinned.as_ref().map(Pinned::id);
+        let meaning = Meaning { q: contact.q, headers: id(&headers), effective: id(&effective) };
+        pinned.extend(headers.into_iter().chain(effective));
+        settings.said.remember(key, meaning);
+        Ok(meaning)
+    }
+
+    /// Pins what was worked out before, unless some of it was cleared away since.
+    fn pin_known(&self, meaning: Meaning, pinned: &mut Vec<Pinned>) -> bool {
+        let ids = [meaning.headers, meaning.effective].into_iter().flatten();
+        let before = pinned.len();
+        for id in ids {
+            let Some(pin) = self.cpis.pin_known(id) else {
+                pinned.truncate(before);
+                return false;
+            };
+            pinned.push(pin);
+        }
+        true
+    }
+
+    async fn pin(&self, cpi: &Cpi, options: &Options) -> Result<Option<Pinned>, Refusal> {
         let says_nothing = cpi.is_unknown() && cpi.features.is_empty() && cpi.user_agent.is_none();
         if says_nothing {
             return Ok(None);

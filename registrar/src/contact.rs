@@ -2,7 +2,6 @@
 //! kept that a reader of that header could misread.
 
 use bytes::Bytes;
-use cpi::ContactCpi;
 use grammar::Value;
 use sip::{NameAddr, Uri};
 
@@ -20,7 +19,8 @@ pub(crate) struct NewContact {
     pub(crate) params: Bytes,
     /// Seconds asked for.
     pub(crate) lifetime: u32,
-    pub(crate) cpi: ContactCpi,
+    /// The parameters as they came, in which it says what it can show.
+    pub(crate) said: Bytes,
     /// The device it belongs to.
     pub(crate) instance: Option<Vec<u8>>,
     /// Which flow of that device it is, if it says so (RFC 5626 §4.2).
@@ -59,7 +59,7 @@ impl NewContact {
             reg_id: instance::reg_id(&params),
             params: params.into(),
             lifetime: own_expires.or(expires).unwrap_or(options.default_expires),
-            cpi: cpi::contact::decode(address.params(), &options.extensions),
+            said: Bytes::copy_from_slice(address.params_octets()),
         })
     }
 }

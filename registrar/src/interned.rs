@@ -5,8 +5,8 @@
 //! Between the two stands the pin: a request pins what it is about to name.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cpi::Cpi;
 use dashmap::DashMap;
@@ -33,7 +33,8 @@ pub(crate) struct CpiTable {
 #[derive(Debug)]
 struct Entry {
     id: CpiId,
-    cpi: Arc<Cpi>,
+    /// Read when it is first asked for: what only a refresh would need stays octets of the space.
+    cpi: OnceLock<Option<Arc<Cpi>>>,
     octets: usize,
     /// Set once it is on disk.
     durable: OnceCell<Version>,
@@ -50,11 +51,8 @@ impl CpiTable {
     pub(crate) fn load(space: Space) -> Self {
         let entries = DashMap::new();
         space.scan(|id, version, value| {
-            let (Ok(id), Ok(cpi)) = (CpiId::try_from(id), serde_json::from_slice::<Cpi>(value)) else {
-                tracing::error!("a stored CPI can't be read and counts as none");
-                return;
-            };
-            let entry = Entry::new(id, cpi, value.len());
+            let Ok(id) = CpiId::try_from(id) else { return };
+            let entry = Entry::new(id, value.len());
             // A cell just made is empty.
             let _ = entry.durable.set(version);
             entries.insert(id, Arc::new(entry));
@@ -66,8 +64,15 @@ impl CpiTable {
         self.entries.len()
     }
 
+    /// The CPI of that id, if it is on disk.
     pub(crate) fn find(&self, id: CpiId) -> Option<Arc<Cpi>> {
-        self.entries.get(&id).map(|entry| Arc::clone(&entry.cpi))
+        let entry = Arc::clone(&*self.entries.get(&id)?);
+        if let Some(known) = entry.cpi.get() {
+            return known.clone();
+        }
+        let read = self.space.read(&id, |_, text| serde_json::from_slice::<Cpi>(text))?;
+        let cpi = read.inspect_err(|_| tracing::error!("a stored CPI can't be read and counts as none")).ok();
+        entry.cpi.get_or_init(|| cpi.map(Arc::new)).clone()
     }
 
     /// Octets of the stored form.
@@ -76,8 +81,8 @@ impl CpiTable {
     }
 
     /// Makes `cpi` durable, unless it is, and keeps it while the pin is held.
-    pub(crate) async fn pin(&self, cpi: Cpi, options: &Options) -> Result<Pinned, Refusal> {
-        let text = serde_json::to_vec(&cpi).map_err(|_| Refusal::CapabilitiesTooLarge)?;
+    pub(crate) async fn pin(&self, cpi: &Cpi, options: &Options) -> Result<Pinned, Refusal> {
+        let text = serde_json::to_vec(cpi).map_err(|_| Refusal::CapabilitiesTooLarge)?;
         if text.len() > options.contact_cpi_octets {
             return Err(Refusal::CapabilitiesTooLarge);
         }
@@ -88,13 +93,24 @@ impl CpiTable {
             return Err(Refusal::RegistrarFull);
         }
         let pinned = {
-            let entry = self.entries.entry(id).or_insert_with(|| Arc::new(Entry::new(id, cpi, text.len())));
-            entry.pins.fetch_add(1, Ordering::SeqCst);
-            entry.pinned_in.store(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
-            Pinned(Arc::clone(&entry))
+            let entry = self.entries.entry(id).or_insert_with(|| Arc::new(Entry::new(id, text.len())));
+            self.pinned(&entry)
         };
         pinned.0.durable.get_or_try_init(|| self.write(id, text)).await?;
         Ok(pinned)
+    }
+
+    /// Keeps a CPI that is durable while the pin is held; `None` if there is none of that id any more.
+    pub(crate) fn pin_known(&self, id: CpiId) -> Option<Pinned> {
+        let entry = self.entries.get(&id).filter(|entry| entry.durable.initialized())?;
+        Some(self.pinned(&entry))
+    }
+
+    /// The entry's place is locked meanwhile, so that it is not cleared away before the pin counts.
+    fn pinned(&self, entry: &Arc<Entry>) -> Pinned {
+        entry.pins.fetch_add(1, Ordering::SeqCst);
+        entry.pinned_in.store(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
+        Pinned(Arc::clone(entry))
     }
 
     /// Writes over whatever is there: a clearing under way then finds another version and leaves it alone.
@@ -148,10 +164,10 @@ pub(crate) struct Clearing {
 }
 
 impl Entry {
-    fn new(id: CpiId, cpi: Cpi, octets: usize) -> Self {
+    fn new(id: CpiId, octets: usize) -> Self {
         Self {
             id,
-            cpi: Arc::new(cpi),
+            cpi: OnceLock::new(),
             octets,
             durable: OnceCell::new(),
             pins: AtomicUsize::new(0),
@@ -197,9 +213,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let id = {
             let (_store, table) = table(&dir);
-            let one = table.pin(cpi(1), &Options::default()).await.unwrap();
-            let other = table.pin(cpi(1), &Options::default()).await.unwrap();
-            assert!(Arc::ptr_eq(&one.0.cpi, &other.0.cpi));
+            let one = table.pin(&cpi(1), &Options::default()).await.unwrap();
+            let other = table.pin(&cpi(1), &Options::default()).await.unwrap();
+            assert!(Arc::ptr_eq(&one.0, &other.0));
             one.id()
         };
         let (_store, table) = table(&dir);
@@ -211,12 +227,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (store, table) = table(&dir);
         let options = Options::default();
-        let pinned = table.pin(cpi(1), &options).await.unwrap();
-        let named = table.pin(cpi(2), &options).await.unwrap().id();
-        let unused = table.pin(cpi(3), &options).await.unwrap().id();
+        let pinned = table.pin(&cpi(1), &options).await.unwrap();
+        let named = table.pin(&cpi(2), &options).await.unwrap().id();
+        let unused = table.pin(&cpi(3), &options).await.unwrap().id();
 
         let clearing = table.begin_clearing();
-        let late = table.pin(cpi(4), &options).await.unwrap().id();
+        let late = table.pin(&cpi(4), &options).await.unwrap().id();
         assert_eq!(table.clear(clearing, &HashSet::from([named])).await, 1);
         assert!(table.find(unused).is_none());
         assert!([pinned.id(), named, late].iter().all(|id| table.find(*id).is_some()));
@@ -227,9 +243,9 @@ mod tests {
     async fn a_cpi_pinned_again_after_its_clearing_began_stays() {
         let dir = tempfile::tempdir().unwrap();
         let (_store, table) = table(&dir);
-        let id = table.pin(cpi(1), &Options::default()).await.unwrap().id();
+        let id = table.pin(&cpi(1), &Options::default()).await.unwrap().id();
         let clearing = table.begin_clearing();
-        drop(table.pin(cpi(1), &Options::default()).await.unwrap());
+        drop(table.pin(&cpi(1), &Options::default()).await.unwrap());
         assert_eq!(table.clear(clearing, &HashSet::new()).await, 0);
         assert!(table.find(id).is_some());
     }
@@ -238,9 +254,9 @@ mod tests {
     async fn a_cpi_that_a_clearing_left_on_disk_is_written_over_and_cleared_later() {
         let dir = tempfile::tempdir().unwrap();
         let (store, table) = table(&dir);
-        let id = table.pin(cpi(1), &Options::default()).await.unwrap().id();
+        let id = table.pin(&cpi(1), &Options::default()).await.unwrap().id();
         table.entries.remove(&id);
-        table.pin(cpi(1), &Options::default()).await.unwrap();
+        table.pin(&cpi(1), &Options::default()).await.unwrap();
         assert_eq!(table.clear(table.begin_clearing(), &HashSet::new()).await, 1);
         assert!(store.space("cpi").is_empty());
     }
@@ -250,8 +266,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (_store, table) = table(&dir);
         let options = Options { distinct_cpis: 1, ..Options::default() };
-        table.pin(cpi(1), &options).await.unwrap();
-        table.pin(cpi(1), &options).await.unwrap();
-        assert_eq!(table.pin(cpi(2), &options).await.err(), Some(Refusal::RegistrarFull));
+        table.pin(&cpi(1), &options).await.unwrap();
+        table.pin(&cpi(1), &options).await.unwrap();
+        assert_eq!(table.pin(&cpi(2), &options).await.err(), Some(Refusal::RegistrarFull));
     }
 }

@@ -9,6 +9,7 @@
 mod binding;
 mod codec;
 mod commit;
+mod compact;
 mod contact;
 pub mod digest;
 mod failures;
@@ -25,6 +26,7 @@ mod outcome;
 mod record;
 mod request;
 mod rules;
+mod said;
 mod sweep;
 mod users;
 
@@ -58,6 +60,7 @@ use learned::Learned;
 use outcome::{Refusal, accepted};
 use record::Record;
 use request::{Registration, Supports};
+use said::Said;
 
 /// The registrar of our domains.
 pub struct Registrar {
@@ -78,6 +81,7 @@ pub struct Registrar {
 struct Settings {
     options: Options,
     listed: HashSet<String>,
+    said: Said,
 }
 
 impl Registrar {
@@ -132,7 +136,7 @@ impl Registrar {
         if let Err(refusal) = registration.check_targets(&self.gruu_key) {
             return refusal.outcome();
         }
-        match self.commit(&registration, &settings.options, now_seconds).await {
+        match self.commit(&registration, &settings, now_seconds).await {
             Ok(bindings) => accepted(&bindings, &registration, &self.gruu_key, now, now_seconds),
             Err(refusal) => refusal.outcome(),
         }
@@ -243,7 +247,7 @@ impl fmt::Debug for Registrar {
 impl Settings {
     fn new(options: Options) -> Arc<Self> {
         let listed = options.listed.iter().filter_map(|aor| options.aor(&aor.parse().ok()?)).collect();
-        Arc::new(Self { options, listed })
+        Arc::new(Self { options, listed, said: Said::default() })
     }
 }
 

@@ -92,9 +92,7 @@ impl Options {
     /// the domain find their user whatever port and scheme they were written with, so that a To which names
     /// one must not make a user whom nobody can reach (RFC 5630 §5.3 wants the same of the scheme).
     pub(crate) fn aor(&self, uri: &Uri) -> Option<String> {
-        let (user, host) = (uri.user()?, uri.host_octets()?);
-        let bare = Uri::parse(&[b"sip:", user, b"@", host].concat()).ok()?;
-        self.is_ours(uri).then(|| bare.aor())
+        self.is_ours(uri).then(|| uri.account()).flatten()
     }
 
     /// When an AOR whose last binding ended at `ended` is forgotten, in Unix seconds.

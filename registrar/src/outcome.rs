@@ -57,7 +57,7 @@ impl fmt::Debug for RegisterOutcome {
 /// §5.3), what was done of RFC 5626, Date.
 pub(crate) fn accepted(
     bindings: &[Stored],
-    registration: &Registration,
+    registration: &Registration<'_>,
     key: &GruuKey,
     date: SystemTime,
     now: u64,

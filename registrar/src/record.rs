@@ -1,15 +1,24 @@
 //! What is stored of one AOR. It is kept as octets in memory too, so they are few.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::binding::Source;
 use crate::codec::{Reader, Writer};
+use crate::compact;
 use crate::gruu::Generation;
 use crate::instance::{self, DIGEST};
 use crate::interned::CpiId;
 
 /// The layout of a record; another number is another layout.
-const FORMAT: [u8; 1] = [2];
+const FORMAT: u8 = 3;
+
+/// The layout before, which is read too: its texts are written out.
+const SPELLED_OUT: u8 = 2;
+
+/// Transports that are stored as their place here, counted from 1.
+const TRANSPORTS: [&str; 5] = ["UDP", "TCP", "TLS", "WS", "WSS"];
 
 /// Preference of a Contact without q (RFC 3841 §7.2.3).
 const Q_DEFAULT: u16 = 1000;
@@ -92,8 +101,8 @@ impl Record {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
-        let mut out = Writer::default();
-        out.fixed(&FORMAT);
+        let mut out = Writer::new();
+        out.fixed(&[FORMAT]);
         // First, so that a sweep needs to read no more of a record that is not due.
         out.number(self.bindings.iter().map(|binding| binding.expires_at).min().unwrap_or(self.ended_at));
         out.number(self.bindings.len() as u64);
@@ -106,10 +115,10 @@ impl Record {
 
     pub(crate) fn decode(octets: &Bytes) -> Option<Self> {
         let mut input = Reader::new(octets.clone());
-        let (due, count) = head(&mut input)?;
+        let Head { format, due, count } = head(&mut input)?;
         let mut bindings = Vec::new();
         for _ in 0..count {
-            bindings.push(Stored::decode(&mut input)?);
+            bindings.push(Stored::decode(&mut input, format)?);
         }
         let mut gone = Vec::new();
         while !input.is_empty() {
@@ -123,14 +132,19 @@ impl Record {
 /// Of an encoded record: when its first binding ends, or its last one ended, and how many it has.
 pub(crate) fn peek(octets: &[u8]) -> Option<(u64, u64)> {
     let start = octets.get(..octets.len().min(24))?;
-    head(&mut Reader::new(Bytes::copy_from_slice(start)))
+    let Head { due, count, .. } = head(&mut Reader::new(Bytes::copy_from_slice(start)))?;
+    Some((due, count))
 }
 
-fn head(input: &mut Reader) -> Option<(u64, u64)> {
-    if input.fixed()? != FORMAT {
-        return None;
-    }
-    Some((input.number()?, input.number()?))
+struct Head {
+    format: u8,
+    due: u64,
+    count: u64,
+}
+
+fn head(input: &mut Reader) -> Option<Head> {
+    let [format @ (FORMAT | SPELLED_OUT)] = input.fixed()? else { return None };
+    Some(Head { format, due: input.number()?, count: input.number()? })
 }
 
 /// What follows the fixed part of a stored binding.
@@ -208,13 +222,13 @@ impl Stored {
 
     fn encode(&self, out: &mut Writer) {
         out.fixed(&[self.flags()]);
-        out.octets(&self.uri);
-        out.octets(&self.params);
+        out.octets(&compact::pack(&self.uri));
+        out.octets(&compact::pack(&self.params));
         out.octets(&self.call_id);
         out.number(self.cseq.into());
         out.number(self.expires_at);
         out.number(self.lifetime());
-        out.octets(self.source.transport.as_bytes());
+        encode_transport(&self.source.transport, out);
         out.address(self.source.local);
         out.address(self.source.remote);
         if let Some(q) = self.q {
@@ -222,7 +236,7 @@ impl Stored {
         }
         if !self.path.is_empty() {
             out.number(self.path.len() as u64);
-            self.path.iter().for_each(|value| out.octets(value));
+            self.path.iter().for_each(|value| out.octets(&compact::pack(value)));
         }
         if let Some(flow) = self.source.flow {
             out.number(flow);
@@ -242,14 +256,18 @@ impl Stored {
         }
     }
 
-    fn decode(input: &mut Reader) -> Option<Self> {
+    fn decode(input: &mut Reader, format: u8) -> Option<Self> {
+        let text = |input: &mut Reader| match format {
+            SPELLED_OUT => input.octets(),
+            _ => compact::unpack(&input.octets()?),
+        };
         let [flags] = input.fixed()?;
-        let (uri, params, call_id) = (input.octets()?, input.octets()?, input.octets()?);
+        let (uri, params, call_id) = (text(input)?, text(input)?, input.octets()?);
         let (cseq, expires_at, lifetime) = (input.small()?, input.number()?, input.number()?);
-        let transport = String::from_utf8(input.octets()?.to_vec()).ok()?;
+        let transport = decode_transport(input, format)?;
         let (local, remote) = (input.address()?, input.address()?);
         let q = input.if_set(flags & flag::Q, |input| input.number()?.try_into().ok())?;
-        let path = input.if_set(flags & flag::PATH, decode_path)?.unwrap_or_default();
+        let path = input.if_set(flags & flag::PATH, |input| decode_path(input, text))?.unwrap_or_default();
         let flow = input.if_set(flags & flag::FLOW, |input| Some((input.number()?, input.fixed()?)))?;
         let reg_id = input.if_set(flags & flag::REG_ID, Reader::small)?;
         let gruu = input.if_set(flags & flag::GRUU, Reader::fixed)?.map(u32::from_be_bytes);
@@ -275,13 +293,33 @@ impl Stored {
     }
 }
 
-fn decode_path(input: &mut Reader) -> Option<Vec<Bytes>> {
+fn decode_path(input: &mut Reader, text: impl Fn(&mut Reader) -> Option<Bytes>) -> Option<Vec<Bytes>> {
     let count = input.number()?;
     let mut path = Vec::new();
     for _ in 0..count {
-        path.push(input.octets()?);
+        path.push(text(input)?);
     }
     Some(path)
+}
+
+fn encode_transport(name: &str, out: &mut Writer) {
+    match TRANSPORTS.iter().zip(1..).find(|(known, _)| **known == name) {
+        Some((_, code)) => out.number(code),
+        None => {
+            out.number(0);
+            out.octets(name.as_bytes());
+        }
+    }
+}
+
+fn decode_transport(input: &mut Reader, format: u8) -> Option<Cow<'static, str>> {
+    let code = if format == SPELLED_OUT { 0 } else { usize::try_from(input.number()?).ok()? };
+    if let Some(place) = code.checked_sub(1) {
+        return TRANSPORTS.get(place).copied().map(Cow::Borrowed);
+    }
+    let name = String::from_utf8(input.octets()?.to_vec()).ok()?;
+    let known = TRANSPORTS.iter().find(|known| **known == name);
+    Some(known.map_or(Cow::Owned(name), |known| Cow::Borrowed(*known)))
 }
 
 #[cfg(test)]
@@ -371,6 +409,26 @@ mod tests {
         assert_eq!((binding.refreshed_at, binding.expires_at), (500, 1100));
         binding.set_back(700);
         assert_eq!(binding.expires_at, 1100);
+    }
+
+    #[test]
+    fn a_record_of_the_layout_before_is_read() {
+        let mut out = Writer::new();
+        out.fixed(&[SPELLED_OUT]);
+        out.number(60);
+        out.number(1);
+        out.fixed(&[0]);
+        out.octets(b"sip:john@192.0.2.7");
+        out.octets(b";+sip.instance=\"<urn:x:1>\"");
+        out.octets(b"call");
+        [7, 60, 30].into_iter().for_each(|number| out.number(number));
+        out.octets(b"TCP");
+        out.address(binding().source.local);
+        out.address(binding().source.remote);
+        let record = Record::decode(&out.finish()).unwrap();
+        let [read] = &record.bindings[..] else { panic!("{record:?}") };
+        assert_eq!((&read.uri[..], &read.source.transport[..]), (&b"sip:john@192.0.2.7"[..], "TCP"));
+        assert_eq!(Record::decode(&record.encode()).unwrap().bindings, record.bindings);
     }
 
     #[test]

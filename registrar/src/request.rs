@@ -1,7 +1,6 @@
 //! A REGISTER read into what the rules ask of it: steps 2 and 5 of CPI.md 6.1, and the form of its Contacts.
 
 use bytes::Bytes;
-use cpi::Cpi;
 use sip::{Contact, HeaderId, NameAddr, Request, Uri};
 
 use crate::binding::Source;
@@ -20,15 +19,15 @@ const CONTACTS_PER_REQUEST: usize = 2;
 const CALL_ID: usize = 512;
 
 #[derive(Debug)]
-pub(crate) struct Registration {
+pub(crate) struct Registration<'r> {
+    /// Its headers say of the terminal what it can show (rule L1).
+    pub(crate) request: &'r Request,
     /// Canonical.
     pub(crate) aor: String,
     pub(crate) call_id: Bytes,
     pub(crate) cseq: u32,
     pub(crate) contacts: Contacts,
     pub(crate) path: Vec<Bytes>,
-    /// What its headers say of the terminal (rule L1).
-    pub(crate) headers: Cpi,
     pub(crate) source: Source,
     pub(crate) supports: Supports,
     /// Whether outbound processing is applied (RFC 5626 §6); if not, a reg-id means nothing.
@@ -52,8 +51,8 @@ pub(crate) enum Contacts {
     List(Vec<NewContact>),
 }
 
-impl Registration {
-    pub(crate) fn read(request: &Request, source: Source, options: &Options) -> Result<Self, Refusal> {
+impl<'r> Registration<'r> {
+    pub(crate) fn read(request: &'r Request, source: Source, options: &Options) -> Result<Self, Refusal> {
         let supports = Supports::of(request);
         check_require(request, supports, options)?;
         // Steps 3 and 4, authentication and authorisation, were the caller's, who knows whom to trust.
@@ -67,13 +66,13 @@ impl Registration {
         }
         let (contacts, path) = (read_contacts(request, options)?, read_path(request, options)?);
         Ok(Self {
+            request,
             aor,
             call_id: Bytes::copy_from_slice(request.call_id()),
             cseq: request.cseq().number,
             keeps_flows: keeps_flows(request, &contacts, &path, supports)?,
             contacts,
             path,
-            headers: read_headers(request, options),
             source,
             supports,
         })
@@ -210,10 +209,4 @@ fn is_route(value: &[u8]) -> bool {
     let uri = NameAddr::parse(value).ok().and_then(|address| address.uri().ok());
     let is_plain = value.contains(&b'<') && !value.iter().any(|b| b.is_ascii_control() && *b != b'\t');
     is_plain && uri.is_some_and(|uri| uri.is_sip())
-}
-
-fn read_headers(request: &Request, options: &Options) -> Cpi {
-    let counts = |id| options.from_register_accept || id == HeaderId::UserAgent;
-    let fields = request.headers().filter(|header| counts(header.id));
-    cpi::decode::from_headers(fields.map(|header| (header.name, header.value)), &options.extensions).0
 }

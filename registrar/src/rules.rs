@@ -2,7 +2,6 @@
 //! applies, or the request is refused and none of it does.
 
 use bytes::Bytes;
-use cpi::ContactCpi;
 use sip::Uri;
 
 use crate::contact::NewContact;
@@ -37,7 +36,8 @@ pub(crate) struct Slot {
 /// What the CPI of an added or refreshed binding is made from.
 #[derive(Debug)]
 pub(crate) struct Fresh {
-    pub(crate) contact: ContactCpi,
+    /// The parameters of its Contact as they came.
+    pub(crate) said: Bytes,
     /// The header CPI to go on with, if this request's headers say nothing: the stored one, if the Call-ID is
     /// the same (rule L5).
     pub(crate) kept_headers: Option<CpiId>,
@@ -61,7 +61,7 @@ impl Slot {
 /// What `registration` does; `live` are the bindings before.
 pub(crate) fn decide(
     live: Vec<Stored>,
-    registration: &Registration,
+    registration: &Registration<'_>,
     options: &Options,
     now: u64,
 ) -> Result<Decision, Refusal> {
@@ -101,7 +101,7 @@ impl Table {
         Self { slots: live.into_iter().filter_map(slot).collect(), removed: Vec::new() }
     }
 
-    fn check_order(&self, registration: &Registration) -> Result<(), Refusal> {
+    fn check_order(&self, registration: &Registration<'_>) -> Result<(), Refusal> {
         if self.slots.iter().any(|(_, slot)| is_out_of_order(slot, registration)) {
             return Err(Refusal::OutOfOrder);
         }
@@ -111,7 +111,7 @@ impl Table {
     fn apply(
         &mut self,
         contact: &NewContact,
-        registration: &Registration,
+        registration: &Registration<'_>,
         options: &Options,
         now: u64,
     ) -> Result<(), Refusal> {
@@ -139,7 +139,7 @@ impl Table {
         let gruu = self.gruus_of(contact, reg_id, registration, now);
         let binding = Stored { reg_id, gruu, ..stored(contact, registration, now, lifetime) };
         let refreshes = place.and_then(|at| self.slots.get(at)).is_some_and(|(_, slot)| slot.was_there());
-        let fresh = Some(Fresh { contact: contact.cpi.clone(), kept_headers, refreshes });
+        let fresh = Some(Fresh { said: contact.said.clone(), kept_headers, refreshes });
         let new = (contact.uri.clone(), Slot { binding, fresh });
         match place.and_then(|at| self.slots.get_mut(at)) {
             Some(slot) => *slot = new,
@@ -171,7 +171,7 @@ impl Table {
         &mut self,
         contact: &NewContact,
         reg_id: Option<u32>,
-        registration: &Registration,
+        registration: &Registration<'_>,
         now: u64,
     ) -> Option<Generation> {
         let id = contact.instance.as_deref()?;
@@ -197,24 +197,24 @@ impl Table {
 
 /// Same Call-ID and a CSeq that is not higher. A Contact that stands twice in one request meets the first of
 /// the two here, which is no earlier request: the last one counts.
-fn is_out_of_order(slot: &Slot, registration: &Registration) -> bool {
+fn is_out_of_order(slot: &Slot, registration: &Registration<'_>) -> bool {
     slot.fresh.is_none()
         && slot.binding.call_id == registration.call_id
         && registration.cseq <= slot.binding.cseq
 }
 
-fn kept_headers(old: &Slot, registration: &Registration) -> Option<CpiId> {
+fn kept_headers(old: &Slot, registration: &Registration<'_>) -> Option<CpiId> {
     match &old.fresh {
         Some(fresh) => fresh.kept_headers,
         None => old.binding.headers.filter(|_| old.binding.call_id == registration.call_id),
     }
 }
 
-fn stored(contact: &NewContact, registration: &Registration, now: u64, lifetime: u32) -> Stored {
+fn stored(contact: &NewContact, registration: &Registration<'_>, now: u64, lifetime: u32) -> Stored {
     Stored {
         uri: Bytes::copy_from_slice(contact.uri.as_bytes()),
         params: contact.params.clone(),
-        q: contact.cpi.q,
+        q: None,
         call_id: registration.call_id.clone(),
         cseq: registration.cseq,
         expires_at: now.saturating_add(lifetime.into()),

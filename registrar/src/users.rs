@@ -221,7 +221,7 @@ struct Record {
 
 impl Record {
     fn encode(&self) -> Bytes {
-        let mut out = Writer::default();
+        let mut out = Writer::new();
         out.fixed(&FORMAT);
         out.number(self.since);
         for algorithm in Algorithm::ALL {

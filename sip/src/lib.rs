@@ -19,6 +19,7 @@
 //! ```
 
 mod address;
+mod answer;
 mod build;
 mod cursor;
 mod encoded;
@@ -33,6 +34,7 @@ mod message;
 mod method;
 mod outgoing;
 mod raw;
+mod relayed;
 mod scan;
 mod span;
 pub mod transaction;
@@ -43,7 +45,8 @@ mod via;
 mod vocabulary;
 
 pub use address::{AddressError, Contact, NameAddr};
-pub use build::{Answerable, RequestBuilder, ResponseBuilder};
+pub use answer::{Answerable, ResponseBuilder};
+pub use build::RequestBuilder;
 pub use encoded::Encoded;
 pub use frame::{FrameError, Framed, StreamFramer};
 pub use header::{Header, HeaderId, Name};

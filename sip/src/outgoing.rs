@@ -19,7 +19,7 @@ use crate::index::HeaderLine;
 use crate::limits::Limits;
 use crate::message::{Request, Response};
 use crate::raw::{self, RawMessage};
-use crate::{index, via};
+use crate::{answer, index};
 
 /// A message with changes, to be encoded once.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl From<&Response> for Outgoing {
 }
 
 impl Outgoing {
-    fn over(base: Arc<RawMessage>, stamp: bool) -> Self {
+    pub(crate) fn over(base: Arc<RawMessage>, stamp: bool) -> Self {
         let lines = u16::try_from(base.lines().len()).unwrap_or(FRESH).min(FRESH);
         let mut outgoing = Outgoing {
             start: None,
@@ -186,12 +186,9 @@ impl Outgoing {
     pub fn stamp_received(&mut self, source: SocketAddr) {
         let Some(at) = self.position(HeaderId::Via) else { return };
         let value = self.order.get(at).map(|&line| self.view(line).value).unwrap_or_default();
-        let Some(top) = grammar::split_commas(value).next() else { return };
-        let Some(stamped) = via::stamp(top, source) else { return };
-        let start = crate::span::Span::of(value, top);
-        let (before, after) = (value.get(..start.start()), value.get(start.end()..));
-        let value = [before.unwrap_or_default(), &stamped, after.unwrap_or_default()].concat();
-        self.replace(at, &value);
+        if let Some(value) = answer::stamped(value, source) {
+            self.replace(at, &value);
+        }
     }
 
     fn view(&self, line: Line) -> Header<'_> {
@@ -246,25 +243,35 @@ impl Outgoing {
     /// Writes a line; `None` if the name is no token, or after 32,767 lines.
     fn write(&mut self, name: &[u8], value: &[u8]) -> Option<Line> {
         let next = u16::try_from(self.fresh.len()).ok().filter(|&next| next < FRESH)?;
-        if !grammar::is_token(name) {
-            return None;
-        }
-        let value = flat(grammar::trim(value));
-        let at = self.text.len();
-        self.text.reserve(name.len() + value.len() + 4);
-        self.text.extend_from_slice(name);
-        self.text.extend_from_slice(b": ");
-        self.text.extend_from_slice(&value);
-        self.text.extend_from_slice(b"\r\n");
-        let line = if memchr::memchr(0, &value).is_none() {
-            HeaderLine::written(at, name, value.len())?
-        } else {
-            // Whether a NUL may stand there is the index's to say.
-            index::header_line(&self.text, at, &Limits::NONE).ok()?
-        };
+        let line = write_line(&mut self.text, name, value)?;
         self.fresh.push(line);
         Some(Line(next | FRESH))
     }
+}
+
+/// Writes a line behind `text` and says where it stands; `None` if the name is no token, or the value holds what no
+/// line may: then nothing is written.
+pub(crate) fn write_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Option<HeaderLine> {
+    if !grammar::is_token(name) {
+        return None;
+    }
+    let value = flat(grammar::trim(value));
+    let at = text.len();
+    text.reserve(name.len() + value.len() + 4);
+    text.extend_from_slice(name);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(&value);
+    text.extend_from_slice(b"\r\n");
+    let line = if memchr::memchr(0, &value).is_none() {
+        HeaderLine::written(at, name, value.len())
+    } else {
+        // Whether a NUL may stand there is the index's to say.
+        index::header_line(text, at, &Limits::NONE).ok()
+    };
+    if line.is_none() {
+        text.truncate(at);
+    }
+    line
 }
 
 /// Sizes only: what stands in a message is not for logs.

@@ -1,16 +1,20 @@
 //! Where log lines go and how they look: one line each on stderr, time first. Nobody waits for stderr: lines go
 //! through a bounded queue to a thread that writes many at once, and those that find it full are counted.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{counter, describe_counter};
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -47,6 +51,7 @@ pub(crate) fn start(level: Level) -> LogControl {
     let writing = thread.spawn(move || write(&waiting, &dropped)).ok();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(queue.clone())
+        .with_timer(Clock)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .compact();
@@ -71,6 +76,43 @@ impl Drop for LogControl {
             let _ended = writing.join();
         }
     }
+}
+
+/// UTC to the microsecond. What is before the point is written once a second by each thread.
+struct Clock;
+
+thread_local! {
+    /// A second since 1970 and how it is written.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        SECOND.with_borrow_mut(|(second, written)| {
+            if *second != since.as_secs() {
+                *second = since.as_secs();
+                *written = date_time(*second);
+            }
+            writer.write_str(written)
+        })?;
+        write!(writer, ".{:06}Z", since.subsec_micros())
+    }
+}
+
+/// `2026-12-01T06:30:02`, of the seconds since 1970.
+fn date_time(seconds: u64) -> String {
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Years begin in March here, so that the leap day is the last of one; 400 of them have 146,097 days.
+    let (era, of_era) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year + 400 * era + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 /// The way to the thread that writes. An empty line is its end.
@@ -138,6 +180,21 @@ fn filter(level: Level) -> EnvFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_is_written_as_rfc_3339_has_it() {
+        for (seconds, written) in [
+            (0, "1970-01-01T00:00:00"),
+            (951_782_399, "2000-02-28T23:59:59"),
+            (951_782_400, "2000-02-29T00:00:00"),
+            (951_868_800, "2000-03-01T00:00:00"),
+            (1_000_000_000, "2001-09-09T01:46:40"),
+            (1_798_761_599, "2026-12-31T23:59:59"),
+            (4_107_542_400, "2100-03-01T00:00:00"),
+        ] {
+            assert_eq!(date_time(seconds), written);
+        }
+    }
 
     #[test]
     fn a_line_beyond_the_queue_is_counted_and_nobody_waits() {

@@ -208,7 +208,7 @@ impl Default for Options {
             reopen_every: Duration::from_millis(250),
             key_limit: 1024,
             value_limit: 1024 * 1024,
-            write_buffer: 4 * 1024 * 1024,
+            write_buffer: 2 * 1024 * 1024,
             on_disk: Vec::new(),
         }
     }

@@ -9,16 +9,15 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use sip::Encoded;
+use sip::transaction::Id;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::batch::{self, Arrived, Buffers};
 use crate::wiring::Wiring;
 use crate::{Flow, Protocol, TransportError, icmp};
-
-/// The longest datagram there is; what a socket is read into.
-const LONGEST: usize = 65_535;
 
 /// The longest datagram that can be sent everywhere (IPv4 without options, the tighter one).
 pub(crate) const LONGEST_PAYLOAD: usize = 65_507;
@@ -26,8 +25,11 @@ pub(crate) const LONGEST_PAYLOAD: usize = 65_507;
 /// Octets the kernel may hold for a socket while its task is busy; it gives less if it must.
 const KERNEL_BUFFER: usize = 4 << 20;
 
-/// Datagrams read from one socket before its shard looks at its other work.
-const READ_AT_ONCE: usize = 64;
+/// Times one socket is read before its shard looks at its other work.
+const READS: usize = 2;
+
+/// Datagrams sent in one call, at most.
+const SENT_AT_ONCE: usize = 32;
 
 /// Times a send is tried again when the socket reports the ICMP error of an earlier datagram instead.
 const RETRIES: usize = 3;
@@ -149,17 +151,52 @@ pub(crate) async fn send_waiting(socket: Arc<DatagramSocket>, mut waiting: Waiti
     }
 }
 
+/// A datagram that leaves with the others of its turn.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    pub(crate) socket: Arc<DatagramSocket>,
+    pub(crate) octets: Encoded,
+    pub(crate) to: SocketAddr,
+    /// Whom an error is told.
+    pub(crate) id: Option<Id>,
+}
+
+/// Sends what a turn wants sent, in order, as many at a time as go together; `told` hears how each fared.
+pub(crate) fn send_all(
+    leaving: &[Leaving],
+    scratch: &mut Vec<u8>,
+    mut told: impl FnMut(Option<Id>, Result<(), TransportError>),
+) {
+    let of_one_socket = leaving.chunk_by(|one, next| Arc::ptr_eq(&one.socket, &next.socket));
+    for mut rest in of_one_socket {
+        while let Some((first, others)) = rest.split_first() {
+            let pairs = rest.iter().take(SENT_AT_ONCE).map(|each| (&each.octets, each.to));
+            let sent = if others.is_empty() { Ok(0) } else { batch::send(&first.socket.socket, pairs) };
+            let Ok(count @ 1..) = sent else {
+                // By itself: it may have to wait, or to be tried again.
+                told(first.id, first.socket.send(&first.octets, first.to, scratch));
+                rest = others;
+                continue;
+            };
+            let (gone, left) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            gone.iter().for_each(|each| told(each.id, Ok(())));
+            rest = left;
+        }
+    }
+}
+
 /// The sockets that one shard reads.
 #[derive(Debug, Default)]
 pub(crate) struct Inlet {
     sockets: Vec<Arc<DatagramSocket>>,
-    buffer: Vec<u8>,
+    buffers: Buffers,
+    arrived: Vec<Arrived>,
 }
 
 impl Inlet {
     pub(crate) fn new(sockets: Vec<Arc<DatagramSocket>>) -> Self {
-        let buffer = if sockets.is_empty() { Vec::new() } else { vec![0; LONGEST] };
-        Self { sockets, buffer }
+        let buffers = if sockets.is_empty() { Buffers::default() } else { Buffers::new() };
+        Self { sockets, buffers, arrived: Vec::new() }
     }
 
     /// Waits until one of them may have something.
@@ -172,19 +209,17 @@ impl Inlet {
         .await;
     }
 
-    /// Gives what has come to `each`. A datagram is copied out of one buffer into octets of its own length: a
-    /// slice of a shared buffer would keep all of it alive for as long as the slowest transaction in it.
+    /// Gives what has come to `each`.
     pub(crate) fn read(&mut self, mut each: impl FnMut(&Arc<DatagramSocket>, Bytes, SocketAddr)) {
         for socket in &self.sockets {
-            for _ in 0..READ_AT_ONCE {
-                match socket.socket.try_recv_from(&mut self.buffer) {
-                    Ok((len, source)) => {
-                        let octets = self.buffer.get(..len).unwrap_or_default();
-                        each(socket, Bytes::copy_from_slice(octets), source);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // An ICMP error shows up as a failed read; the socket itself is well.
-                    Err(_) => {}
+            for _ in 0..READS {
+                let v6 = socket.local.is_ipv6();
+                let read = batch::receive(&socket.socket, v6, &mut self.buffers, &mut self.arrived);
+                for (octets, source) in self.arrived.drain(..) {
+                    each(socket, octets, source);
+                }
+                if matches!(read, Ok(false)) {
+                    break;
                 }
             }
         }

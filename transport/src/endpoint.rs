@@ -109,26 +109,25 @@ impl Endpoint {
     /// Sends a request in a transaction of its own, over the destination's protocol. Our Via, with a fresh
     /// branch, is put on top here; the outgoing message has none of ours yet.
     pub fn request(&self, outgoing: Outgoing, destination: Destination) -> ClientTransaction {
-        self.request_marked(outgoing, destination, None)
+        self.request_marked(&outgoing, destination, None)
     }
 
     /// As [`Self::request`], with `mark` (a token) at the end of the branch behind a dot: what loop detection
     /// compares (RFC 5393 §4.2.1).
     pub fn request_marked(
         &self,
-        mut outgoing: Outgoing,
+        outgoing: &Outgoing,
         destination: Destination,
         mark: Option<&str>,
     ) -> ClientTransaction {
         let wiring = &self.wiring;
         let (shard, orders) = wiring.next_shard();
         let branch = wiring.next_branch(shard, mark);
-        self.push_via(&mut outgoing, &destination, &branch);
-        let method = method_of(&outgoing);
+        let octets = outgoing.encode_under(&self.via(&destination, &branch));
+        let method = method_of(outgoing);
         let is_invite = method == b"INVITE";
         let (events, receiver) = mailbox(wiring.config.response_queue.max(8));
         let refuse = events.clone();
-        let octets = outgoing.encode();
         let new = NewRequest { method, branch: branch.clone(), octets, destination, events };
         if !orders.give(Order::Request(Box::new(new))) {
             let refusal = ClientEvent::TransportError(crate::TransportError::QueueFull);
@@ -140,12 +139,12 @@ impl Endpoint {
 
     /// Sends a request without a transaction, with our Via: an ACK for a 2xx (RFC 3261 §16.11). Nobody hears
     /// whether it arrived. `mark` as in [`Self::request_marked`].
-    pub fn send_stateless(&self, mut outgoing: Outgoing, destination: Destination, mark: Option<&str>) {
+    pub fn send_stateless(&self, outgoing: &Outgoing, destination: Destination, mark: Option<&str>) {
         let wiring = &self.wiring;
         let (shard, _) = wiring.next_shard();
         let branch = wiring.next_branch(shard, mark);
-        self.push_via(&mut outgoing, &destination, &branch);
-        self.send_encoded(outgoing.encode(), destination);
+        let octets = outgoing.encode_under(&self.via(&destination, &branch));
+        self.send_encoded(octets, destination);
     }
 
     /// Sends octets as they are, once.
@@ -154,12 +153,13 @@ impl Endpoint {
         orders.give(Order::Stateless { octets, destination });
     }
 
-    fn push_via(&self, outgoing: &mut Outgoing, destination: &Destination, branch: &str) {
+    /// What stands on top of a request of ours.
+    fn via(&self, destination: &Destination, branch: &str) -> String {
         let protocol = destination.protocol();
         let sent_by = self.wiring.sent_by(protocol, Some(destination.remote().ip()));
         // RFC 3581 §3; the branch stands before it, where a router's quotation still has it.
         let rport = if protocol.is_reliable() { "" } else { ";rport" };
-        outgoing.push_via(format!("SIP/2.0/{} {sent_by};branch={branch}{rport}", protocol.via()));
+        format!("SIP/2.0/{} {sent_by};branch={branch}{rport}", protocol.via())
     }
 
     /// The ways to the server of a SIP or SIPS URI, best first, at least one and at most 16 (RFC 3263 §4).
@@ -180,6 +180,11 @@ impl Endpoint {
     /// Host and port we write in the Via of that protocol; `None` without a listener of it.
     pub fn sent_by(&self, protocol: Protocol) -> Option<String> {
         self.wiring.sent_by.iter().find(|by| by.protocol == protocol).map(|by| by.text.clone())
+    }
+
+    /// Octets of the longest of them.
+    pub fn longest_sent_by(&self) -> usize {
+        self.wiring.sent_by.iter().map(|by| by.text.len()).max().unwrap_or(0)
     }
 
     /// The sockets that are open, in the order of the config.

@@ -16,6 +16,7 @@
 //! the certificates and the rules of RFC 5922, `stream::websocket` the frames.
 
 mod arrival;
+mod batch;
 mod client;
 mod clock;
 mod complaint;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Events;
-use crate::datagram::Inlet;
+use crate::datagram::{Inlet, Leaving};
 use crate::mailbox::Refused;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
@@ -172,6 +172,8 @@ pub(crate) struct Shard {
     number: usize,
     orders: Orders,
     inlet: Inlet,
+    /// Datagrams of this turn.
+    leaving: Vec<Leaving>,
     connections: Known,
     /// Where head and body of a datagram are joined.
     scratch: Vec<u8>,
@@ -201,6 +203,7 @@ impl Shard {
             number,
             orders,
             inlet: Inlet::new(sockets),
+            leaving: Vec::with_capacity(BATCH),
             connections: Known::default(),
             scratch: Vec::new(),
             failures: Vec::new(),
@@ -246,7 +249,31 @@ impl Shard {
                 self.arrive(now, *arrival);
                 self.settle(now);
             }
+            self.flush(now);
         }
+    }
+
+    /// Sends the datagrams of this turn, and those that come of it that some did not leave.
+    fn flush(&mut self, now: Clock) {
+        while !self.leaving.is_empty() {
+            self.send_leaving();
+            self.settle(now);
+        }
+    }
+
+    fn send_leaving(&mut self) {
+        let (metrics, failures) = (&self.wiring.metrics, &mut self.failures);
+        datagram::send_all(&self.leaving, &mut self.scratch, |id, sent| match sent {
+            Ok(()) => metrics.messages_out.add_one(),
+            Err(error) => {
+                metrics.send_errors.add_one();
+                if error == TransportError::QueueFull {
+                    metrics.send_queue_full.add_one();
+                }
+                failures.extend(id.map(|id| (id, error)));
+            }
+        });
+        self.leaving.clear();
     }
 
     /// Takes what the sockets have. What belongs to another shard goes through its queue.
@@ -452,7 +479,13 @@ impl Shard {
             id.map(|id| Blame { orders: self.orders.clone(), id, otherwise: otherwise.cloned() })
         };
         let sent = match peer {
-            Peer::Datagram { socket, to, .. } => socket.send(&octets, *to, &mut self.scratch),
+            Peer::Datagram { socket, to, .. } => {
+                self.leaving.push(Leaving { socket: Arc::clone(socket), octets, to: *to, id });
+                if self.leaving.len() >= BATCH {
+                    self.send_leaving();
+                }
+                return Ok(());
+            }
             Peer::Connection { connection, otherwise } => {
                 let outbound = Outbound::new(octets, blame(otherwise.as_ref()));
                 match (connection.send(outbound), otherwise) {

@@ -81,6 +81,12 @@ impl External {
         Some((external, diags))
     }
 
+    /// The content's Content-ID without white space and angle brackets.
+    pub(crate) fn content_id(&self) -> Option<String> {
+        let bare = self.inner_content_id.as_deref()?.trim().trim_start_matches('<').trim_end_matches('>');
+        (!bare.is_empty()).then(|| bare.to_owned())
+    }
+
     /// Whether a terminal that does not know external bodies can be given the URL.
     pub fn web_url(&self) -> Option<&str> {
         let url = self.url.as_deref()?;

@@ -23,6 +23,7 @@ pub use describe::{Described, describe};
 pub use encoding::TransferEncoding;
 pub use external::External;
 pub use objlink::{ObjLink, objlinks};
+pub(crate) use objlink::{ObjectLink, object_links};
 
 use crate::entity::{Entity, Field};
 use crate::settings::Guards;

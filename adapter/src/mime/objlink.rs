@@ -1,11 +1,16 @@
-//! `ObjLink` of presence documents (BINPIDF, CPI.md §5): which parts and places a document points to.
+//! Links of presence documents to external objects (CPI.md §5): BINPIDF's `ObjLink`, RPID's `status-icon` (RFC 4480
+//! §3.12), CIPID's `icon`, `card`, `sound` and `map` (RFC 4482 §3).
+
+use std::ops::Range;
 
 use quick_xml::NsReader;
-use quick_xml::events::{BytesRef, Event};
-use quick_xml::name::ResolveResult;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::name::{Namespace, ResolveResult};
 
-/// The namespace of the element.
-const NAMESPACE: &str = "urn:ietf:params:xml:ns:pidf-ext-cont";
+/// BINPIDF's.
+const BINPIDF: &str = "urn:ietf:params:xml:ns:pidf-ext-cont";
+const RPID: &str = "urn:ietf:params:xml:ns:pidf:rpid";
+const CIPID: &str = "urn:ietf:params:xml:ns:pidf:cipid";
 
 /// Links read from one document at most.
 const LIMIT: usize = 128;
@@ -25,41 +30,92 @@ impl serde::Serialize for ObjLink {
     }
 }
 
-/// The links of a document, up to the place where it stops being XML. A document with a DTD has none.
+/// The `ObjLink`s of a document, up to the place where it stops being XML. A document with a DTD has none.
 pub fn objlinks(document: &[u8]) -> Vec<ObjLink> {
+    let links = object_links(document).into_iter().filter(|link| link.is_objlink);
+    links.map(|link| ObjLink { attributes: link.attributes, target: link.target }).collect()
+}
+
+/// A link and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ObjectLink {
+    /// Whether it may say the media type of what it leads to.
+    pub(crate) is_objlink: bool,
+    /// Its attributes as written, the white space before them included.
+    pub(crate) attributes: String,
+    /// References resolved, outer white space taken away.
+    pub(crate) target: String,
+    /// Where its tag begins, with the `<`.
+    pub(crate) tag: usize,
+    /// Where its content stands.
+    pub(crate) content: Range<usize>,
+}
+
+/// All links of a document, as for [`objlinks`].
+pub(crate) fn object_links(document: &[u8]) -> Vec<ObjectLink> {
     let Ok(document) = std::str::from_utf8(document) else { return Vec::new() };
     let mut reader = NsReader::from_str(document);
     reader.config_mut().check_end_names = false;
-    let mut links: Vec<ObjLink> = Vec::new();
-    let mut inside = false;
+    let mut links: Vec<ObjectLink> = Vec::new();
+    let mut open: Option<ObjectLink> = None;
     while links.len() < LIMIT {
+        let before = position(&reader);
         let Ok((namespace, event)) = reader.read_resolved_event() else { break };
+        let link = match &event {
+            Event::Start(start) => is_objlink(&namespace, start).map(|is_objlink| (is_objlink, start)),
+            _ => None,
+        };
+        if let Some((is_objlink, start)) = link {
+            open = Some(ObjectLink {
+                is_objlink,
+                attributes: start.attributes_raw().to_owned(),
+                target: String::new(),
+                tag: before,
+                content: 0..0,
+            });
+            let after = position(&reader);
+            if let Some(link) = &mut open {
+                link.content = after..after;
+            }
+            continue;
+        }
         match event {
             Event::DocType(_) => return Vec::new(),
             Event::Eof => break,
-            Event::Start(start) => {
-                let ours = matches!(namespace, ResolveResult::Bound(ns) if ns.as_ref() == NAMESPACE);
-                inside = ours && start.local_name().as_ref() == "ObjLink";
-                if inside {
-                    let attributes = start.attributes_raw().to_owned();
-                    links.push(ObjLink { attributes, target: String::new() });
+            // What has elements in it is no link.
+            Event::Start(_) | Event::Empty(_) => open = None,
+            Event::End(_) => {
+                if let Some(mut link) = open.take() {
+                    link.content.end = before;
+                    link.target = link.target.trim().to_owned();
+                    links.push(link);
                 }
             }
-            Event::End(_) => inside = false,
-            Event::Text(text) if inside => extend(&mut links, &text),
-            Event::CData(text) if inside => extend(&mut links, &text),
-            Event::GeneralRef(reference) if inside => extend(&mut links, &resolve(&reference)),
+            Event::Text(text) => extend(&mut open, &text),
+            Event::CData(text) => extend(&mut open, &text),
+            Event::GeneralRef(reference) => extend(&mut open, &resolve(&reference)),
             _ => {}
         }
-    }
-    for link in &mut links {
-        link.target = link.target.trim().to_owned();
     }
     links
 }
 
-fn extend(links: &mut [ObjLink], text: &str) {
-    if let Some(link) = links.last_mut() {
+fn position(reader: &NsReader<&[u8]>) -> usize {
+    usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
+}
+
+/// Whether an element is a link, and then whether it is BINPIDF's.
+fn is_objlink(namespace: &ResolveResult<'_>, start: &BytesStart<'_>) -> Option<bool> {
+    let ResolveResult::Bound(Namespace(namespace)) = namespace else { return None };
+    match (*namespace, start.local_name().into_inner()) {
+        (BINPIDF, "ObjLink") => Some(true),
+        (RPID, "status-icon") | (CIPID, "icon" | "card" | "sound" | "map") => Some(false),
+        _ => None,
+    }
+}
+
+fn extend(open: &mut Option<ObjectLink>, text: &str) {
+    if let Some(link) = open {
         link.target.push_str(text);
     }
 }
@@ -101,6 +157,18 @@ mod tests {
     fn another_namespace_and_a_dtd_have_no_links() {
         assert!(objlinks(b"<p><ObjLink>cid:a</ObjLink></p>").is_empty());
         let document = format!("<!DOCTYPE p [<!ENTITY x \"y\">]>{HEAD}<b:ObjLink>&x;</b:ObjLink></p>");
+        assert!(objlinks(document.as_bytes()).is_empty());
+    }
+
+    #[test]
+    fn rich_presence_links_too_and_each_stands_where_it_says() {
+        let document = "\
+<presence xmlns:r=\"urn:ietf:params:xml:ns:pidf:rpid\" xmlns=\"urn:x\"><r:status-icon a='1'> cid:1&amp;2 </r:status-icon><icon xmlns=\"urn:ietf:params:xml:ns:pidf:cipid\">cid:3</icon><icon>cid:4</icon><r:icon>cid:5</r:icon><r:status-icon><x/>cid:6</r:status-icon></presence>";
+        let links = object_links(document.as_bytes());
+        let targets: Vec<_> = links.iter().map(|link| (link.is_objlink, &*link.target)).collect();
+        assert_eq!(targets, [(false, "cid:1&2"), (false, "cid:3")]);
+        assert_eq!(&document[links[0].content.clone()], " cid:1&amp;2 ");
+        assert!(document[links[0].tag..].starts_with("<r:status-icon a="));
         assert!(objlinks(document.as_bytes()).is_empty());
     }
 

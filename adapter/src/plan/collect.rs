@@ -76,13 +76,17 @@ fn follow_references(ctx: &mut Context, units: &[(usize, bool)]) {
     for related in &mut all {
         let container = ctx.tree.node(related.container).map(|node| node.content_type.clone());
         let taken = container.is_none_or(|container| ctx.takes_container(&container));
-        let storable = |node: usize| {
-            ctx.tree.node(node).is_some_and(|inner| is_unit(node) && guarding(ctx, node, inner).is_storable())
+        let others: Vec<usize> =
+            ctx.tree.children(related.container).filter(|&child| child != related.root).collect();
+        // What lies elsewhere already needs no store.
+        let reachable = |node: usize| match ctx.tree.node(node).map(|inner| (inner, &inner.shape)) {
+            Some((_, Shape::External(external))) => external.web_url().is_some(),
+            Some((inner, _)) => ctx.settings.links.is_some() && guarding(ctx, node, inner).is_storable(),
+            None => false,
         };
-        let others_storable =
-            ctx.tree.children(related.container).all(|child| child == related.root || storable(child));
-        related.collapses =
-            !taken && ctx.settings.links.is_some() && others_storable && related.names_all(&ctx.tree);
+        related.collapses = !taken
+            && others.iter().all(|&child| is_unit(child) && reachable(child))
+            && related.names_all(&ctx.tree);
     }
     ctx.related = all;
 }

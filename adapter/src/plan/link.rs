@@ -26,6 +26,11 @@ pub(crate) fn variants(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> 
     }
     let served = served_type(ctx, unit, node);
     let mut all = Vec::new();
+    if let Some(related) = shown_by_presence(ctx, unit.node)
+        && !matching::accepts_external_body(&ctx.cpi, &served, ctx.options())
+    {
+        return vec![by_reference(ctx, node, related, unit.node, &link)];
+    }
     if !ctx.known && ctx.settings.linking == Linking::UnknownTerminal {
         all.push(either(ctx, unit, node, &link));
     } else if matching::accepts_external_body(&ctx.cpi, &served, ctx.options()) {
@@ -76,6 +81,9 @@ pub(crate) fn alternatives(
 /// What can be done with an external-body that came in: it is never fetched (CPI.md C5).
 pub(crate) fn received(ctx: &Context, unit: &Unit, node: &Node, link: &External) -> Vec<Variant> {
     let octets = node.body.len() as u64;
+    if let Some(related) = shown_by(ctx, unit.node).filter(|related| related.collapses) {
+        return by_their_reference(link, related, unit.node).into_iter().collect();
+    }
     let q = ctx.quality(&node.content_type, octets, None);
     if q > 0 {
         let why = "the terminal takes links";
@@ -199,6 +207,12 @@ fn shown_by(ctx: &Context, node: usize) -> Option<&Related> {
     ctx.related.iter().filter(|related| related.doc != Doc::Presence || related.collapses).find(shows)
 }
 
+/// The presence document that shows this part, if its container stays.
+fn shown_by_presence(ctx: &Context, node: usize) -> Option<&Related> {
+    use crate::rebuild::layout::Doc;
+    ctx.related.iter().find(|related| related.doc == Doc::Presence && related.to(node).next().is_some())
+}
+
 /// Whether the part's container goes, so that only a reference is left of it.
 pub(crate) fn goes_with_its_container(ctx: &Context, node: usize) -> bool {
     shown_by(ctx, node).is_some_and(|related| related.collapses)
@@ -224,4 +238,19 @@ fn by_reference(ctx: &Context, node: &Node, related: &Related, child: usize, lin
     let mut variant = Variant::new(Action::LinkReference, utility.0, longer as u64, Make::Reference, why);
     variant.ops = vec!["layout", "indirect"];
     variant
+}
+
+/// The link that came in, said by the document itself.
+fn by_their_reference(link: &External, related: &Related, child: usize) -> Option<Variant> {
+    let url = link.web_url()?;
+    let media_type = link.inner_type.clone();
+    let said = media_type.as_ref().map_or(0, |said| said.len() + 16);
+    let longer: usize =
+        related.to(child).map(|reference| url.len().saturating_sub(reference.range.len()) + said).sum();
+    let why = "the terminal does not take multipart/related: the document says the link itself";
+    let make = Make::TheirReference(url.to_owned(), media_type);
+    let mut variant =
+        Variant::new(Action::LinkReference, Utility::linked(cpi::Q_MAX).0, longer as u64, make, why);
+    variant.ops = vec!["layout", "indirect"];
+    Some(variant)
 }

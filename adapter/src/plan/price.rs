@@ -26,7 +26,9 @@ pub(crate) fn cost(ctx: &Context, unit: &Unit, variant: &Variant) -> u64 {
     let delimiter = delimiter(ctx, parent);
     match variant.make {
         Make::Nothing => 0,
-        Make::Reference => variant.octets + ctx.settings.host.len() as u64 + NOTE_OCTETS,
+        Make::Reference | Make::TheirReference(..) => {
+            variant.octets + ctx.settings.host.len() as u64 + NOTE_OCTETS
+        }
         Make::Carried => (node.header.len() + node.body.len()) as u64 + delimiter,
         _ => octets(&predicted_fields(ctx, unit, variant)) + 2 + variant.octets + delimiter,
     }

@@ -42,6 +42,7 @@ impl Guarding {
             "application/reginfo+xml"
             | "application/watcherinfo+xml"
             | "application/pidf-diff+xml"
+            | "application/rlmi+xml"
             | "application/dialog-info+xml"
             | "application/pidf+xml"
             | "application/cpim-pidf+xml" => return Guarding::Unit("a state document is never altered"),

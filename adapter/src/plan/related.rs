@@ -1,7 +1,7 @@
 //! multipart/related whose root shows the other parts (RFC 2387, CPI.md §3.5).
 
 use super::protect::Guarding;
-use crate::mime::{Shape, Tree};
+use crate::mime::{Shape, TransferEncoding, Tree};
 use crate::rebuild::layout::{Doc, Reference};
 
 /// A container with a root whose references can be followed.
@@ -29,8 +29,12 @@ impl Related {
         let root = root(tree, id)?;
         let node = tree.node(root)?;
         let doc = Doc::of(&node.content_type)?;
+        // A presence document goes out as it is carried, but for its links.
         let rewritable = Guarding::of(node) == Guarding::Free
-            || (doc == Doc::Presence && !node.cache_control("no-transform"));
+            || (doc == Doc::Presence
+                && !node.cache_control("no-transform")
+                && node.transfer_encoding() == TransferEncoding::Identity
+                && node.content_encoding().is_none());
         if !rewritable || !matches!(node.shape, Shape::Leaf) {
             return None;
         }

@@ -168,8 +168,10 @@ pub(crate) enum Make {
     LinkText,
     /// As text with the sender's own link.
     TheirLink(String),
-    /// By a reference in the root of its multipart/related.
+    /// By a reference to our link in the root of its multipart/related.
     Reference,
+    /// By a reference to the sender's own link, with the media type that is said to be there.
+    TheirReference(String, Option<String>),
     /// Not at all.
     Nothing,
 }

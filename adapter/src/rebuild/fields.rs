@@ -33,7 +33,7 @@ pub(crate) fn of(
     let Some(node) = ctx.tree.node(unit.node) else { return Vec::new() };
     let mut fields = node.fields.clone();
     match &variant.make {
-        Make::Carried | Make::Reference | Make::Nothing => return fields,
+        Make::Carried | Make::Reference | Make::TheirReference(..) | Make::Nothing => return fields,
         Make::Link => {
             let (content, _) = link::stored(ctx, unit);
             let value = external::content_type(link, content.len(), hash);

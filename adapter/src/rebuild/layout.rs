@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::mime::{ContentType, Node};
+use crate::mime::{ContentType, Node, Shape, object_links};
 
 /// References read from one document at most.
 const LIMIT: usize = 1024;
@@ -20,7 +20,7 @@ pub(crate) enum Doc {
     Smil,
     /// text/html, application/xhtml+xml
     Html,
-    /// pidf+xml: only its ObjLink targets (CPI.md P5, §5)
+    /// pidf+xml: only its links to external objects (CPI.md P5, §5)
     Presence,
 }
 
@@ -38,10 +38,10 @@ impl Doc {
     /// Everything in the document that may be a reference.
     pub(crate) fn references(self, text: &[u8]) -> Vec<Reference> {
         match self {
-            Doc::Presence => tags(text).filter_map(|tag| object_link(text, &tag)).take(LIMIT).collect(),
+            Doc::Presence => object_links(text).into_iter().filter_map(|link| object(text, link)).collect(),
             Doc::Smil | Doc::Html => tags(text)
                 .flat_map(|tag| tag.attributes)
-                .map(|attribute| Reference::new(text, attribute.value, None))
+                .map(|attribute| Reference::new(text, attribute.value))
                 .take(LIMIT)
                 .collect(),
         }
@@ -55,23 +55,35 @@ pub(crate) struct Reference {
     pub(crate) range: Range<usize>,
     /// What it says.
     pub(crate) target: String,
-    /// Where a `ContentType` attribute belongs, if there should be one and is none.
-    pub(crate) type_at: Option<usize>,
+    /// Where it says what type that has, if it may.
+    pub(crate) typed: Option<Typed>,
+}
+
+/// Where a link says the media type of what it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Typed {
+    /// Nowhere yet: the attribute belongs here.
+    Missing(usize),
+    /// Here.
+    Value(Range<usize>),
 }
 
 impl Reference {
-    fn new(text: &[u8], range: Range<usize>, type_at: Option<usize>) -> Reference {
+    fn new(text: &[u8], range: Range<usize>) -> Reference {
         let octets = text.get(range.clone()).unwrap_or_default();
-        Reference { target: String::from_utf8_lossy(octets).into_owned(), range, type_at }
+        Reference { target: String::from_utf8_lossy(octets).into_owned(), range, typed: None }
     }
 
     /// Whether it names that part: by `cid:` (RFC 2392, also undecoded, as its own example has it), or by its
-    /// Content-Location.
+    /// Content-Location. The Content-ID of an external-body is that of its content (RFC 4483 §5.6).
     pub(crate) fn names(&self, node: &Node) -> bool {
         let by_id = || {
             let written = self.target.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("cid:"))?;
             let written = self.target.get(written.len()..)?;
-            let id = node.content_id()?;
+            let id = match &node.shape {
+                Shape::External(external) => external.content_id()?,
+                _ => node.content_id()?,
+            };
             Some(id.as_bytes() == &*grammar::percent_decode(written.as_bytes()) || id == written)
         };
         let by_location = || node.text("content-location").map(|location| location.trim() == self.target);
@@ -82,11 +94,16 @@ impl Reference {
 /// A replacement: where, and by what.
 pub(crate) type Edit = (Range<usize>, Vec<u8>);
 
-/// The edits that make a reference lead to `url`, served as `media_type`.
-pub(crate) fn point_to(reference: &Reference, url: &str, media_type: &str) -> Vec<Edit> {
+/// The edits that make a reference lead to `url`, where there is a `media_type`; `None` leaves what is said now.
+pub(crate) fn point_to(reference: &Reference, url: &str, media_type: Option<&str>) -> Vec<Edit> {
     let mut edits = vec![(reference.range.clone(), escape(url).into_bytes())];
-    if let Some(at) = reference.type_at {
-        edits.push((at..at, format!(" ContentType=\"{}\"", escape(media_type)).into_bytes()));
+    let Some(media_type) = media_type else { return edits };
+    match &reference.typed {
+        Some(Typed::Missing(at)) => {
+            edits.push((*at..*at, format!(" ContentType=\"{}\"", escape(media_type)).into_bytes()));
+        }
+        Some(Typed::Value(range)) => edits.push((range.clone(), escape(media_type).into_bytes())),
+        None => {}
     }
     edits
 }
@@ -137,21 +154,18 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// The text of an `ObjLink` element.
-fn object_link(text: &[u8], tag: &Tag) -> Option<Reference> {
-    if local(text.get(tag.name.clone())?) != b"ObjLink" || tag.closed {
-        return None;
-    }
-    let content = text.get(tag.end..)?;
-    let content = content.get(..memchr::memchr(b'<', content)?)?;
-    let start = content.iter().position(|b| !b.is_ascii_whitespace())?;
-    let length = content.trim_ascii().len();
-    let typed = tag
+/// A link of a presence document, without the white space round it.
+fn object(text: &[u8], link: crate::mime::ObjectLink) -> Option<Reference> {
+    let tag = tag(text, link.tag + 1).filter(|_| text.get(link.tag) == Some(&b'<'))?;
+    let content = text.get(link.content.clone())?;
+    let start = link.content.start + content.len() - content.trim_ascii_start().len();
+    let range = start..start + content.trim_ascii().len();
+    let written = tag
         .attributes
         .iter()
-        .any(|attribute| text.get(attribute.name.clone()).is_some_and(|name| local(name) == b"ContentType"));
-    let range = tag.end + start..tag.end + start + length;
-    Some(Reference::new(text, range, (!typed).then_some(tag.name.end)))
+        .find(|attribute| text.get(attribute.name.clone()).is_some_and(|name| name == b"ContentType"));
+    let typed = written.map_or(Typed::Missing(tag.name.end), |written| Typed::Value(written.value.clone()));
+    Some(Reference { range, target: link.target, typed: link.is_objlink.then_some(typed) })
 }
 
 fn local(name: &[u8]) -> &[u8] {
@@ -163,8 +177,6 @@ struct Tag {
     attributes: Vec<Attribute>,
     /// After its `>`.
     end: usize,
-    /// `<x/>`
-    closed: bool,
 }
 
 struct Attribute {
@@ -210,7 +222,7 @@ fn tag(text: &[u8], start: usize) -> Option<Tag> {
         text.get(from..).map(|rest| from + rest.iter().position(stop).unwrap_or(rest.len()))
     };
     let name_end = until(start, &is_end)?;
-    let mut found = Tag { name: start..name_end, attributes: Vec::new(), end: name_end, closed: false };
+    let mut found = Tag { name: start..name_end, attributes: Vec::new(), end: name_end };
     let mut at = name_end;
     loop {
         at = until(at, &|b| !b.is_ascii_whitespace())?;
@@ -219,13 +231,8 @@ fn tag(text: &[u8], start: usize) -> Option<Tag> {
                 found.end = at + 1;
                 return Some(found);
             }
-            b'/' => {
-                found.closed = true;
-                at += 1;
-            }
-            b'=' => at += 1,
+            b'/' | b'=' => at += 1,
             _ => {
-                found.closed = false;
                 let name = at..until(at, &is_end)?;
                 let equals = until(name.end, &|b| !b.is_ascii_whitespace())?;
                 at = name.end;
@@ -268,16 +275,18 @@ mod tests {
 
     #[test]
     fn an_object_link_is_pointed_to_a_url_with_its_type() {
-        let text =
-            "<p><b:ObjLink>\n cid:a@b </b:ObjLink><ObjLink ContentType=\"x/y\">cid:c</ObjLink><ObjLink/></p>";
+        let text = "<p xmlns='urn:ietf:params:xml:ns:pidf-ext-cont' xmlns:b='urn:ietf:params:xml:ns:pidf-ext-cont' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' xmlns:x='urn:x'><b:ObjLink>\n cid:a@b </b:ObjLink><ObjLink ContentType=\"x/y\">cid:c</ObjLink><ObjLink/><x:ObjLink>cid:d</x:ObjLink><r:status-icon>cid:e</r:status-icon></p>";
         let all = Doc::Presence.references(text.as_bytes());
-        assert_eq!(all.len(), 2);
-        let edits =
-            all.iter().flat_map(|reference| point_to(reference, "http://h/?a&b", "image/gif")).collect();
+        assert_eq!(targets(Doc::Presence, text), ["cid:a@b", "cid:c", "cid:e"]);
+        let edits = all
+            .iter()
+            .flat_map(|reference| point_to(reference, "http://h/?a&b", Some("image/gif")))
+            .collect();
         let new = String::from_utf8(apply(text.as_bytes(), edits)).unwrap();
+        let inside = new.split_once("'urn:x'>").unwrap().1;
         assert_eq!(
-            new,
-            "<p><b:ObjLink ContentType=\"image/gif\">\n http://h/?a&amp;b </b:ObjLink><ObjLink ContentType=\"x/y\">http://h/?a&amp;b</ObjLink><ObjLink/></p>"
+            inside,
+            "<b:ObjLink ContentType=\"image/gif\">\n http://h/?a&amp;b </b:ObjLink><ObjLink ContentType=\"image/gif\">http://h/?a&amp;b</ObjLink><ObjLink/><x:ObjLink>cid:d</x:ObjLink><r:status-icon>http://h/?a&amp;b</r:status-icon></p>"
         );
     }
 

@@ -249,7 +249,7 @@ impl Assembly<'_> {
                 Shape::External(link) => external::received_as_text(link, url),
                 _ => return Err(Missing),
             },
-            Make::Reference | Make::Nothing => return Ok(None),
+            Make::Reference | Make::TheirReference(..) | Make::Nothing => return Ok(None),
         };
         Ok(Some(body))
     }
@@ -281,13 +281,16 @@ impl Assembly<'_> {
     fn pointed(&self, related: &Related, reference: &layout::Reference) -> Vec<layout::Edit> {
         let named = self.picked_below(related).find(|(_, unit, variant)| {
             let names = self.ctx.tree.node(unit.node).is_some_and(|node| reference.names(node));
-            names && matches!(variant.make, Make::Reference)
+            names && matches!(variant.make, Make::Reference | Make::TheirReference(..))
         });
-        let Some((at, unit, _)) = named else { return Vec::new() };
+        let Some((at, unit, variant)) = named else { return Vec::new() };
+        if let Make::TheirReference(url, media_type) = &variant.make {
+            return layout::point_to(reference, url, media_type.as_deref());
+        }
         let Some((link, node)) = self.links.get(&at).zip(self.ctx.tree.node(unit.node)) else {
             return Vec::new();
         };
-        layout::point_to(reference, &link.url, &link::served_type(self.ctx, unit, node))
+        layout::point_to(reference, &link.url, Some(&link::served_type(self.ctx, unit, node)))
     }
 
     /// By how much the pictures a document shows got smaller because the terminal's screen is: the strongest.

@@ -13,6 +13,7 @@ mod kept;
 mod links;
 mod parts;
 mod pictures;
+mod presence;
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -24,15 +24,25 @@ impl Outgoing {
     /// Head and body for the wire. Content-Length says what the body has; an untouched message goes out as it
     /// came, even without one.
     pub fn encode(&self) -> Encoded {
-        let body = self.body();
         if self.is_untouched() {
             let head = self.base.octets().slice(..self.base.head().len());
-            return Encoded { head, body };
+            return Encoded { head, body: self.body() };
         }
+        self.assemble(b"")
+    }
+
+    /// As [`Outgoing::encode`] after [`Outgoing::push_via`], which leaves the message as it is. `via` holds no line end.
+    pub fn encode_under(&self, via: &str) -> Encoded {
+        self.assemble(&[b"Via: ", via.as_bytes(), b"\r\n"].concat())
+    }
+
+    /// With a line above the first Via, or above all lines.
+    fn assemble(&self, above: &[u8]) -> Encoded {
+        let body = self.body();
         // Room for a start line and a length of ours beside all that is there; exact would be read twice.
-        let most = self.start_line().len() + self.base.head().len() + self.text.len() + MOST_LENGTH_LINE;
-        let mut head = Vec::with_capacity(most);
-        self.pieces(body.len(), |piece| head.extend_from_slice(piece));
+        let all = self.start_line().len() + self.base.head().len() + self.text.len() + above.len();
+        let mut head = Vec::with_capacity(all + MOST_LENGTH_LINE);
+        self.pieces(body.len(), above, |piece| head.extend_from_slice(piece));
         Encoded { head: Bytes::from(head), body }
     }
 
@@ -42,7 +52,7 @@ impl Outgoing {
             return self.base.head().len();
         }
         let mut octets = 0;
-        self.pieces(self.body_len(), |piece| octets += piece.len());
+        self.pieces(self.body_len(), b"", |piece| octets += piece.len());
         octets
     }
 
@@ -58,13 +68,18 @@ impl Outgoing {
     }
 
     /// Gives the pieces of the head in order.
-    fn pieces(&self, body_len: usize, mut put: impl FnMut(&[u8])) {
+    fn pieces(&self, body_len: usize, above: &[u8], mut put: impl FnMut(&[u8])) {
         put(self.start_line());
         put(b"\r\n");
         let lengths = self.length_lines(body_len);
         let mut corrected = false;
         let mut run: Option<(usize, usize)> = None;
-        for &line in &self.order {
+        let top = if above.is_empty() { usize::MAX } else { self.position(HeaderId::Via).unwrap_or(0) };
+        for (at, &line) in self.order.iter().enumerate() {
+            if at == top {
+                self.put_run(run.take(), &mut put);
+                put(above);
+            }
             let header = self.view(line);
             let correct = header.id == HeaderId::ContentLength && matches!(lengths, LengthLines::Correct);
             if !correct && let Some((start, end)) = self.base_piece(line) {

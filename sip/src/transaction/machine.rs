@@ -9,8 +9,8 @@ use crate::Encoded;
 
 #[derive(Debug)]
 pub(super) enum Machine {
-    InviteClient(InviteClient<Encoded>),
-    InviteServer(InviteServer<Encoded>),
+    InviteClient(Box<InviteClient<Encoded>>),
+    InviteServer(Box<InviteServer<Encoded>>),
     NonInviteClient(NonInviteClient<Encoded>),
     NonInviteServer(NonInviteServer<Encoded>),
 }
@@ -20,7 +20,7 @@ type EncodedTurn<'a> = Turn<'a, Encoded>;
 impl Machine {
     pub(super) fn client(method: &[u8], octets: Encoded, reliable: bool, turn: &mut EncodedTurn<'_>) -> Self {
         if method == b"INVITE" {
-            Self::InviteClient(InviteClient::start(octets, reliable, turn))
+            Self::InviteClient(Box::new(InviteClient::start(octets, reliable, turn)))
         } else {
             Self::NonInviteClient(NonInviteClient::start(octets, reliable, turn))
         }
@@ -28,7 +28,7 @@ impl Machine {
 
     pub(super) fn server(method: &[u8], reliable: bool, turn: &EncodedTurn<'_>) -> Self {
         if method == b"INVITE" {
-            Self::InviteServer(InviteServer::start(reliable, turn))
+            Self::InviteServer(Box::new(InviteServer::start(reliable, turn)))
         } else {
             Self::NonInviteServer(NonInviteServer::start(reliable, turn))
         }

@@ -2,17 +2,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::key::{Digested, Key, Keys};
 use super::machine::Machine;
 use super::queue::TimerQueue;
 use super::slab::Slab;
 use super::spent::Spent;
 use super::{Action, Event, Full, Id, RespondError, Sending, Settings, Turn, hop, key};
-use crate::build::acknowledges_stateless_answer;
+use crate::answer::acknowledges_stateless_answer;
 use crate::{Encoded, Framed, HeaderId, Limits, RawMessage, Request, Response, ResponseBuilder, frame};
 
 /// A table of transactions. `P` is what the transport needs to reach the other end, `U` what the
@@ -21,30 +21,38 @@ use crate::{Encoded, Framed, HeaderId, Limits, RawMessage, Request, Response, Re
 pub struct Table<P, U> {
     settings: Settings,
     entries: Slab<Entry<P, U>>,
-    index: HashMap<Arc<[u8]>, Id>,
+    index: HashMap<Key, Id, Digested>,
     timers: TimerQueue,
     events: VecDeque<Event<P>>,
     actions: VecDeque<Action<Encoded>>,
     spent: Spent,
-    /// Where keys are put together before they are looked up.
-    key: Vec<u8>,
+    keys: Keys,
+    /// Where what identifies a transaction is put together.
+    identity: Vec<u8>,
     draining: bool,
 }
 
 #[derive(Debug)]
 struct Entry<P, U> {
     machine: Machine,
-    key: Arc<[u8]>,
+    key: Key,
     peer: P,
     user: Option<U>,
     /// The earliest wake-up that stands in the timer queue.
     armed: Option<Instant>,
     /// Of a server transaction, until it is answered: what an automatic 100 answers.
-    request: Option<Asked>,
+    request: Option<Box<Asked>>,
     /// Whether the request was answered once, in a transaction that is spent.
     repeated: bool,
-    /// Of an INVITE we sent: the head its ACK and CANCEL are made of.
-    sent: Bytes,
+    /// Of an INVITE we sent.
+    sent: Option<Box<Sent>>,
+}
+
+/// What the ACK and the CANCEL of an INVITE are made of.
+#[derive(Debug)]
+struct Sent {
+    head: Bytes,
+    branch: Box<[u8]>,
 }
 
 /// A request as it came: seldom asked for again, and then read again.
@@ -83,12 +91,13 @@ impl<P: Clone, U> Table<P, U> {
         Self {
             settings,
             entries: Slab::new(),
-            index: HashMap::new(),
+            index: HashMap::default(),
             timers: TimerQueue::default(),
             events: VecDeque::new(),
             actions: VecDeque::new(),
             spent: Spent::default(),
-            key: Vec::new(),
+            keys: Keys::default(),
+            identity: Vec::new(),
             draining: false,
         }
     }
@@ -112,11 +121,11 @@ impl<P: Clone, U> Table<P, U> {
         if method.as_bytes() == b"ACK" {
             return self.on_ack(now, request);
         }
-        key::server(&request, method.as_bytes(), &mut self.key);
-        if let Some(&id) = self.index.get(self.key.as_slice()) {
+        let key = self.server_key(&request, method.as_bytes());
+        if let Some(&id) = self.index.get(&key) {
             return self.turn(now, id, Given::Nothing, Machine::on_request);
         }
-        let repeated = self.spent.holds(&self.key, now);
+        let repeated = self.spent.holds(key, now, self.settings.timers.transaction());
         let is_cancel = method.as_bytes() == b"CANCEL";
         if self.entries.len() >= self.settings.transactions {
             return self.on_request_when_full(&request, peer);
@@ -126,12 +135,11 @@ impl<P: Clone, U> Table<P, U> {
         }
         let turn = Turn::new(now, &self.settings.timers, &mut self.actions);
         let machine = Machine::server(method.as_bytes(), reliable, &turn);
-        let key: Arc<[u8]> = self.key.as_slice().into();
         let invite = if is_cancel { self.invite_of(&request) } else { None };
         let entry = Entry {
-            request: Some(Asked::of(&request)),
+            request: Some(Box::new(Asked::of(&request))),
             repeated,
-            ..Entry::new(machine, key, peer, None, Bytes::new())
+            ..Entry::new(machine, key, peer, None, None)
         };
         let Ok(id) = self.insert(entry) else { return };
         match invite {
@@ -176,8 +184,18 @@ impl<P: Clone, U> Table<P, U> {
 
     /// The INVITE an ACK or a CANCEL goes with.
     fn invite_of(&mut self, request: &Request) -> Option<Id> {
-        key::server(request, b"INVITE", &mut self.key);
-        self.index.get(self.key.as_slice()).copied()
+        let key = self.server_key(request, b"INVITE");
+        self.index.get(&key).copied()
+    }
+
+    fn server_key(&mut self, request: &Request, method: &[u8]) -> Key {
+        key::server(request, method, &mut self.identity);
+        self.keys.of(&self.identity)
+    }
+
+    fn client_key(&mut self, branch: &[u8], method: &[u8]) -> Key {
+        key::client(branch, method, &mut self.identity);
+        self.keys.of(&self.identity)
     }
 
     /// A response came.
@@ -187,7 +205,8 @@ impl<P: Clone, U> Table<P, U> {
             self.events.push_back(Event::Stray { response });
             return;
         };
-        let sent = self.entries.get(id).map(|entry| entry.sent.clone()).unwrap_or_default();
+        let sent = self.entries.get(id).and_then(|entry| Some(entry.sent.as_ref()?.head.clone()));
+        let sent = sent.unwrap_or_default();
         let status = response.status();
         // The machine reads the To while the response waits to be delivered.
         let to = response.header(HeaderId::To).map(|to| response.raw().octets().slice_ref(to));
@@ -198,8 +217,8 @@ impl<P: Clone, U> Table<P, U> {
 
     /// The client transaction of a branch, as an ICMP error quotes it.
     pub fn client(&mut self, branch: &[u8], method: &[u8]) -> Option<Id> {
-        key::client(branch, method, &mut self.key);
-        self.index.get(self.key.as_slice()).copied()
+        let key = self.client_key(branch, method);
+        self.index.get(&key).copied()
     }
 
     /// Sends a request in a transaction of its own.
@@ -211,11 +230,11 @@ impl<P: Clone, U> Table<P, U> {
         if self.entries.len() >= self.settings.transactions {
             return Err(Full);
         }
-        let sent = if method == b"INVITE" { octets.head.clone() } else { Bytes::new() };
+        let of_invite = || Box::new(Sent { head: octets.head.clone(), branch: branch.into() });
+        let sent = (method == b"INVITE").then(of_invite);
         let mut turn = Turn::new(now, &self.settings.timers, &mut self.actions);
         let machine = Machine::client(method, octets, reliable, &mut turn);
-        key::client(branch, method, &mut self.key);
-        let key = self.key.as_slice().into();
+        let key = self.client_key(branch, method);
         let inserted = self.insert(Entry::new(machine, key, peer, user, sent));
         match inserted {
             Ok(id) => self.settle(now, id, Given::Nothing),
@@ -251,8 +270,8 @@ impl<P: Clone, U> Table<P, U> {
     pub fn respond_once(&mut self, now: Instant, id: Id, octets: Encoded) -> Result<(), RespondError> {
         self.respond(now, id, octets)?;
         if let Some(entry) = self.entries.get(id).filter(|entry| entry.machine.is_completed()) {
-            let until = now + self.settings.timers.transaction();
-            self.spent.add(&entry.key, until, self.settings.transactions);
+            let lasting = self.settings.timers.transaction();
+            self.spent.add(entry.key, now, lasting, self.settings.transactions);
         }
         self.turn(now, id, Given::Nothing, Machine::finish);
         Ok(())
@@ -371,7 +390,7 @@ impl<P: Clone, U> Table<P, U> {
     }
 
     fn insert(&mut self, entry: Entry<P, U>) -> Result<Id, Full> {
-        let key = Arc::clone(&entry.key);
+        let key = entry.key;
         let id = self.entries.insert(entry, self.settings.transactions).ok_or(Full)?;
         self.index.insert(key, id);
         self.arm(id);
@@ -419,7 +438,7 @@ impl<P: Clone, U> Table<P, U> {
 
     /// The request of a server transaction that is not answered yet.
     fn asked(&self, id: Id) -> Option<RawMessage> {
-        self.entries.get(id)?.request.clone()?.read()
+        self.entries.get(id)?.request.as_deref().cloned()?.read()
     }
 
     /// Answers 100 for a user who thinks. The machine sends nothing more in this turn.
@@ -437,15 +456,14 @@ impl<P: Clone, U> Table<P, U> {
     /// for the answer. If there is no room for it, it goes once and without.
     fn send_cancel(&mut self, now: Instant, id: Id) {
         let Some(entry) = self.entries.get(id) else { return };
-        let octets = Encoded { head: hop::cancel(&entry.sent), body: Bytes::new() };
-        let (peer, key) = (entry.peer.clone(), Arc::clone(&entry.key));
-        let branch = key::branch_of_client(&key);
-        let Machine::InviteClient(invite) = &entry.machine else { return };
+        let (Machine::InviteClient(invite), Some(sent)) = (&entry.machine, &entry.sent) else { return };
+        let octets = Encoded { head: hop::cancel(&sent.head), body: Bytes::new() };
+        let (peer, branch) = (entry.peer.clone(), sent.branch.clone());
         let reliable = invite.is_reliable();
         let copy = octets.clone();
         // The turn of the INVITE goes on behind this one: its remaining actions wait.
         let rest = std::mem::take(&mut self.actions);
-        let sending = Sending { method: b"CANCEL", branch, octets, peer: peer.clone(), reliable };
+        let sending = Sending { method: b"CANCEL", branch: &branch, octets, peer: peer.clone(), reliable };
         if self.request(now, sending, None).is_err() {
             self.events.push_back(Event::Send { id: None, octets: copy, peer });
         }
@@ -471,7 +489,7 @@ impl<P: Clone, U> Table<P, U> {
 }
 
 impl<P, U> Entry<P, U> {
-    const fn new(machine: Machine, key: Arc<[u8]>, peer: P, user: Option<U>, sent: Bytes) -> Self {
+    const fn new(machine: Machine, key: Key, peer: P, user: Option<U>, sent: Option<Box<Sent>>) -> Self {
         Self { machine, key, peer, user, armed: None, request: None, repeated: false, sent }
     }
 }

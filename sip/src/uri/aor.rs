@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Scheme, Uri, compare};
+use crate::Host;
 
 impl Uri {
     /// The canonical address of record (RFC 3261 §10.3 step 5): parameters, headers and password dropped,
@@ -32,14 +33,30 @@ impl Uri {
         aor
     }
 
-    fn write_sip_aor(&self, aor: &mut String) {
+    /// The address of record of the same user without a port and as a SIP URI, whatever this one says: what a
+    /// registrar knows a user by, whose domain has neither. `None` without a user.
+    pub fn account(&self) -> Option<String> {
+        self.user().filter(|_| self.is_sip())?;
+        let mut account = String::with_capacity(self.as_bytes().len());
+        account.push_str("sip:");
+        self.write_account(&mut account);
+        Some(account)
+    }
+
+    fn write_account(&self, aor: &mut String) {
         if let Some(user) = self.user() {
             write_user(aor, &grammar::percent_decode(user));
             aor.push('@');
         }
-        if let Some(host) = self.host() {
-            aor.push_str(&host.to_string().to_ascii_lowercase());
+        match self.host() {
+            Some(Host::Name(name)) => aor.extend(name.iter().map(|b| char::from(b.to_ascii_lowercase()))),
+            Some(host) => aor.push_str(&host.to_string().to_ascii_lowercase()),
+            None => {}
         }
+    }
+
+    fn write_sip_aor(&self, aor: &mut String) {
+        self.write_account(aor);
         if let Some(port) = self.port() {
             // Writing to a String can't fail.
             let _ = write!(aor, ":{port}");

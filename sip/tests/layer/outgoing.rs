@@ -249,3 +249,16 @@ fn hundreds_of_lines_are_no_problem() {
     assert!(outgoing.remove("X-Count"));
     assert_eq!(text(&outgoing), REQUEST);
 }
+
+#[test]
+fn a_via_of_ours_is_written_where_it_would_be_pushed() {
+    let via = "SIP/2.0/UDP us;branch=z9hG4bKu";
+    let mut changed = Outgoing::from(&request());
+    changed.set_max_forwards(3);
+    let fresh = sip::RequestBuilder::new(sip::Method::Options, "sip:a@h").build();
+    for outgoing in [Outgoing::from(&request()), changed, fresh] {
+        let mut pushed = outgoing.clone();
+        pushed.push_via(via);
+        assert_eq!(outgoing.encode_under(via), pushed.encode());
+    }
+}

@@ -23,6 +23,12 @@ const GAP: Duration = Duration::from_micros(100);
 /// Longest time between two attempts to open again, in multiples of [`Options::reopen_every`].
 const SLOWEST_REOPEN: u32 = 8;
 
+/// A commit that takes longer is worth a line in the log: after 500 ms (T1) a sender over UDP asks again.
+const SLOW: Duration = Duration::from_millis(300);
+
+/// Such lines come no more often than this.
+const NOTE_SLOW_EVERY: Duration = Duration::from_secs(60);
+
 /// Written to see whether writing works. Its space is the empty name, which loading passes over.
 const PROBE_KEY: &[u8] = b"\0probe";
 
@@ -95,6 +101,8 @@ pub(super) struct Committer {
     /// Records in the last group: as many may come again.
     expected: usize,
     state: State,
+    /// When a slow commit was last told of.
+    slow_noted: Option<Instant>,
     /// Keys of writes that failed. The engine may have kept those records all the same, so they are written
     /// over with the committed ones when it is open again. By their keys in the engine.
     doubtful: HashMap<Vec<u8>, Doubtful>,
@@ -126,6 +134,7 @@ impl Committer {
             last,
             expected: 1,
             state: State::Open(engine),
+            slow_noted: None,
             doubtful: HashMap::new(),
             writable,
         }
@@ -186,7 +195,10 @@ impl Committer {
         let writes = writes(&group, &verdicts);
         if !writes.is_empty() {
             let State::Open(engine) = &self.state else { return };
-            if let Err(refused) = engine.write(writes) {
+            let (records, began) = (writes.len(), Instant::now());
+            let written = engine.write(writes);
+            self.note_slow(records, began.elapsed(), &written);
+            if let Err(refused) = written {
                 self.close(refused);
                 self.doubtful.extend(group.iter().map(|job| {
                     (
@@ -206,6 +218,23 @@ impl Committer {
             (reply, verdict)
         });
         answer(shown);
+    }
+
+    /// A commit that takes long has senders ask again. What takes long is nearly always the disk: the sync itself, or
+    /// one by which the engine seals its journal, for which all others wait.
+    fn note_slow(&mut self, records: usize, took: Duration, written: &Result<Duration, SwapError>) {
+        let is_new = self.slow_noted.is_none_or(|before| before.elapsed() >= NOTE_SLOW_EVERY);
+        if took < SLOW || !is_new {
+            return;
+        }
+        self.slow_noted = Some(Instant::now());
+        let tables = written.as_ref().map_or(0, Duration::as_millis);
+        tracing::warn!(
+            records,
+            ms = took.as_millis(),
+            of_it_for_tables = tables,
+            "the disk is slow to commit"
+        );
     }
 
     /// The outcome of each job if the group gets written.

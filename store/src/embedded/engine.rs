@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fjall::config::{BlockSizePolicy, FilterPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use crate::{OpenError, SwapError, Version};
@@ -16,7 +17,10 @@ use crate::{OpenError, SwapError, Version};
 const KEYSPACE: &str = "records";
 
 /// The index answers all reads, so the engine's own cache serves compaction only.
-const BLOCK_CACHE: u64 = 4 * 1024 * 1024;
+const BLOCK_CACHE: u64 = 512 * 1024;
+
+/// Octets of a block of a table: few lookups, many records one after the other.
+const BLOCK: u32 = 16 * 1024;
 
 /// Above these the engine itself would stop a writer, in a loop that does not end if its workers died of a
 /// full disk meanwhile. So the writer waits out here, where it sees that.
@@ -44,7 +48,12 @@ impl Engine {
             let database =
                 Database::builder(dir).cache_size(BLOCK_CACHE).manual_journal_persist(true).open()?;
             let records = database.keyspace(KEYSPACE, || {
-                KeyspaceCreateOptions::default().manual_journal_persist(true).max_memtable_size(write_buffer)
+                KeyspaceCreateOptions::default()
+                    .manual_journal_persist(true)
+                    .max_memtable_size(write_buffer)
+                    .data_block_size_policy(BlockSizePolicy::all(BLOCK))
+                    // They would answer what is asked of the index.
+                    .filter_policy(FilterPolicy::disabled())
             })?;
             Ok(Self { records, database })
         }));
@@ -87,10 +96,10 @@ impl Engine {
         Ok(Some((Version::from_be_bytes(*version), Bytes::copy_from_slice(value))))
     }
 
-    /// Writes all of `group` or nothing, and syncs it.
-    pub(super) fn write(&self, group: Vec<Write>) -> Result<(), SwapError> {
+    /// Writes all of `group` or nothing, and syncs it. Says how long it had to wait for tables of the engine.
+    pub(super) fn write(&self, group: Vec<Write>) -> Result<Duration, SwapError> {
         let written = catch_unwind(AssertUnwindSafe(|| {
-            self.wait_for_tables()?;
+            let waited = self.wait_for_tables()?;
             let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
             for Write { key, value } in group {
                 match value {
@@ -98,17 +107,19 @@ impl Engine {
                     None => batch.remove(&self.records, key),
                 }
             }
-            batch.commit()
+            batch.commit()?;
+            Ok(waited)
         }));
         match written {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(waited)) => Ok(waited),
             Ok(Err(error)) => Err(refusal(&error)),
             Err(_) => Err(SwapError::Unavailable),
         }
     }
 
-    fn wait_for_tables(&self) -> fjall::Result<()> {
+    fn wait_for_tables(&self) -> fjall::Result<Duration> {
         let start = Instant::now();
+        let mut waited = Duration::ZERO;
         while self.records.sealed_memtable_count() >= SEALED_TABLES
             || self.records.l0_table_count() >= LEVEL_ZERO_TABLES
         {
@@ -117,8 +128,9 @@ impl Engine {
                 return Err(fjall::Error::Poisoned);
             }
             std::thread::sleep(STALL_STEP);
+            waited = start.elapsed();
         }
-        Ok(())
+        Ok(waited)
     }
 }
 

@@ -45,7 +45,7 @@ async fn a_request_has_our_via_on_top_and_its_responses_come_back() {
     let server = Server::start(Manner::Answer(200)).await;
     let peer = Peer::bind().await;
     let destination = to(Protocol::Udp, peer.addr());
-    let mut client = server.endpoint.request_marked(outgoing(Method::Options, 0), destination, Some("mark"));
+    let mut client = server.endpoint.request_marked(&outgoing(Method::Options, 0), destination, Some("mark"));
     let (request, from) = peer.receive().await;
     assert_eq!(from, server.udp);
     let via = format!("SIP/2.0/UDP {};branch={};rport", server.udp, client.branch());
@@ -173,7 +173,7 @@ async fn a_dropped_invite_is_cancelled_once_it_rings_and_its_487_is_acked() {
 async fn a_stateless_ack_goes_once_with_a_via_of_its_own() {
     let server = Server::start(Manner::Answer(200)).await;
     let peer = Peer::bind().await;
-    server.endpoint.send_stateless(outgoing(Method::Ack, 0), to(Protocol::Udp, peer.addr()), Some("m"));
+    server.endpoint.send_stateless(&outgoing(Method::Ack, 0), to(Protocol::Udp, peer.addr()), Some("m"));
     let (ack, _) = peer.receive().await;
     assert!(ack.starts_with("ACK ") && field(&ack, "Via").contains(&server.udp.to_string()));
     assert!(field(&ack, "Via").contains(".m;"), "{ack}");

@@ -12,7 +12,9 @@ use std::net::TcpStream;
 
 use presence::document::multipart::{Part, related};
 use presence::document::{Document, Form};
-use sip::{Framed, Limits, Message, Method, Outgoing, Request, RequestBuilder, ResponseBuilder, StreamFramer};
+use sip::{
+    Framed, Limits, Message, Method, Outgoing, Request, RequestBuilder, ResponseBuilder, StreamFramer,
+};
 
 const ACCEPT: &str = "application/pidf+xml, multipart/related, \
                       image/jpeg;media-pix-x=max+64;media-pix-y=max+64;length=max+8192";
@@ -27,17 +29,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut line = TcpStream::connect(&server)?;
     let contact = format!("<sip:{};transport=tcp>", line.local_addr()?);
 
-    let photo = Part { disposition: Some("icon".into()), ..Part::new("image/jpeg", "face@agent", photo.into()) };
+    let photo =
+        Part { disposition: Some("icon".into()), ..Part::new("image/jpeg", "face@agent", photo.into()) };
     let document = Document::new(&format!("pres:{user}"))
         .tuple("agent", true, Some(&format!("sip:{user}")))
         .note("At the keyboard")
         .object("cid:face@agent", None);
     let root = Part::new(Form::Pidf.media_type(), "root@agent", document.write(Form::Pidf));
     let body = related(&root, &[photo]);
-    let publish = request(Method::Publish, &user, &user)
-        .header("Content-Type", &body.content_type)
-        .body(body.octets);
-    let subscribe = request(Method::Subscribe, &user, &other).header("Contact", &contact).header("Accept", ACCEPT);
+    let publish =
+        request(Method::Publish, &user, &user).header("Content-Type", &body.content_type).body(body.octets);
+    let subscribe =
+        request(Method::Subscribe, &user, &other).header("Contact", &contact).header("Accept", ACCEPT);
     for (number, builder) in [publish, subscribe].into_iter().enumerate() {
         let mut outgoing = builder.build();
         outgoing.push_via(format!("SIP/2.0/TCP {};branch=z9hG4bK{number}", line.local_addr()?));

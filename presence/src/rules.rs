@@ -1,7 +1,7 @@
 //! Who may watch whom (RFC 3856 §6.6): the rules of a presentity, and what they say of a watcher.
 
-use crate::document::rules::SubHandling;
 use crate::document;
+use crate::document::rules::SubHandling;
 
 /// What a watcher is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -64,7 +64,8 @@ pub fn describe() {
     describe_counter!(PRESENCE, "PUBLISH and SUBSCRIBE answered by the presence server, by method and class");
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions there are");
     describe_gauge!(PRESENTITIES, "Users who have published something");
-    describe_counter!(NOTIFIES,
+    describe_counter!(
+        NOTIFIES,
         "NOTIFYs of the presence server, by outcome: taken, refused, silent or unsent"
     );
     describe_counter!(LEARNED, "Capabilities learned from a 413, 415 or 513");

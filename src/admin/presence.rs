@@ -149,7 +149,8 @@ fn kept(result: Result<(), ListError>) -> Response {
 }
 
 fn read_list(body: &[u8]) -> Result<List, &'static str> {
-    const WHAT: &str = "send {\"members\": [addresses of record], \"owner\": one that alone may watch, or nothing}";
+    const WHAT: &str =
+        "send {\"members\": [addresses of record], \"owner\": one that alone may watch, or nothing}";
     let value: Value = serde_json::from_slice(body).map_err(|_| WHAT)?;
     let members = value.get("members").and_then(Value::as_array).ok_or(WHAT)?;
     let member = |member: &Value| member.as_str().and_then(canonical).ok_or(WHAT);

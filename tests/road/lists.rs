@@ -76,8 +76,7 @@ fn a_list_that_a_subscribe_carries_is_watched() {
     let server = Server::start();
     note(&server, "ann@example.com", "Ann is here");
     let mut bob = Phone::tcp("bob");
-    let lines =
-        [("Accept", ACCEPT), ("Supported", "eventlist"), ("Require", "recipient-list-subscribe")];
+    let lines = [("Accept", ACCEPT), ("Supported", "eventlist"), ("Require", "recipient-list-subscribe")];
     let list = "<?xml version=\"1.0\"?><resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>\
                 <entry uri=\"sip:ann@example.com\"/><entry uri=\"sip:dan@example.com\"/></list></resource-lists>";
     let request = subscribe(&bob, "rls@example.com", &lines)

@@ -279,7 +279,9 @@ impl Phones {
         let late = Instant::now() + PATIENCE;
         while !is_so(&self.seen) {
             if Instant::now() > late {
-                return Err(LoadError::Arguments("the server does not answer all, or tells not all watchers"));
+                return Err(LoadError::Arguments(
+                    "the server does not answer all, or tells not all watchers",
+                ));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
@@ -293,7 +295,9 @@ fn answer(socket: &UdpSocket, seen: &Seen) {
     let mut known = HashSet::new();
     while !seen.stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-        let Some(text) = buffer.get(..length).and_then(|octets| std::str::from_utf8(octets).ok()) else { continue };
+        let Some(text) = buffer.get(..length).and_then(|octets| std::str::from_utf8(octets).ok()) else {
+            continue;
+        };
         let lines = || text.split("\r\n").take_while(|line| !line.is_empty());
         if let Some(status) = text.strip_prefix("SIP/2.0 ") {
             if status.starts_with('1') {

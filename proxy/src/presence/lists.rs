@@ -125,23 +125,19 @@ pub(super) fn carried(request: &Request, limits: &Limits) -> Result<Vec<String>,
 impl Maker<'_> {
     /// What a NOTIFY of a list says: all of its members, or those that changed.
     pub(super) async fn of_list(self, notice: &Notice<Base>, subscription: &Subscription) -> Arc<Made> {
-        let changed: Option<Vec<&Arc<str>>> = notice.deltas.as_ref().map(|deltas| {
+        let changed: Option<Vec<Arc<str>>> = notice.deltas.as_ref().map(|deltas| {
             let member = |delta: &'_ Delta| match delta {
-                Delta::Member(_) => true,
-                Delta::Watcher(_) | Delta::Contacts(_) => false,
+                Delta::Member(aor) => Some(Arc::clone(aor)),
+                Delta::Watcher(_) | Delta::Contacts(_) => None,
             };
-            deltas
-                .iter()
-                .filter(|delta| member(delta))
-                .filter_map(|delta| if let Delta::Member(aor) = delta { Some(aor) } else { None })
-                .collect()
+            deltas.iter().filter_map(member).collect()
         });
         let policy = self.rooms.policy.load_full();
         let host = &policy.settings.host;
         let (mut resources, mut parts) = (Vec::new(), Vec::new());
         for (at, member) in subscription.members.iter().enumerate() {
             let Ok(member) = std::str::from_utf8(member) else { continue };
-            if changed.as_ref().is_some_and(|changed| changed.iter().all(|aor| ***aor != *member)) {
+            if changed.as_ref().is_some_and(|changed| changed.iter().all(|aor| **aor != *member)) {
                 continue;
             }
             let content_id = format!("{at}.{}.{:x}@{host}", notice.version, notice.id.0 >> 32);
@@ -181,9 +177,7 @@ impl Maker<'_> {
             return (None, None, None);
         }
         let form = if notice.format == Format::CpimPidf { Form::CpimPidf } else { Form::Pidf };
-        let plain = |document: Document| {
-            Some(Part::new(form.media_type(), content_id, document.write(form)))
-        };
+        let plain = |document: Document| Some(Part::new(form.media_type(), content_id, document.write(form)));
         match self.decision(subscription, member) {
             Decision::Block => (Some(InstanceState::Terminated), Some("rejected"), None),
             Decision::Pending => (Some(InstanceState::Pending), None, None),

@@ -105,7 +105,9 @@ pub(super) async fn deliver(
         let members = match (&gone.kind, &notice.record) {
             (Kind::One, _) => Vec::new(),
             (_, Some(record)) => record.members.clone(),
-            (_, None) => presence.shelf.subscription(gone.id).map(|(_, kept)| kept.members).unwrap_or_default(),
+            (_, None) => {
+                presence.shelf.subscription(gone.id).map(|(_, kept)| kept.members).unwrap_or_default()
+            }
         };
         presence.leave(gone.id, gone.resource.package, &members);
         clear(&presence, gone).await;

@@ -1,11 +1,11 @@
 //! Presence in the store: publications, the objects they show, subscriptions, rules.
 
+use super::lists::List;
 use bytes::Bytes;
-use presence::publication::{Digest, Publications};
 use presence::document::{self, Limits};
+use presence::publication::{Digest, Publications};
 use presence::rules::{Decision, Policy, Rule, Rules, Who};
 use presence::subscription::{Id, Subscription};
-use super::lists::List;
 use store::{OnDisk, Space, Store, SwapError, Version};
 
 /// Names of the spaces; part of the format on disk.

@@ -58,7 +58,8 @@ fn document(note: &str) -> String {
 #[test]
 fn a_watcher_of_ours_hears_from_kamailio_what_is_published_there() {
     let kamailio = Kamailio::start();
-    let hop = format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", kamailio.sip);
+    let hop =
+        format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", kamailio.sip);
     let server = Server::with(&[&hop, "peer=[{address=\"127.0.0.1\"}]"]);
     let mut john = Phone::tcp("john");
     let subscribe = Message::new("SUBSCRIBE sip:alice@presence.test SIP/2.0")

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use check::tls_files;
 pub(crate) use choices::{AuthMode, ForkMode, Level, Relay, TierReading, UnknownTerminal, WatcherRule};
-pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Presence, Route};
+pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Route};
 pub(crate) use reference::page as reference;
 pub(crate) use values::{Listen, Transport};
 

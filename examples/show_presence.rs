@@ -67,7 +67,7 @@ fn send(line: &mut TcpStream, message: &Outgoing) -> std::io::Result<()> {
 /// Prints what comes until the server closes.
 fn listen(line: &mut TcpStream) -> Result<(), Box<dyn Error>> {
     let limits = Limits::default();
-    let mut framer = StreamFramer::new(limits.clone());
+    let mut framer = StreamFramer::new(limits);
     let mut octets = [0; 65_536];
     loop {
         let length = line.read(&mut octets)?;

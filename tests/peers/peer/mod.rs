@@ -9,6 +9,7 @@ mod dns;
 mod durability;
 mod faults;
 mod kamailio;
+mod kamailio_presence;
 mod offline;
 mod overload;
 mod password;

@@ -1,10 +1,6 @@
 //! The stages of a picture one by one, on a phone's photo that is shown on 640x480, and the whole message around it.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a bench without its picture measures nothing"
-)]
+#![expect(clippy::expect_used, reason = "a bench without its picture measures nothing")]
 
 use std::hint::black_box;
 

@@ -10,6 +10,7 @@ mod fetcher;
 mod links;
 pub(crate) mod log;
 mod measure;
+pub(crate) mod media;
 mod offload;
 pub(crate) mod settings;
 pub(crate) mod signals;
@@ -49,6 +50,7 @@ const WEB_DRAIN: Duration = Duration::from_secs(3);
 /// A server that takes traffic.
 pub(crate) struct Running {
     config: Config,
+    converters: adapter::Converters,
     endpoint: Endpoint,
     proxy: Arc<Proxy>,
     registrar: Arc<Registrar>,
@@ -85,13 +87,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let pool = Arc::new(pool);
     let public = bind("http.listen", config.http.listen).await?;
     let operators = bind("admin.listen", config.admin.listen).await?;
-    let contents = links::open(&config, public.address()).await?;
+    let converters = converters(&config).await;
+    let contents = links::open(&config, &converters, public.address()).await?;
     let workers = Workers::start(settings::sip_workers(&config)).map_err(StartError::Threads)?;
     let sockets =
         transport::Config { workers: workers.handles(), ..settings::transport(&config, public.address()) };
     let bound = Endpoint::bind(sockets).await?;
     let proxy = Arc::new(Proxy::new(
-        settings::proxy(&config),
+        settings::proxy(&config, &converters),
         settings::profiles(&config),
         key,
         bound.endpoint(),
@@ -121,6 +124,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let desk = Desk::new(Arc::clone(&registrar), settings::algorithms(&config.auth));
     let mut running = Running {
         config,
+        converters,
         endpoint,
         proxy,
         registrar,
@@ -156,6 +160,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     running.sum_up(recorded);
     running.look_for_users();
     Ok(running)
+}
+
+/// What turns sound and video. Asks ffmpeg what it is, which takes it some tenths of a second.
+async fn converters(config: &Config) -> adapter::Converters {
+    let config = config.clone();
+    let found = tokio::task::spawn_blocking(move || media::Media::find(&config).converters());
+    // It does not panic; without it there are none.
+    found.await.unwrap_or_default()
 }
 
 impl Running {
@@ -194,7 +206,7 @@ impl Running {
         log.set(new.log.level);
         self.registrar.reconfigure(settings::registrar(&new));
         self.desk.reconfigure(settings::algorithms(&new.auth));
-        self.proxy.reconfigure(settings::proxy(&new), settings::profiles(&new));
+        self.proxy.reconfigure(settings::proxy(&new, &self.converters), settings::profiles(&new));
         let (later, now): (Vec<String>, Vec<String>) =
             changed.into_iter().partition(|key| settings::needs_restart(key));
         tracing::info!(keys = %now.join(" "), "config read again, in force from now on");

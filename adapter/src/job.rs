@@ -1,5 +1,6 @@
 //! The work of a plan, one piece per part: pure CPU, for the caller's pool.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +43,22 @@ pub enum Work {
         /// `utf-8`, `us-ascii` or `iso-8859-1`.
         to: String,
     },
+    /// text/enriched to text/plain.
+    EnrichedToText {
+        /// The charset it is labelled with.
+        from: Option<String>,
+        /// `utf-8`, `us-ascii` or `iso-8859-1`.
+        to: String,
+    },
+    /// vCards in another version.
+    Cards {
+        /// The charset they are labelled with.
+        from: Option<String>,
+        /// The version.
+        to: text::Version,
+        /// With its parameters.
+        media_type: String,
+    },
     /// To another charset.
     Charset {
         /// The label it came with.
@@ -67,6 +84,8 @@ impl fmt::Debug for Work {
         match self {
             Work::Image(spec) => write!(f, "{spec:?}"),
             Work::HtmlToText { to, .. } => write!(f, "HtmlToText({to})"),
+            Work::EnrichedToText { to, .. } => write!(f, "EnrichedToText({to})"),
+            Work::Cards { to, .. } => write!(f, "Cards({to:?})"),
             Work::Charset { to, .. } => write!(f, "Charset({to})"),
             Work::Wrapped(_) => f.write_str("Wrapped"),
             Work::Convert { offer, .. } => write!(f, "Convert({})", offer.media_type),
@@ -79,6 +98,13 @@ impl Job {
     pub fn run(&self, stop: &dyn Fn() -> bool) -> JobOutcome {
         let result = if stop() { Err(JobError::Stopped) } else { self.product(stop) };
         JobOutcome { id: self.id, result }
+    }
+
+    /// The input as text.
+    fn text(&self, from: Option<&str>) -> Result<String, JobError> {
+        text::convert_charset(&self.input, from, "utf-8")
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or(JobError::Charset)
     }
 
     fn product(&self, stop: &dyn Fn() -> bool) -> Result<Product, JobError> {
@@ -95,16 +121,16 @@ impl Job {
                 })
             }
             Work::HtmlToText { from, to } => {
-                let html = text::convert_charset(&self.input, from.as_deref(), "utf-8")
-                    .and_then(|bytes| String::from_utf8(bytes).ok())
-                    .ok_or(JobError::Charset)?;
-                let plain = text::html_to_text(&html).into_bytes();
-                let plain = if to == "utf-8" {
-                    plain
-                } else {
-                    text::convert_charset(&plain, Some("utf-8"), to).ok_or(JobError::Charset)?
-                };
-                Ok(Product::of_text("text/plain", plain, "transcode"))
+                let plain = text::html_to_text(&self.text(from.as_deref())?);
+                plain_in(plain, to)
+            }
+            Work::EnrichedToText { from, to } => {
+                let plain = text::enriched_to_text(&self.text(from.as_deref())?);
+                plain_in(plain, to)
+            }
+            Work::Cards { from, to, media_type } => {
+                let cards = text::convert_cards(&self.text(from.as_deref())?, *to).ok_or(JobError::NoCard)?;
+                Ok(Product::of_text(media_type, cards.into_bytes(), "transcode"))
             }
             Work::Charset { from, to } => {
                 let bytes =
@@ -117,6 +143,17 @@ impl Job {
             }
         }
     }
+}
+
+/// text/plain in a charset.
+fn plain_in(plain: String, to: &str) -> Result<Product, JobError> {
+    let plain = plain.into_bytes();
+    let plain = if to == "utf-8" {
+        plain
+    } else {
+        text::convert_charset(&plain, Some("utf-8"), to).ok_or(JobError::Charset)?
+    };
+    Ok(Product::of_text("text/plain", plain, "transcode"))
 }
 
 /// What came of a [`Job`].
@@ -167,6 +204,9 @@ pub enum JobError {
     /// The text is not in its charset, or can't be written in the other.
     #[error("the text can't be written in a charset the terminal knows")]
     Charset,
+    /// What is labelled as a vCard is none.
+    #[error("no vCard is in it")]
+    NoCard,
     /// A converter of the caller's gave up; its words.
     #[error("{0}")]
     Converter(String),
@@ -186,30 +226,77 @@ impl From<ImageError> for JobError {
 
 /// A converter for kinds this room does not have (audio, video).
 pub trait Converter: Send + Sync {
-    /// What it can make of these octets; nothing if the type is not its own. Must be quick: heads only.
-    fn offers(&self, media_type: &str, bytes: &[u8]) -> Vec<Offer>;
+    /// What it knows of these octets by their heads; `None` if they are not its own. Must be quick.
+    fn probe(&self, media_type: &str, octets: &Bytes) -> Option<Traits>;
 
-    /// Makes one of its offers, in at most `octets`.
+    /// What it can make of them for a terminal that wants a type so: `wants` answers with the tiers of a media type, best
+    /// first, none if the terminal does not take it. Offers of one type stand best first. Must be quick: heads only.
+    fn offers(&self, media_type: &str, octets: &Bytes, wants: &dyn Fn(&str) -> Vec<Want>) -> Vec<Offer>;
+
+    /// Makes one of its offers, in at most `most` octets.
     ///
     /// # Errors
     /// [`JobError::Converter`] or [`JobError::Stopped`].
     fn convert(
         &self,
-        bytes: &[u8],
+        octets: &Bytes,
         media_type: &str,
         offer: &Offer,
-        octets: Option<u64>,
+        most: Option<u64>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Product, JobError>;
 }
 
+/// What a [`Converter`] knows of something before it is decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Width and height, if it is seen.
+    pub pixels: Option<[u32; 2]>,
+    /// Values of what `cpi.extensions` may name, names in lower case.
+    pub ext: Vec<(String, u64)>,
+}
+
+/// How a terminal takes a type: one of its tiers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// How much it is liked, in thousandths.
+    pub q: u16,
+    /// Octets at most.
+    pub length: Option<u64>,
+    /// Width in pixels.
+    pub pix_x: cpi::Interval,
+    /// Height in pixels.
+    pub pix_y: cpi::Interval,
+    /// What `cpi.extensions` names, names in lower case.
+    pub ext: BTreeMap<String, cpi::Interval>,
+}
+
 /// What a [`Converter`] can make.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     /// The media type of what comes out.
     pub media_type: String,
     /// How many octets it will have, rather more than less.
     pub octets: u64,
-    /// Whether nothing that can be seen or heard is lost.
-    pub lossless: bool,
+    /// What is left of what can be seen and heard, 0 to 100; counts like the quality of a JPEG (CPI.md §3.6).
+    pub fidelity: u8,
+    /// How it will be.
+    pub shape: Shape,
+    /// The same in the names of `cpi.extensions`, which the terminal's limits are asked about.
+    pub ext: Vec<(String, u64)>,
+}
+
+/// How sound or video will be; 0 for what it has none of. The converter's own business, handed back to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Width and height.
+    pub pixels: Option<[u32; 2]>,
+    /// Samples a second.
+    pub rate: u32,
+    /// Channels.
+    pub channels: u16,
+    /// Bits a second.
+    pub bits: u32,
+    /// Pictures a second.
+    pub frames: u32,
 }

@@ -21,7 +21,7 @@ mod single;
 pub mod text;
 
 pub use entity::{Adapted, Entity, Field, Refusal};
-pub use job::{Converter, Job, JobError, JobId, JobOutcome, Offer, Product, Work};
+pub use job::{Converter, Job, JobError, JobId, JobOutcome, Offer, Product, Shape, Traits, Want, Work};
 pub use plan::{Built, Link, LinkRequest, Plan, Verdict, Wrapped, is_kept, plan, seals_body};
 pub use received::{Received, received, with_content};
 pub use report::{Action, PartReport, Report};

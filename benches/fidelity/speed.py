@@ -131,7 +131,7 @@ def drawing(rows):
             line = [(x(r["pixels"]), y(r[key])) for r in rows if r["screen"] == screen]
             points = " ".join(f"{a:.1f},{b:.1f}" for a, b in line)
             out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
-            out.append(f'<text x="{line[-1][0] + 8:.1f}" y="{line[-1][1] + 4:.1f}" fill="{colour}">{name} to {screen}</text>')
+            out.append(f'<text x="{line[-1][0] + 8:.1f}" y="{line[-1][1] + (10 if dash else 2):.1f}" fill="{colour}">{name} to {screen}</text>')
     return "\n".join(out + ["</svg>"]) + "\n"
 
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use indirection::Content;
 
 use support::{Answer, START, Server, of};
@@ -353,14 +354,17 @@ async fn ranges_of_the_original_and_of_a_variant_are_cut_out_of_them() {
 struct Counting(AtomicU64);
 
 impl adapter::Converter for Counting {
-    fn offers(&self, media_type: &str, _: &[u8]) -> Vec<adapter::Offer> {
-        let offer = adapter::Offer { media_type: "audio/amr".into(), octets: 3, lossless: false };
-        if media_type == "audio/basic" { vec![offer] } else { Vec::new() }
+    fn probe(&self, media_type: &str, _: &Bytes) -> Option<adapter::Traits> {
+        (media_type == "audio/basic").then(adapter::Traits::default)
+    }
+
+    fn offers(&self, _: &str, _: &Bytes, _: &dyn Fn(&str) -> Vec<adapter::Want>) -> Vec<adapter::Offer> {
+        vec![adapter::Offer { media_type: "audio/amr".into(), octets: 3, ..adapter::Offer::default() }]
     }
 
     fn convert(
         &self,
-        _: &[u8],
+        _: &Bytes,
         _: &str,
         _: &adapter::Offer,
         _: Option<u64>,

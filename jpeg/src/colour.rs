@@ -68,9 +68,9 @@ impl<const READY: bool> Lanes for Pixels<'_, READY> {
             {
                 *beyond = *last;
             }
-            for &pixel in rows.chunks_exact(width).flatten() {
+            for (to, &pixel) in more(&mut y, rows.len() / width * width).iter_mut().zip(rows) {
                 let [first, ..] = pixel;
-                y.push(if READY { first } else { luma(pixel) });
+                *to = if READY { first } else { luma(pixel) };
             }
             for &[[a, b, c], [d, e, f]] in sums.as_chunks::<2>().0 {
                 let [blue, red] = if READY {
@@ -110,15 +110,17 @@ impl Lanes for Indexed<'_> {
         for rows in indices.chunks(width * 2) {
             let Some((above, below)) = rows.split_at_checked(width) else { break };
             let below = if below.len() == width { below } else { above };
-            for &index in rows.chunks_exact(width).flatten() {
-                y.push(lumas.get(usize::from(index)).copied().unwrap_or_default());
+            for (to, &index) in more(&mut y, rows.len() / width * width).iter_mut().zip(rows) {
+                *to = lumas.get(usize::from(index)).copied().unwrap_or_default();
             }
-            for (above, below) in above.chunks(2).zip(below.chunks(2)) {
-                let ((a, b), (c, d)) = (both(above), both(below));
+            let half = width.div_ceil(2);
+            let to = more(&mut cb, half).iter_mut().zip(more(&mut cr, half));
+            let ((above, last_above), (below, last_below)) = (above.as_chunks::<2>(), below.as_chunks::<2>());
+            let last = last_above.iter().zip(last_below).map(|(&a, &c)| ([a, a], [c, c]));
+            let both = above.iter().zip(below).map(|(&above, &below)| (above, below)).chain(last);
+            for ((blue, red), ([a, b], [c, d])) in to.zip(both) {
                 let sum = of(&colour, a) + of(&colour, b) + of(&colour, c) + of(&colour, d);
-                let [blue, red] = chroma([sum as u16, (sum >> 16) as u16, (sum >> 32) as u16]);
-                cb.push(blue);
-                cr.push(red);
+                [*blue, *red] = chroma([sum as u16, (sum >> 16) as u16, (sum >> 32) as u16]);
             }
         }
         [y, cb, cr]
@@ -130,14 +132,12 @@ fn of(colours: &[u64; 256], index: u8) -> u64 {
     colours.get(usize::from(index)).copied().unwrap_or_default()
 }
 
-/// Two neighbours, or the last one twice.
+/// So many samples more, black.
 #[inline(always)]
-fn both(pair: &[u8]) -> (u8, u8) {
-    match *pair {
-        [a, b] => (a, b),
-        [a] => (a, a),
-        _ => (0, 0),
-    }
+fn more(plane: &mut Vec<u8>, samples: usize) -> &mut [u8] {
+    let from = plane.len();
+    plane.resize(from + samples, 0);
+    plane.get_mut(from..).unwrap_or_default()
 }
 
 fn room(pixels: usize, width: usize) -> (Vec<u8>, Vec<u8>, Vec<u8>) {

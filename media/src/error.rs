@@ -23,4 +23,7 @@ pub enum DecodeError {
         /// Channels.
         channels: u16,
     },
+    /// Whoever asked gave up.
+    #[error("stopped before it was done")]
+    Stopped,
 }

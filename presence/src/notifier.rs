@@ -110,7 +110,7 @@ impl Asked {
     /// Reads a SUBSCRIBE.
     ///
     /// # Errors
-    /// 489, 400, 423.
+    /// 489, 400, 423; 415 for a body that asks for something that is not done.
     pub fn read(request: &Request, limits: &Limits, extensions: &Extensions) -> Result<Self, Refusal> {
         let event = Event::of(request).ok_or(Refusal::BadEvent)?;
         let package = event.package.ok_or(Refusal::BadEvent)?;
@@ -124,6 +124,7 @@ impl Asked {
             return Err(Refusal::Malformed("SUBSCRIBE Needs One Contact"));
         };
         contact.uri().map_err(|_| Refusal::Malformed("Contact Is No URI"))?;
+        takes_body(request)?;
         let routes: Vec<Bytes> = request.values(HeaderId::RecordRoute).map(Bytes::copy_from_slice).collect();
         let capabilities = capabilities(request, &contact);
         let octets = routes.iter().chain(&capabilities).map(Bytes::len).sum::<usize>();
@@ -246,6 +247,25 @@ pub fn accepted(request: &Request, expires: u32, kind: Kind, contact: &str) -> A
     }
 }
 
+/// A SUBSCRIBE may carry a list. No filter is applied (RFC 4660 §5.2: 415), and no other body means anything here; one
+/// that the sender marks as optional is passed over (RFC 3261 §20.11).
+fn takes_body(request: &Request) -> Result<(), Refusal> {
+    use crate::document::lists;
+    if request.body().is_empty() {
+        return Ok(());
+    }
+    let kind = request.header(HeaderId::ContentType).unwrap_or_default();
+    let kind = grammar::split_once(kind, |b| b == b';').map_or(kind, |(kind, _)| kind);
+    let disposition = request.header_named("Content-Disposition").unwrap_or_default();
+    let handling = grammar::split_once(disposition, |b| b == b';')
+        .and_then(|(_, params)| grammar::params(params).find_name(b"handling")?.value);
+    let is_optional = handling.is_some_and(|value| value.text().eq_ignore_ascii_case(b"optional"));
+    if grammar::trim(kind).eq_ignore_ascii_case(lists::MEDIA_TYPE.as_bytes()) || is_optional {
+        return Ok(());
+    }
+    Err(Refusal::MediaType { accept: lists::MEDIA_TYPE })
+}
+
 /// Seconds that a SUBSCRIBE asks for (RFC 6665 §4.2.1.1).
 fn expires(request: &Request, package: Package, limits: &Limits) -> Result<u32, Refusal> {
     let asked = match request.header(HeaderId::Expires) {
@@ -291,7 +311,13 @@ pub fn read_capabilities(capabilities: &[Bytes], extensions: &Extensions) -> Cpi
     let params = capabilities.iter().find(is_params);
     let contact: Option<ContactCpi> =
         params.map(|params| cpi::contact::decode(grammar::params(params), extensions));
-    cpi::merge::headers_win(&headers, contact.as_ref(), Source::Dialog)
+    let mut cpi = cpi::merge::headers_win(&headers, contact.as_ref(), Source::Dialog);
+    // The types of a Contact are what the terminal shows; without an Accept the packages' documents go unsaid (M9).
+    if let (None, Some(media)) = (&headers.media, &mut cpi.media) {
+        let implied = [Format::Pidf, Format::Watcherinfo, Format::Reginfo];
+        media.extend(implied.map(|format| cpi::MediaEntry::new(format.media_type())));
+    }
+    cpi
 }
 
 /// Which subscription a SUBSCRIBE goes on with, if its To has the tag of one of ours.

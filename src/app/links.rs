@@ -24,9 +24,13 @@ pub(super) struct Contents {
 
 /// Opens it. `http` is where the public listener is bound. A bucket that can't be reached does not keep the server
 /// from starting: until it can, nothing is linked.
-pub(super) async fn open(config: &Config, http: SocketAddr) -> Result<Contents, StartError> {
+pub(super) async fn open(
+    config: &Config,
+    converters: &adapter::Converters,
+    http: SocketAddr,
+) -> Result<Contents, StartError> {
     let store = Late::default();
-    let workshop = Workshop::new(settings::fetching(config), Arc::clone(&store));
+    let workshop = Workshop::new(settings::fetching(config, converters), Arc::clone(&store));
     let kept = (config.content.store != "off")
         .then(|| (settings::content_folder(config), settings::content(config, http)));
     let contents = Contents { kept, store, workshop };

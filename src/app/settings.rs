@@ -13,8 +13,9 @@ use super::offload::{Proofs, Servers};
 use crate::config::{self, Config, Device};
 
 /// What the planner is told, whatever carries the body.
-pub(crate) fn adapter(config: &Config) -> adapter::Settings {
+pub(crate) fn adapter(config: &Config, converters: &adapter::Converters) -> adapter::Settings {
     let mut settings = adapter::Settings::new(host(config));
+    settings.converters = converters.clone();
     settings.guards.image.memory = config.adapt.picture_memory.0;
     settings.drop_note = config.adapt.drop_note;
     settings.cpim = config.adapt.cpim;
@@ -196,7 +197,7 @@ fn profile(device: &Device, extensions: &cpi::Extensions) -> cpi::Cpi {
 }
 
 /// `sockets` are those that are bound, which may be named in Route and in a Request-URI.
-pub(super) fn proxy(config: &Config) -> proxy::Settings {
+pub(super) fn proxy(config: &Config, converters: &adapter::Converters) -> proxy::Settings {
     let host = host(config);
     let first = config.domain.first().map_or("localhost", |domain| &domain.name);
     let aliases = config.sip.host.iter().cloned().collect();
@@ -222,7 +223,7 @@ pub(super) fn proxy(config: &Config) -> proxy::Settings {
         },
         next_after: config.fork.next_after.0,
         avoid_failed: config.proxy.avoid_failed.0,
-        adapter: adapter(config),
+        adapter: adapter(config, converters),
         adapt_deadline: config.adapt.deadline.0,
         offload: offload(config),
         fetch: Fetcher::new(config).map(|fetcher| Arc::new(fetcher) as Arc<dyn proxy::fetch::Fetch>),
@@ -374,8 +375,8 @@ pub(super) fn content(config: &Config, http: SocketAddr) -> indirection::Options
 }
 
 /// How links are opened.
-pub(super) fn fetching(config: &Config) -> indirection::Fetching {
-    let standard = indirection::Fetching::new(adapter(config));
+pub(super) fn fetching(config: &Config, converters: &adapter::Converters) -> indirection::Fetching {
+    let standard = indirection::Fetching::new(adapter(config, converters));
     let workers = if config.adapt.workers == 0 { standard.workers } else { workers(config) };
     indirection::Fetching {
         extensions: config.cpi.extensions.iter().collect(),
@@ -427,7 +428,7 @@ pub(super) fn bodies(config: &Config) -> usize {
 
 /// Whether a key is in force only after a restart: what is bound, opened or sized at start.
 pub(super) fn needs_restart(key: &str) -> bool {
-    const AT_START: [&str; 12] = [
+    const AT_START: [&str; 13] = [
         "annc.",
         "data_dir",
         "sip.",
@@ -440,6 +441,7 @@ pub(super) fn needs_restart(key: &str) -> bool {
         "presence.sending",
         "overload.",
         "adapt.workers",
+        "media.",
     ];
     const AT_ONCE: [&str; 4] = ["limits.contact", "limits.cpi", "limits.path", "limits.users"];
     let is_at_once = AT_ONCE.iter().any(|start| key.starts_with(start));
@@ -447,8 +449,8 @@ pub(super) fn needs_restart(key: &str) -> bool {
 }
 
 /// The planner's settings with links as the server makes them, for the commands that have no server.
-pub(crate) fn adapter_with_links(config: &Config) -> adapter::Settings {
-    let mut settings = adapter(config);
+pub(crate) fn adapter_with_links(config: &Config, converters: &adapter::Converters) -> adapter::Settings {
+    let mut settings = adapter(config, converters);
     if config.content.store != "off" {
         let url_octets = public_url(config, config.http.listen).len() + LINK_PATH;
         settings.links = Some(adapter::LinkShape { url_octets, adaptive: true });

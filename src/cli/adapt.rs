@@ -40,6 +40,10 @@ pub(super) fn run(args: &AdaptArgs) -> Result<(), Failure> {
     let mut settings = adapter::Settings::new("localhost");
     settings.method = Method::Http;
     settings.implied = &[];
+    // Only clips need to know whether there is an ffmpeg.
+    if ["audio/", "video/", "application/ogg"].iter().any(|kind| media_type.starts_with(kind)) {
+        settings.converters = crate::app::media::Media::find(&crate::config::Config::default()).converters();
+    }
     let single = adapter::adapt_one(&entity, &terminal(args), &settings, &|| false)?;
     if let Some(path) = &args.output {
         std::fs::write(path, &single.body).map_err(|error| Failure::file(path, error.to_string()))?;
@@ -84,7 +88,17 @@ fn guess_type(path: &Path, body: &Bytes) -> String {
         "smil" | "smi" => "application/smil",
         "xml" => "application/xml",
         "amr" => "audio/amr",
+        "wav" => "audio/wav",
+        "au" | "snd" => "audio/basic",
+        "mp3" => "audio/mpeg",
+        "aac" => "audio/aac",
+        "m4a" => "audio/mp4",
+        "ogg" | "opus" => "audio/ogg",
+        "flac" => "audio/flac",
         "mp4" => "video/mp4",
+        "3gp" => "video/3gpp",
+        "webm" => "video/webm",
+        "mpg" | "mpeg" => "video/mpeg",
         "svg" => "image/svg+xml",
         _ => "application/octet-stream",
     };

@@ -101,7 +101,8 @@ fn terminal(args: &ExplainArgs, config: &Config) -> Result<Terminal, Failure> {
 
 fn explain(args: &ExplainArgs, config: &Config, message: &MessageFile, terminal: &Terminal) -> Explanation {
     let entity = message.entity();
-    let mut settings = crate::app::settings::adapter_with_links(config);
+    let converters = crate::app::media::Media::find(config).converters();
+    let mut settings = crate::app::settings::adapter_with_links(config, &converters);
     let domains: Vec<&str> = config.domain.iter().map(|domain| domain.name.as_str()).collect();
     settings.sealed = adapter::seals_body(message.pairs(), &domains);
     let described: u64 = entity.fields.iter().map(adapter::Field::octets).sum();

@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod message_file;
 mod password;
+mod sandbox;
 mod serve;
 mod table;
 mod user;
@@ -30,6 +31,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Command::Cpi(args)) => cpi::run(&args),
         Some(Command::Config { command }) => config::run(command),
         Some(Command::User(args)) => user::run(&args),
+        Some(Command::SandboxExec(args)) => sandbox::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +70,8 @@ enum Command {
     },
     /// The users who have a password
     User(user::UserArgs),
+    /// Become another program, without sockets, files to write and time without end
+    SandboxExec(sandbox::SandboxArgs),
 }
 
 /// Why a command did not do what was asked; each says what to do about it.
@@ -96,6 +100,9 @@ pub(crate) enum Failure {
     /// A user was not added, listed or removed.
     #[error(transparent)]
     User(#[from] user::UserFailure),
+    /// A program was not caged, and so not started.
+    #[error("sandbox-exec: {0}")]
+    Cage(#[from] media::EnterError),
 }
 
 impl Failure {
@@ -107,7 +114,12 @@ impl Failure {
     const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::User(user::UserFailure::Name(_)) => 2,
-            Self::Start(_) | Self::File { .. } | Self::Refused(_) | Self::Demo(_) | Self::User(_) => 1,
+            Self::Start(_)
+            | Self::File { .. }
+            | Self::Refused(_)
+            | Self::Demo(_)
+            | Self::User(_)
+            | Self::Cage(_) => 1,
         }
     }
 }

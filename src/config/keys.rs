@@ -46,6 +46,8 @@ section! {
         device: Vec<Device> = Vec::new(),
         /// Adaptation.
         adapt: Adapt = Adapt::default(),
+        /// Sound and video.
+        media: Media = Media::default(),
         /// Switches of one user.
         user: Vec<User> = Vec::new(),
         /// Several phones of one user.
@@ -262,7 +264,9 @@ section! {
         tiers: TierReading = TierReading::Honour,
         /// An entry for `image/gif` hides one for `image/*` even when the latter has a lower q.
         strict_specificity: bool = false,
-        /// Names of further numeric parameters beside length, media-pix-x and media-pix-y.
+        /// Names of further numeric parameters beside length, media-pix-x and media-pix-y. Those that clips
+        /// are adapted to are `audio-rate` (samples a second), `audio-channels` and `frame-rate` (pictures
+        /// a second).
         extensions: List<String> = List(Vec::new()),
     }
 }
@@ -309,6 +313,27 @@ section! {
         offload_ca: Option<PathBuf> = None,
         /// Show them our own certificate, that of `[tls]`: what their `admin.client_ca` asks for.
         offload_certificate: bool = false,
+    }
+}
+
+section! {
+    /// Sound and video. WAV, AU, MP3, AAC, FLAC and Vorbis become WAV, audio/basic or audio/L16 in this process;
+    /// AMR, video and what needs an encoder are turned by ffmpeg, if it is installed and runs in its cage: a
+    /// child without sockets, other programs, files to write, and with the limits below. Else they become links.
+    Media {
+        /// Where ffmpeg is; empty: on the search path; `off`: nowhere. Its libraries must be in /usr, /lib,
+        /// /opt, /nix/store or beside it: nothing else can be read in its cage.
+        ffmpeg: String = String::new(),
+        /// Processor time of one run.
+        cpu: Period = Period::seconds(10),
+        /// Address space of one run.
+        memory: Size = Size(1 << 30),
+        /// Pixels of a picture of a video; what has more becomes a link.
+        pixels: u32 = 4 << 20,
+        /// Octets of a clip; a larger one becomes a link.
+        octets: Size = Size(32 << 20),
+        /// How much of a clip is turned; what is behind it is left out.
+        seconds: Period = Period::seconds(600),
     }
 }
 
@@ -543,8 +568,8 @@ section! {
 }
 
 tables!(
-    Sip, Tls, Dns, Http, Admin, Auth, Proxy, Store, Registrar, Cpi, Adapt, Fork, Content, Fetch, Offline,
-    Presence, Annc, Lemonade, Limits, Overload, Log
+    Sip, Tls, Dns, Http, Admin, Auth, Proxy, Store, Registrar, Cpi, Adapt, Media, Fork, Content, Fetch,
+    Offline, Presence, Annc, Lemonade, Limits, Overload, Log
 );
 
 const fn loopback(port: u16) -> SocketAddr {

@@ -181,8 +181,11 @@ impl Setup {
             format!("admin.listen={admin}"),
             format!("data_dir={}", dir.join("data").display()),
         ];
+        // It is asked what it is at every start, which tests of something else need not wait for.
+        let own = !self.settings.iter().any(|setting| setting.starts_with("media.ffmpeg="));
+        let without = own.then(|| "media.ffmpeg=off".to_owned());
         let further = self.settings.iter().filter(|setting| !setting.starts_with("sip.listen="));
-        for setting in fixed.iter().chain(further) {
+        for setting in fixed.iter().chain(&without).chain(further) {
             command.arg("--set").arg(setting);
         }
         command

@@ -6,6 +6,7 @@ use cpi::{Cpi, Interval};
 use super::limits::Limits;
 use super::related::Related;
 use crate::entity::Entity;
+use crate::job::Want;
 use crate::mime::{ContentType, Tree};
 use crate::settings::{Budget, Settings, Tiers};
 
@@ -51,14 +52,26 @@ impl Context {
 
     /// How much an item is liked.
     pub(crate) fn quality(&self, content_type: &ContentType, octets: u64, pixels: Option<[u32; 2]>) -> u16 {
+        self.quality_of(content_type, octets, pixels, &[])
+    }
+
+    /// Likewise, with values of what `cpi.extensions` names.
+    pub(crate) fn quality_of(
+        &self,
+        content_type: &ContentType,
+        octets: u64,
+        pixels: Option<[u32; 2]>,
+        ext: &[(String, u64)],
+    ) -> u16 {
         let params = borrowed(content_type);
+        let ext: Vec<(&str, u64)> = ext.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         let item = Item {
             media_type: &content_type.essence,
             params: &params,
             length: Some(octets),
             width: pixels.map(|[width, _]| width),
             height: pixels.map(|[_, height]| height),
-            ext: &[],
+            ext: &ext,
         };
         matching::quality(&self.cpi, &item, self.options())
     }
@@ -70,6 +83,23 @@ impl Context {
             .into_iter()
             .map(|tier| Step { q: tier.q, length: tier.length.hi, pix_x: tier.pix_x, pix_y: tier.pix_y })
             .collect()
+    }
+
+    /// The tiers of a type with all that a converter is told of them, best first.
+    pub(crate) fn wants(&self, media_type: &str) -> Vec<Want> {
+        let tiers = matching::tiers(&self.cpi, media_type, &[], self.options());
+        let mut wants: Vec<Want> = tiers
+            .into_iter()
+            .map(|tier| Want {
+                q: tier.q,
+                length: tier.length.hi,
+                pix_x: tier.pix_x,
+                pix_y: tier.pix_y,
+                ext: tier.ext.cloned().unwrap_or_default(),
+            })
+            .collect();
+        wants.retain(|want| want.q > 0);
+        wants
     }
 
     /// Whether a container of that type may be sent. What isn't known to a terminal it reads as multipart/mixed

@@ -83,7 +83,10 @@ impl Plan {
                     let stopped = error == JobError::Stopped;
                     self.deadline |= stopped;
                     let why = if stopped { DEADLINE.to_owned() } else { error.to_string() };
-                    if is_final(&error) {
+                    if matches!(error, JobError::Converter(_)) {
+                        // Another offer may be made all the same: of another type, or by another road.
+                        self.fail(id.unit, id.variant, why);
+                    } else if is_final(&error) {
                         self.fail_jobs(id.unit, Grade::Reserve, &why);
                     } else {
                         let grade = variant.grade;

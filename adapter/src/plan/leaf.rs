@@ -7,8 +7,8 @@ use super::context::Context;
 use super::protect::Guarding;
 use super::unit::{Grade, Make, Unit, Variant};
 use super::utility::Utility;
-use super::{cpim, link, picture, related};
-use crate::job::{Offer, Work};
+use super::{card, clip, cpim, link, picture, related};
+use crate::job::Work;
 use crate::mime::{ContentType, Node, Shape, TransferEncoding};
 use crate::report::Action;
 use crate::settings::Method;
@@ -32,7 +32,7 @@ pub(crate) fn variants(ctx: &Context, unit: &mut Unit) -> Vec<Variant> {
     let mut all = match unit.guarding {
         Guarding::Free if node.content_type.is_kind("image") => picture::variants(ctx, unit, node),
         Guarding::Free if node.content_type.is_kind("text") => texts(ctx, unit, node),
-        Guarding::Free => others(ctx, unit, node),
+        Guarding::Free => clip::variants(ctx, unit, node),
         _ => keep(ctx, node, unit.pixels).into_iter().collect(),
     };
     let inside = cpim::variant(ctx, unit, node, &mut all);
@@ -53,8 +53,18 @@ pub(crate) fn variants(ctx: &Context, unit: &mut Unit) -> Vec<Variant> {
 
 /// V0, if the part is accepted as it is.
 pub(crate) fn keep(ctx: &Context, node: &Node, pixels: Option<[u32; 2]>) -> Option<Variant> {
+    keep_of(ctx, node, pixels, &[])
+}
+
+/// Likewise, with values of what `cpi.extensions` names.
+pub(crate) fn keep_of(
+    ctx: &Context,
+    node: &Node,
+    pixels: Option<[u32; 2]>,
+    ext: &[(String, u64)],
+) -> Option<Variant> {
     let octets = node.body.len() as u64;
-    let q = ctx.quality(&node.content_type, octets, pixels);
+    let q = ctx.quality_of(&node.content_type, octets, pixels, ext);
     let coding = node.content_encoding().unwrap_or_else(|| "identity".into());
     if q == 0 || matching::coding_quality(&ctx.cpi, &coding) == 0 {
         return None;
@@ -92,8 +102,11 @@ fn texts(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> {
         all.extend(other_charsets(ctx, node, content));
     }
     let plain = ContentType::read(b"text/plain; charset=utf-8");
-    let wants_plain = all.is_empty() && node.content_type.is("text/html");
-    if wants_plain && ctx.quality(&plain, 0, None) > 0 {
+    if all.is_empty() && card::is_card(&node.content_type) {
+        all.extend(card::variants(ctx, node, content));
+    }
+    let is_marked_up = ["text/html", "text/enriched"].iter().any(|markup| node.content_type.is(markup));
+    if all.is_empty() && is_marked_up && ctx.quality(&plain, 0, None) > 0 {
         all.extend(as_plain(ctx, node, content));
     }
     all
@@ -125,7 +138,7 @@ fn other_charsets(ctx: &Context, node: &Node, content: &Bytes) -> Vec<Variant> {
     all
 }
 
-/// V3 from HTML.
+/// V3 from HTML and text/enriched.
 fn as_plain(ctx: &Context, node: &Node, content: &Bytes) -> Option<Variant> {
     let to = CHARSETS.into_iter().find(|to| matching::charset_ok(&ctx.cpi, to))?;
     let plain = ContentType::read(format!("text/plain; charset={to}").as_bytes());
@@ -133,8 +146,12 @@ fn as_plain(ctx: &Context, node: &Node, content: &Bytes) -> Option<Variant> {
     // Reckoned rather too small: that costs one more round, too large costs the text.
     let octets = outside_tags(content).min(tier.length.unwrap_or(u64::MAX));
     let from = node.content_type.param("charset").map(str::to_owned);
-    let work = Work::HtmlToText { from, to: to.into() };
-    let why = "the terminal takes text/plain, but not text/html";
+    let work = if node.content_type.is("text/enriched") {
+        Work::EnrichedToText { from, to: to.into() }
+    } else {
+        Work::HtmlToText { from, to: to.into() }
+    };
+    let why = format!("the terminal takes text/plain, but not {}", node.content_type.essence);
     let utility = Utility::kept(tier.q).converted(false);
     let mut variant = Variant::new(Action::Convert, utility.0, octets, Make::Job(work), why);
     variant.content_type = Some(plain.to_string());
@@ -177,44 +194,4 @@ fn charset_ok(ctx: &Context, node: &Node, content: &[u8]) -> bool {
         || (named.eq_ignore_ascii_case("utf-8")
             && content.is_ascii()
             && matching::charset_ok(&ctx.cpi, "us-ascii"))
-}
-
-/// Anything else: as it is, or by a converter of the caller's.
-fn others(ctx: &Context, unit: &Unit, node: &Node) -> Vec<Variant> {
-    let kept = keep(ctx, node, None);
-    let Some(content) = unit.content.as_ref().filter(|_| kept.is_none() || ctx.limits.exist()) else {
-        return kept.into_iter().collect();
-    };
-    let grade = if kept.is_some() { Grade::Pressure } else { Grade::Natural };
-    let mut all: Vec<Variant> = kept.into_iter().collect();
-    for converter in ctx.settings.converters.0.iter() {
-        let offers = converter.offers(&node.content_type.written, content);
-        all.extend(offers.into_iter().take(8).filter_map(|offer| {
-            let new = ContentType::read(offer.media_type.as_bytes());
-            let q = ctx.quality(&new, offer.octets, None);
-            (q > 0).then(|| converted(ctx, node, converter, &new, q, offer, grade))
-        }));
-    }
-    all
-}
-
-fn converted(
-    ctx: &Context,
-    node: &Node,
-    converter: &std::sync::Arc<dyn crate::job::Converter>,
-    new: &ContentType,
-    q: u16,
-    offer: Offer,
-    grade: Grade,
-) -> Variant {
-    let why = format!("the terminal takes {}", new.essence);
-    let octets = offer.octets;
-    let utility = Utility::kept(q).converted(offer.lossless);
-    let work = Work::Convert { converter: converter.clone(), from: node.content_type.written.clone(), offer };
-    let mut variant = Variant::new(Action::Convert, utility.0, octets, Make::Job(work), why);
-    variant.content_type = Some(new.written.clone());
-    variant.ops = vec!["transcode"];
-    variant.limit = ctx.tiers(new).first().and_then(|tier| tier.length);
-    variant.grade = grade;
-    variant
 }

@@ -4,14 +4,16 @@
 //! |---|---|
 //! | what is there, and what limits hold | `context`, `limits` |
 //! | what must not be touched (§3.2, §3.3) | `protect` |
-//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `cpim`, `link`, `related` |
+//! | what can be done with each part (§3.5) | `collect`, `leaf`, `picture`, `clip`, `card`, `cpim`, `link`, `related` |
 //! | what it costs and what it is worth (§3.6) | `price`, `utility` |
 //! | what is done | `alternative`, `choose`, `decide`; `kept` where nothing is |
 //! | what came of it | `finish` |
 //! | what is said about it (§3.8) | `refuse`, `explain` |
 
 mod alternative;
+mod card;
 mod choose;
+mod clip;
 mod collect;
 pub(crate) mod context;
 mod cpim;

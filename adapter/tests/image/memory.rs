@@ -61,3 +61,15 @@ fn what_would_take_more_memory_than_it_may_is_not_decoded() {
     let interlaced = large(2000, true);
     assert!(matches!(refused(&interlaced, 100), Err(ImageError::TooMuchMemory { .. })));
 }
+
+#[test]
+fn a_photo_takes_the_planes_of_its_fraction_and_little_more() {
+    let photo = file("phone_12mp_o6.jpg");
+    // Two eighths of the size leave 1.75 times the target: 1.1 MB of planes, of 36 MB of pixels.
+    for (spec, most) in [(jpeg(360, 480), 4 << 20), (jpeg(90, 120), 2 << 20)] {
+        let memory = allocation_counter::measure(|| {
+            make(&photo, &spec);
+        });
+        assert!(memory.bytes_max < most, "{} octets for {}x{}", memory.bytes_max, spec.width, spec.height);
+    }
+}

@@ -127,32 +127,39 @@ proptest! {
 struct Offers(usize);
 
 impl adapter::Converter for Offers {
-    fn offers(&self, _media_type: &str, _bytes: &[u8]) -> Vec<adapter::Offer> {
-        let offer =
-            |media_type: &str| adapter::Offer { media_type: media_type.into(), octets: 10, lossless: true };
+    fn probe(&self, _: &str, _: &Bytes) -> Option<adapter::Traits> {
+        Some(adapter::Traits::default())
+    }
+
+    fn offers(&self, _: &str, _: &Bytes, _: &dyn Fn(&str) -> Vec<adapter::Want>) -> Vec<adapter::Offer> {
+        let offer = |media_type: &str| adapter::Offer {
+            media_type: media_type.into(),
+            octets: 10,
+            ..adapter::Offer::default()
+        };
         let others = (1..self.0).map(|_| offer("audio/other"));
         others.chain([offer("audio/taken")]).collect()
     }
 
     fn convert(
         &self,
-        _bytes: &[u8],
-        _media_type: &str,
-        _offer: &adapter::Offer,
-        _octets: Option<u64>,
-        _stop: &dyn Fn() -> bool,
+        _: &Bytes,
+        _: &str,
+        _: &adapter::Offer,
+        _: Option<u64>,
+        _: &dyn Fn() -> bool,
     ) -> Result<adapter::Product, adapter::JobError> {
         Err(adapter::JobError::Stopped)
     }
 }
 
 #[test]
-fn of_a_converters_offers_the_first_eight_are_looked_at() {
+fn of_a_converters_offers_the_first_twenty_are_looked_at() {
     let planned = |offers: usize| {
         let converters = adapter::Converters(std::sync::Arc::new([std::sync::Arc::new(Offers(offers)) as _]));
         let settings = Settings { converters, ..settings() };
         let plan = plan(&of("audio/amr", "x"), Some(&accepts("audio/taken")), &settings, Budget::default());
         plan.verdict() == Verdict::Adapt
     };
-    assert!(planned(8) && !planned(9));
+    assert!(planned(20) && !planned(21));
 }

@@ -17,6 +17,7 @@ mod parts;
 mod pictures;
 mod presence;
 mod rules;
+mod texts;
 
 use std::time::{Duration, UNIX_EPOCH};
 

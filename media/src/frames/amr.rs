@@ -49,26 +49,41 @@ const WIDE: [Option<usize>; 16] = [
 /// 20 ms.
 const FRAMES_A_SECOND: u32 = 50;
 
-/// The one stream. The magic may be missing, as old phones left it out.
+/// The one stream. The magic may be missing, as old phones left it out; then all the rest must be frames.
 pub(super) fn stream(mut octets: Bytes, kind: Kind) -> Result<Stream, DecodeError> {
     let (magic, coding, clock, sizes): (&[u8], _, _, _) = match kind {
         Kind::AmrWb => (b"#!AMR-WB\n", Coding::AmrWb, 16_000, &WIDE),
         _ => (b"#!AMR\n", Coding::Amr, 8000, &NARROW),
     };
-    if octets.starts_with(magic) {
+    let has_magic = octets.starts_with(magic);
+    if has_magic {
         octets.advance(magic.len());
     } else if octets.starts_with(b"#!AMR") {
         return Err(DecodeError::Unsupported("AMR of several channels"));
     }
     let split = Split { rest: octets, sizes, ticks: clock / FRAMES_A_SECOND, timestamp: 0 };
+    if !has_magic && !split.clone().runs_out() {
+        return Err(DecodeError::Broken("it does not begin like AMR and is none"));
+    }
     Ok(Stream::sound(coding, clock, 1, Box::new(split)))
 }
 
+#[derive(Clone)]
 struct Split {
     rest: Bytes,
     sizes: &'static [Option<usize>; 16],
     ticks: u32,
     timestamp: u64,
+}
+
+impl Split {
+    /// Whether it is frames to the last octet, their padding zero as every writer must make it.
+    fn runs_out(&mut self) -> bool {
+        let is_frame = |frame: Result<Frame, DecodeError>| {
+            frame.is_ok_and(|frame| frame.octets.first().is_some_and(|head| head & 3 == 0))
+        };
+        self.all(is_frame) && self.rest.is_empty()
+    }
 }
 
 impl Iterator for Split {

@@ -13,6 +13,7 @@ use symphonia::core::formats::{FormatReader, Track};
 use symphonia::core::packet::Packet;
 use symphonia::core::units::TimeBase;
 
+use super::composition::Composition;
 use super::nal::{configuration, nal_units};
 use super::{Coding, Frame, Stream, mpeg_audio};
 use crate::error::DecodeError;
@@ -80,6 +81,7 @@ fn stream(octets: &Bytes, kind: Kind, track: &Track) -> Result<Option<Stream>, D
         base,
         clock,
         samples: samples_of(coding),
+        composition: if kind == Kind::Mp4 { Composition::of(octets, track.id) } else { None },
         elapsed: 0,
         start: None,
         next: None,
@@ -101,6 +103,8 @@ struct Packets {
     clock: u32,
     /// Ticks of a packet, of sound.
     samples: Option<Lasting>,
+    /// When pictures are shown, where that is not when they are decoded.
+    composition: Option<Composition>,
     /// Ticks so far, of sound.
     elapsed: u64,
     /// The first picture's time.
@@ -143,8 +147,10 @@ impl Packets {
     }
 
     fn picture(&mut self, packet: Packet) {
-        let start = *self.start.get_or_insert(packet.pts.get());
-        let timestamp = self.ticks(packet.pts.get().saturating_sub(start));
+        let offset = self.composition.as_mut().map_or(0, Composition::step);
+        let shown = packet.pts.get().saturating_add(offset);
+        let start = *self.start.get_or_insert(shown);
+        let timestamp = self.ticks(shown.saturating_sub(start));
         let said = i64::try_from(packet.dur.get()).unwrap_or(0);
         let until = self.next.as_ref().map_or(0, |next| next.pts.get().saturating_sub(packet.pts.get()));
         let duration = self.ticks(if said > 0 { said } else { until });

@@ -1,6 +1,7 @@
 //! Clips as the frames they are made of, for senders that pass them on without decoding.
 
 mod amr;
+mod composition;
 mod container;
 mod law;
 mod mpeg_audio;
@@ -125,6 +126,11 @@ pub fn streams(
         stream.frames = Box::new(Bounded { frames, end, is_over: false });
     }
     Ok(streams)
+}
+
+/// Samples a second of MPEG audio, by its first frame.
+pub(crate) fn mpeg_audio_rate(octets: &[u8]) -> Option<u32> {
+    mpeg_audio::rate(octets)
 }
 
 /// Frames up to a time; one error at most.

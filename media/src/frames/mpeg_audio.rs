@@ -76,6 +76,13 @@ pub(super) fn stream(mut octets: Bytes) -> Result<Stream, DecodeError> {
     Ok(Stream::sound(Coding::Mpa, CLOCK, head.channels, Box::new(split)))
 }
 
+/// Samples a second, by the first frame.
+pub(super) fn rate(octets: &[u8]) -> Option<u32> {
+    let mut octets = Bytes::copy_from_slice(octets.get(..octets.len().min(MOST_SKIPPED))?);
+    skip_id3(&mut octets);
+    Split::new(octets).seek().map(|head| head.rate)
+}
+
 /// ID3v2: its length is four times seven bits.
 fn skip_id3(octets: &mut Bytes) {
     if let Some(b"ID3") = octets.get(..3)

@@ -115,3 +115,29 @@ fn numbers_begin_with_the_clock_and_fit_31_bits() {
     assert_eq!(floor(Moment::default()), 1);
     assert!(floor(Moment::from_seconds(u64::MAX / 1000)) < 1 << 31);
 }
+
+#[test]
+fn a_body_that_means_nothing_here_is_refused_and_a_list_is_none_of_those() {
+    let asks = |kind: &str| {
+        let text = format!(
+            "SUBSCRIBE sip:john@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+             From: <sip:bob@example.com>;tag=b\r\nTo: <sip:john@example.com>\r\nCall-ID: c@h\r\nCSeq: 7 SUBSCRIBE\r\n\
+             Event: presence\r\nContact: <sip:bob@h>\r\nContent-Type: {kind}\r\nContent-Length: 4\r\n\r\n<a/>"
+        );
+        let sip::Framed::Message(raw) = sip::frame::datagram(text.into(), &sip::Limits::default()).unwrap()
+        else {
+            panic!("no message")
+        };
+        let sip::Message::Request(request) = sip::validate(raw, &sip::Limits::default()).unwrap() else {
+            panic!("no request")
+        };
+        Asked::read(&request, &Limits::default(), &Extensions::NONE)
+            .map(|_| ())
+            .map_err(|refusal| refusal.answer())
+    };
+    let refused = asks("application/simple-filter+xml").unwrap_err();
+    assert_eq!(refused.status, 415);
+    assert_eq!(refused.fields[0].1, b"application/resource-lists+xml");
+    assert!(asks("Application/Resource-Lists+xml; charset=utf-8").is_ok());
+    assert!(asks("text/plain\r\nContent-Disposition: render;handling=optional").is_ok());
+}

@@ -143,7 +143,7 @@ impl Story<'_> {
         let photo = Entity { fields, body: Bytes::from_static(PHOTO) };
         let head = [(&b"Accept"[..], accept.as_bytes())];
         let (terminal, _) = cpi::decode::from_headers(head, &cpi::Extensions::NONE);
-        let settings = app::settings::adapter_with_links(self.config);
+        let settings = app::settings::adapter_with_links(self.config, &adapter::Converters::default());
         let plan = adapter::plan(&photo, Some(&terminal), &settings, adapter::Budget::default());
         for part in &plan.report().parts {
             say(labelled("why", &part.why).trim_end());

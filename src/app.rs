@@ -108,8 +108,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         proxy.announce(annc.clone());
     }
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let presence =
-        Presence::open(&store, &settings::presence(&config.presence), settings::extensions(&config));
+    let presence = Presence::open(&store, &settings::presence(&config), settings::extensions(&config));
     let presence = Arc::new(presence);
     proxy.serve_presence(Arc::clone(&presence), &stop);
     let handler: Arc<Proxy> = Arc::clone(&proxy);

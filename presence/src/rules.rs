@@ -1,5 +1,8 @@
 //! Who may watch whom (RFC 3856 §6.6): the rules of a presentity, and what they say of a watcher.
 
+use crate::document;
+use crate::document::rules::SubHandling;
+
 /// What a watcher is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decision {
@@ -133,6 +136,44 @@ impl Rules {
             Some(decision) if watcher.proven => decision,
             Some(decision) => decision.min(anybody),
             None => anybody,
+        }
+    }
+}
+
+/// Rules as they were given: a list of ours, or a document of RFC 5025.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// A list.
+    Listed(Rules),
+    /// A document: there, of all rules about a watcher, the one that gives most counts.
+    Document(document::rules::Rules),
+}
+
+impl Policy {
+    /// As [`Rules::decide`].
+    pub fn decide(&self, watcher: &Watcher<'_>, default: Decision) -> Decision {
+        let rules = match self {
+            Self::Listed(rules) => return rules.decide(watcher, default),
+            Self::Document(rules) => rules,
+        };
+        let same = |one: &str, aor: &str| one.parse::<sip::Uri>().is_ok_and(|uri| uri.aor() == aor);
+        let of = |watcher: Option<&str>| rules.handling(watcher, same).map(Decision::from);
+        let about = of(Some(watcher.aor));
+        if watcher.proven {
+            return about.unwrap_or(default);
+        }
+        let anybody = of(None).unwrap_or(default);
+        about.map_or(anybody, |about| about.min(anybody))
+    }
+}
+
+impl From<SubHandling> for Decision {
+    fn from(handling: SubHandling) -> Self {
+        match handling {
+            SubHandling::Block => Self::Block,
+            SubHandling::Confirm => Self::Pending,
+            SubHandling::PoliteBlock => Self::PoliteBlock,
+            SubHandling::Allow => Self::Allow,
         }
     }
 }

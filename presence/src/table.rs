@@ -45,7 +45,7 @@ pub struct Table<B> {
 struct Watched {
     subscriptions: Vec<Id>,
     /// Lists that it is a member of.
-    lists: Vec<Id>,
+    lists: Vec<(Id, Arc<Resource>)>,
 }
 
 impl<B> Table<B> {
@@ -108,7 +108,7 @@ impl<B> Table<B> {
 
     /// The state of a resource changed, by `delta` if that can be told alone. Gives the lists it is a member of,
     /// which are to be [marked](Self::mark), here or in another table.
-    pub fn changed(&mut self, resource: &Resource, delta: Option<&Delta>) -> Vec<Id> {
+    pub fn changed(&mut self, resource: &Resource, delta: Option<&Delta>) -> Vec<(Id, Arc<Resource>)> {
         let Some(watched) = self.resources.get(resource) else { return Vec::new() };
         let lists = watched.lists.clone();
         let subscriptions = watched.subscriptions.clone();
@@ -131,19 +131,19 @@ impl<B> Table<B> {
         self.schedule(id);
     }
 
-    /// A list has that resource among its members.
-    pub fn listen(&mut self, resource: &Resource, list: Id) {
+    /// A list has that resource among its members; `of` is what is subscribed to there.
+    pub fn listen(&mut self, resource: &Resource, list: Id, of: Arc<Resource>) {
         let resource = self.shared(resource);
         let watched = self.resources.entry(resource).or_default();
-        if !watched.lists.contains(&list) {
-            watched.lists.push(list);
+        if watched.lists.iter().all(|(known, _)| *known != list) {
+            watched.lists.push((list, of));
         }
     }
 
     /// It has no longer.
     pub fn leave(&mut self, resource: &Resource, list: Id) {
         if let Some(watched) = self.resources.get_mut(resource) {
-            watched.lists.retain(|known| *known != list);
+            watched.lists.retain(|(known, _)| *known != list);
         }
         self.tidy(resource);
     }

@@ -52,7 +52,9 @@ mod target;
 mod testing;
 mod upstream;
 
-pub use self::presence::{Presence, Published, RulesError, Watching, settings as presence_settings};
+pub use self::presence::{
+    List, ListError, Presence, Published, RulesError, Watching, settings as presence_settings,
+};
 pub use offline::Offline;
 pub use pool::Pool;
 pub use record::RouteKey;

@@ -25,9 +25,12 @@ const ACCEPT: &str = "application/sdp";
 /// The extensions of REGISTER (RFC 3327, RFC 3840, RFC 5626, RFC 5627) that the registrar knows.
 const SUPPORTED: [&str; 4] = ["path", "outbound", "gruu", "pref"];
 
+/// And those of SUBSCRIBE that the presence server knows (RFC 4662, RFC 5367).
+const LISTS: [&str; 2] = ["eventlist", "recipient-list-subscribe"];
+
 /// Whether a request that is for us may require this option tag.
 pub(crate) fn supports(tag: &[u8]) -> bool {
-    SUPPORTED.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(tag))
+    SUPPORTED.iter().chain(&LISTS).any(|known| known.as_bytes().eq_ignore_ascii_case(tag))
 }
 
 /// Whether this server is the recipient of the request, as far as its Request-URI tells before routing.

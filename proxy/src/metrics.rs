@@ -34,6 +34,8 @@ const GONE: &str = "bespoke_offline_removed_total";
 const WAITING: &str = "bespoke_offline_waiting";
 const WAITING_OCTETS: &str = "bespoke_offline_waiting_octets";
 const PRESENCE: &str = "bespoke_presence_requests_total";
+const SUBSCRIPTIONS: &str = "bespoke_presence_subscriptions";
+const PRESENTITIES: &str = "bespoke_presence_presentities";
 const NOTIFIES: &str = "bespoke_presence_notifies_total";
 const AUTHENTICATIONS: &str = "bespoke_authentications_total";
 
@@ -60,6 +62,8 @@ pub fn describe() {
         "Senders asked who they are, by result: proven, asked (no credentials), stale, wrong, banned, malformed"
     );
     describe_counter!(PRESENCE, "PUBLISH and SUBSCRIBE answered by the presence server, by method and class");
+    describe_gauge!(SUBSCRIPTIONS, "Subscriptions there are");
+    describe_gauge!(PRESENTITIES, "Users who have published something");
     describe_counter!(
         NOTIFIES,
         "NOTIFYs of the presence server, by outcome: taken, refused, silent or unsent"
@@ -168,6 +172,12 @@ pub(crate) fn presence_request(method: &'static str, status: u16) {
         _ => "5xx",
     };
     counter!(PRESENCE, "method" => method, "class" => class).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
+pub(crate) fn watched(subscriptions: usize, presentities: usize) {
+    gauge!(SUBSCRIPTIONS).set(subscriptions as f64);
+    gauge!(PRESENTITIES).set(presentities as f64);
 }
 
 pub(crate) fn notify(outcome: &'static str) {

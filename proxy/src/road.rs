@@ -80,6 +80,8 @@ impl Proxy {
     pub fn serve_presence(&self, presence: Arc<Presence>, stop: &CancellationToken) {
         // Only the first is served.
         if self.rooms.presence.set(Arc::clone(&presence)).is_ok() {
+            // Nobody has set them before.
+            let _first = self.rooms.passing.extensions.set(presence.extensions.clone());
             presence::start(&self.rooms, &presence, stop);
         }
     }

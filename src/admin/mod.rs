@@ -132,7 +132,7 @@ fn pages(admin: &Admin) -> Router {
             problem(
                 StatusCode::NOT_FOUND,
                 "there are /, /metrics, /healthz, /readyz, /adapt, /api/v1/bindings, /api/v1/links, \
-                 /api/v1/offline and /api/v1/presence",
+                 /api/v1/offline, /api/v1/presence and /api/v1/lists",
             )
         })
 }

@@ -5,6 +5,8 @@
 //! | `GET /api/v1/presence` | totals |
 //! | `GET /api/v1/presence/{aor}` | the watchers of one user and his publications, never what these say |
 //! | `GET`, `PUT`, `DELETE /api/v1/presence/{aor}/rules` | his rules: `[{"who": "bob@example.com", "give": "block"}]` |
+//! | the same with `Content-Type: application/auth-policy+xml` | his rules as a document (RFC 5025) |
+//! | `GET`, `PUT`, `DELETE /api/v1/lists/{uri}` | a list to subscribe to (RFC 4662): `{"members": [..], "owner": ..}` |
 //!
 //! `who` is an address of record, a domain or `*`; `give` is `allow`, `pending`, `polite-block` or `block`. Who
 //! watches already is held to new rules at once.
@@ -12,22 +14,26 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use proxy::RulesError;
-use proxy::presence_settings::{Decision, Rule, Rules, Who};
+use proxy::presence_settings::{Decision, Policy, Rule, Rules, Who};
 use proxy::redact::Redacted;
+use proxy::{List, ListError, RulesError};
 use serde_json::{Value, json};
 
 use super::Admin;
 use crate::app::problem;
+
+/// The type of a document of rules.
+const POLICY: &str = "application/auth-policy+xml";
 
 pub(super) fn routes() -> Router<Admin> {
     Router::new()
         .route("/api/v1/presence", get(totals))
         .route("/api/v1/presence/{aor}", get(of_user))
         .route("/api/v1/presence/{aor}/rules", get(rules).put(set_rules).delete(remove_rules))
+        .route("/api/v1/lists/{uri}", get(list).put(set_list).delete(remove_list))
 }
 
 async fn totals(State(admin): State<Admin>) -> Response {
@@ -63,11 +69,30 @@ async fn of_user(State(admin): State<Admin>, Path(aor): Path<String>) -> Respons
 
 async fn rules(State(admin): State<Admin>, Path(aor): Path<String>) -> Response {
     let Some(aor) = canonical(&aor) else { return no_aor() };
-    shown(&admin.presence.rules(&aor))
+    if let Some(document) = admin.presence.rules_document(&aor) {
+        return ([(header::CONTENT_TYPE, POLICY)], document).into_response();
+    }
+    match admin.presence.rules(&aor) {
+        Policy::Listed(rules) => shown(&rules),
+        Policy::Document(_) => problem(StatusCode::NOT_FOUND, "the rules changed just now: ask again"),
+    }
 }
 
-async fn set_rules(State(admin): State<Admin>, Path(aor): Path<String>, body: Bytes) -> Response {
+async fn set_rules(
+    State(admin): State<Admin>,
+    Path(aor): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Some(aor) = canonical(&aor) else { return no_aor() };
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with(POLICY) {
+        let set = admin.presence.set_rules_document(&aor, body.clone(), admin.watcher_rule).await;
+        return match set {
+            Ok(()) => ([(header::CONTENT_TYPE, POLICY)], body).into_response(),
+            Err(error) => refused(&error),
+        };
+    }
     match read(&body) {
         Ok(rules) => put(&admin, &aor, &rules).await,
         Err(what) => problem(StatusCode::BAD_REQUEST, &what),
@@ -82,9 +107,58 @@ async fn remove_rules(State(admin): State<Admin>, Path(aor): Path<String>) -> Re
 async fn put(admin: &Admin, aor: &str, rules: &Rules) -> Response {
     match admin.presence.set_rules(aor, rules, admin.watcher_rule).await {
         Ok(()) => shown(rules),
-        Err(error @ RulesError::TooMany) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
-        Err(error @ RulesError::Store(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        Err(error) => refused(&error),
     }
+}
+
+fn refused(error: &RulesError) -> Response {
+    let status = match error {
+        RulesError::TooMany | RulesError::Document(_) => StatusCode::BAD_REQUEST,
+        RulesError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    problem(status, &error.to_string())
+}
+
+async fn list(State(admin): State<Admin>, Path(uri): Path<String>) -> Response {
+    let Some(aor) = canonical(&uri) else { return no_aor() };
+    match admin.presence.kept_list(&aor) {
+        Some(list) => answer(&json!({ "uri": aor, "owner": list.owner, "members": list.members })),
+        None => problem(StatusCode::NOT_FOUND, "no list is kept under that address"),
+    }
+}
+
+async fn set_list(State(admin): State<Admin>, Path(uri): Path<String>, body: Bytes) -> Response {
+    let Some(aor) = canonical(&uri) else { return no_aor() };
+    match read_list(&body) {
+        Ok(list) => kept(admin.presence.set_list(&aor, Some(&list)).await),
+        Err(what) => problem(StatusCode::BAD_REQUEST, what),
+    }
+}
+
+async fn remove_list(State(admin): State<Admin>, Path(uri): Path<String>) -> Response {
+    let Some(aor) = canonical(&uri) else { return no_aor() };
+    kept(admin.presence.set_list(&aor, None).await)
+}
+
+fn kept(result: Result<(), ListError>) -> Response {
+    match result {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error @ ListError::TooMany) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error @ ListError::Store(_)) => problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+fn read_list(body: &[u8]) -> Result<List, &'static str> {
+    const WHAT: &str =
+        "send {\"members\": [addresses of record], \"owner\": one that alone may watch, or nothing}";
+    let value: Value = serde_json::from_slice(body).map_err(|_| WHAT)?;
+    let members = value.get("members").and_then(Value::as_array).ok_or(WHAT)?;
+    let member = |member: &Value| member.as_str().and_then(canonical).ok_or(WHAT);
+    let owner = match value.get("owner") {
+        None | Some(Value::Null) => None,
+        Some(owner) => Some(member(owner)?),
+    };
+    Ok(List { owner, members: members.iter().map(member).collect::<Result<_, _>>()? })
 }
 
 fn read(body: &[u8]) -> Result<Rules, String> {

@@ -233,7 +233,7 @@ pub(super) fn proxy(config: &Config, converters: &adapter::Converters) -> proxy:
         source_rate: config.limits.source_rate,
         user_rate: config.limits.user_rate,
         offline: offline(&config.offline),
-        presence: presence(&config.presence),
+        presence: presence(config),
         open_logs: !config.log.redact,
         ..proxy::Settings::new(first, &host)
     }
@@ -260,8 +260,15 @@ fn offload(config: &Config) -> Option<Arc<dyn proxy::offload::Offload>> {
     Some(servers)
 }
 
-pub(super) fn presence(config: &config::Presence) -> proxy::presence_settings::Settings {
+pub(super) fn presence(config: &Config) -> proxy::presence_settings::Settings {
     use proxy::presence_settings as settings;
+    let lists = config.list.iter().map(|list| settings::EventList {
+        uri: list.uri.clone(),
+        owner: list.owner.clone(),
+        members: list.members.to_vec(),
+    });
+    let lists = lists.collect();
+    let config = &config.presence;
     let defaults = settings::Settings::default();
     settings::Settings {
         enabled: config.enabled,
@@ -285,7 +292,7 @@ pub(super) fn presence(config: &config::Presence) -> proxy::presence_settings::S
         of_watcher: count(config.watcher_subscriptions),
         of_presentity: count(config.user_subscriptions),
         sending: count(config.sending),
-        ..defaults
+        lists,
     }
 }
 

@@ -60,6 +60,8 @@ section! {
         offline: Offline = Offline::default(),
         /// Presence.
         presence: Presence = Presence::default(),
+        /// Lists to subscribe to.
+        list: Vec<EventList> = Vec::new(),
         /// Announcements.
         annc: Annc = Annc::default(),
         /// Mail over HTTP.
@@ -459,6 +461,18 @@ section! {
         user_subscriptions: u32 = 20_000,
         /// NOTIFYs that leave at the same time; one that is not answered within a second counts no more.
         sending: u32 = 1000,
+    }
+}
+
+section! {
+    /// A list that one SUBSCRIBE watches (RFC 4662); others are kept at `/api/v1/lists/{uri}`.
+    EventList {
+        /// Its address, in a domain of ours: `friends.john@example.com`.
+        uri: String = String::new(),
+        /// Who alone may watch it. Unset: everybody, and each member decides for himself.
+        owner: Option<String> = None,
+        /// Whose presence it tells; of users of other domains nothing is known.
+        members: List<String> = List(Vec::new()),
     }
 }
 

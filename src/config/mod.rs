@@ -18,7 +18,7 @@ pub(crate) use check::tls_files;
 pub(crate) use choices::{
     AuthMode, ForkMode, Level, MailTls, Relay, TierReading, UnknownTerminal, WatcherRule,
 };
-pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Presence, Route};
+pub(crate) use keys::{Auth, Config, Device, Limits, Offline, Peer, Route};
 pub(crate) use reference::page as reference;
 pub(crate) use values::{Listen, Transport};
 

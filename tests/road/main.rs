@@ -19,6 +19,7 @@ mod flows;
 mod forked;
 mod hostile;
 mod linked;
+mod lists;
 mod multipart;
 mod opened;
 mod passwords;

@@ -29,7 +29,7 @@ fn publish(user: &str) -> Message {
 }
 
 /// Publishes a note, and gives the answer, which is a 200.
-fn note(server: &Server, user: &str, note: &str) -> Message {
+pub(crate) fn note(server: &Server, user: &str, note: &str) -> Message {
     let request = publish(user).body(PIDF, document(user, note, "").as_bytes());
     let answer = Line::tcp(server.sip).request(&request);
     assert_eq!(answer.status(), 200, "{answer}");
@@ -63,7 +63,7 @@ fn publish_photos(server: &Server, user: &str) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// A SUBSCRIBE of that phone to `to`.
-fn subscribe(phone: &Phone, to: &str, lines: &[(&str, &str)]) -> Message {
+pub(crate) fn subscribe(phone: &Phone, to: &str, lines: &[(&str, &str)]) -> Message {
     let request = Message::new(&format!("SUBSCRIBE sip:{to} SIP/2.0"))
         .with("Max-Forwards", "70")
         .with("From", &format!("<sip:{}@example.com>;tag=w{}", phone.user, serial()))
@@ -82,7 +82,7 @@ fn example_subscribe(phone: &Phone, number: &str) -> Message {
 }
 
 /// Subscribes and gives the 200 and the NOTIFY that follows.
-fn watch(server: &Server, phone: &mut Phone, request: &Message) -> (Message, Message) {
+pub(crate) fn watch(server: &Server, phone: &mut Phone, request: &Message) -> (Message, Message) {
     let answer = Line::tcp(server.sip).request(request);
     assert_eq!(answer.status(), 200, "{answer}");
     (answer, phone.take())
@@ -96,7 +96,7 @@ fn in_dialog(first: &Message, answer: &Message, cseq: u32) -> Message {
     request
 }
 
-fn text(message: &Message) -> String {
+pub(crate) fn text(message: &Message) -> String {
     String::from_utf8_lossy(&message.body).into_owned()
 }
 

@@ -7,6 +7,7 @@
 mod held;
 mod line;
 mod message;
+mod presence;
 mod process;
 mod rate;
 mod report;
@@ -68,6 +69,15 @@ pub(crate) struct Arguments {
     /// In place of a rate: so many phones, each on a connection of its own, each getting one MESSAGE
     #[arg(long)]
     connections: Option<u32>,
+    /// In place of a rate: so many watchers of one user, who are told of each of --rounds changes (UDP)
+    #[arg(long)]
+    watchers: Option<u32>,
+    /// With --watchers: changes
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// In place of a rate: so many users who publish, each watched by one (UDP)
+    #[arg(long)]
+    published: Option<u32>,
     /// The server's process, whose processor time and memory are read from /proc
     #[arg(long)]
     pid: Option<u32>,
@@ -124,6 +134,14 @@ fn run(arguments: &Arguments) -> Result<(), LoadError> {
         return Err(LoadError::Arguments("--rate, --duration, --users and --lines are at least 1"));
     }
     allow_files();
+    let watched = match (arguments.watchers, arguments.published) {
+        (Some(count), _) => Some(presence::watchers(arguments, count)?),
+        (None, Some(count)) => Some(presence::held(arguments, count)?),
+        (None, None) => None,
+    };
+    if let Some(watched) = watched {
+        return told(arguments, &watched);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -135,9 +153,14 @@ fn run(arguments: &Arguments) -> Result<(), LoadError> {
             None => rate::run(arguments).await,
         }
     })?;
+    told(arguments, &report)
+}
+
+/// The result, for people and as JSON.
+fn told<T: std::fmt::Display + serde::Serialize>(arguments: &Arguments, report: &T) -> Result<(), LoadError> {
     let _nobody_reads = writeln!(std::io::stdout(), "{report}");
     let Some(path) = &arguments.json else { return Ok(()) };
-    let text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
+    let text = serde_json::to_string_pretty(report).map_err(std::io::Error::from);
     let written = text.and_then(|text| std::fs::write(path, text + "\n"));
     written.map_err(|source| LoadError::System { what: "the JSON is not written", source })
 }
@@ -165,6 +188,15 @@ impl Arguments {
             (Transport::Udp | Transport::Tcp, _) => None,
         };
         Ok(Way { transport: self.transport, server: self.server, trust })
+    }
+
+    /// Where phones listen: on the machine of a server that is on the loopback.
+    const fn local(&self) -> std::net::IpAddr {
+        use std::net::{IpAddr, Ipv4Addr};
+        match self.server.ip() {
+            IpAddr::V4(ip) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            other => other,
+        }
     }
 
     fn requests(&self) -> u64 {

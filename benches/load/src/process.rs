@@ -20,3 +20,24 @@ pub(crate) fn memory(pid: u32) -> Option<u64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
+
+/// A process and all below it: servers that fork are many.
+pub(crate) fn tree(pid: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let each = entry.ok()?.file_name().to_str()?.parse::<u32>().ok()?;
+            let stat = fs::read_to_string(format!("/proc/{each}/stat")).ok()?;
+            let (_, fields) = stat.rsplit_once(')')?;
+            Some((each, fields.split_whitespace().nth(1)?.parse().ok()?))
+        })
+        .collect();
+    let mut all = vec![pid];
+    let mut at = 0;
+    while let Some(parent) = all.get(at).copied() {
+        all.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(each, _)| *each));
+        at += 1;
+    }
+    all
+}

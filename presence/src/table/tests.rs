@@ -178,9 +178,10 @@ fn decisions_and_ends_of_ours_are_told_at_once() {
 #[test]
 fn members_tell_their_lists_and_no_longer_when_these_leave() {
     let mut table: Table<u8> = Table::new(RATE);
-    table.listen(&alice(), Id(9));
-    table.listen(&alice(), Id(9));
-    assert_eq!(table.changed(&alice(), None), [Id(9)]);
+    let of = Arc::new(alice());
+    table.listen(&alice(), Id(9), Arc::clone(&of));
+    table.listen(&alice(), Id(9), Arc::clone(&of));
+    assert_eq!(table.changed(&alice(), None), [(Id(9), of)]);
     table.leave(&alice(), Id(9));
     assert_eq!(table.changed(&alice(), None), []);
     assert_eq!(table.resources().count(), 0);

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use cpi::Cpi;
 use presence::document::watcherinfo::{self, Watcher, WatcherEvent, WatcherList};
 use presence::document::{Document, Form, partial};
 use presence::ending::{Ending, Reason};
 use presence::event::Package;
 use presence::notifier::Format;
 use presence::rules::Decision;
-use presence::subscription::Resource;
+use presence::subscription::{Kind, Resource, Subscription};
 use presence::table::{Delta, Notice};
 use presence::time::Moment;
 use presence::watchers::Seen;
@@ -48,10 +49,18 @@ pub(super) struct Maker<'a> {
 impl Maker<'_> {
     /// What a NOTIFY says, and what the next one builds upon. `message` is what the way there allows for the whole
     /// message, if it is narrow.
-    pub(super) async fn body(self, notice: &Notice<Base>, message: Option<u64>) -> (Arc<Made>, Option<Base>) {
+    pub(super) async fn body(
+        self,
+        notice: &Notice<Base>,
+        subscription: &Subscription,
+        message: Option<u64>,
+    ) -> (Arc<Made>, Option<Base>) {
         // Who is sent away is told nothing more.
         if notice.ending.is_some_and(|Ending { reason, .. }| reason != Reason::Timeout) {
             return (Arc::default(), None);
+        }
+        if notice.kind != Kind::One {
+            return (self.of_list(notice, subscription).await, None);
         }
         match notice.resource.package {
             Package::Presence => self.of_presence(notice, message).await,
@@ -74,16 +83,26 @@ impl Maker<'_> {
             return (Arc::new(Made::of(Format::PidfDiff, body)), Some(Base(document)));
         }
         let form = if notice.format == Format::CpimPidf { Form::CpimPidf } else { Form::Pidf };
+        (self.cached(&state, form, &notice.cpi, message).await, None)
+    }
+
+    /// The state for all whose terminals are of one kind, made for the first of them.
+    pub(super) async fn cached(
+        self,
+        state: &State,
+        form: Form,
+        cpi: &Arc<Cpi>,
+        message: Option<u64>,
+    ) -> Arc<Made> {
         let make = || async {
-            let made = self.fitted(&state, form, &notice.cpi, message).await;
+            let made = self.fitted(state, form, cpi, message).await;
             self.presence.states.octets.fetch_add(made.body.len(), Ordering::Relaxed);
             Arc::new(made)
         };
-        let made = match state.cell(form, &notice.cpi, message) {
+        match state.cell(form, cpi, message) {
             Some(cell) => Arc::clone(cell.get_or_init(make).await),
             None => make().await,
-        };
-        (made, None)
+        }
     }
 
     /// The whole state or what changed of it, with links in place of what it shows: a watcher who puts changes

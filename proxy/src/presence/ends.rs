@@ -14,9 +14,13 @@ use tokio::sync::{MutexGuard, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::Presence;
+use crate::metrics;
 
 /// Turns that users take; two of one hash wait for each other.
 const TURNS: usize = 1024;
+
+/// How often it is measured what there is.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 /// Users whose publications are looked at before others may run.
 const BATCH: usize = 64;
@@ -97,17 +101,16 @@ impl Ends {
 
 /// Takes away what has ended, until the server does.
 pub(super) async fn run(presence: Arc<Presence>, stop: CancellationToken) {
-    let dropped = presence.shelf.drop_orphans().await;
-    if dropped > 0 {
-        tracing::info!(objects = dropped, "objects of publications that never came to be are gone");
-    }
+    drop_orphans(&presence).await;
     loop {
         let now = Moment::from(transport::now());
         let over = presence.publishing.take(now.seconds());
         if over.is_empty() {
-            let next = presence.publishing.next().map_or(Duration::from_secs(3600), |next| {
+            metrics::watched(presence.subscriptions(), presence.presentities());
+            let next = presence.publishing.next().map_or(COUNT_EVERY, |next| {
                 Duration::from_millis(Moment::from_seconds(next).millis().saturating_sub(now.millis()))
             });
+            let next = next.min(COUNT_EVERY);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = presence.publishing.wake.notified() => {}
@@ -119,6 +122,22 @@ pub(super) async fn run(presence: Arc<Presence>, stop: CancellationToken) {
             end(&presence, &aor, now).await;
         }
         tokio::task::yield_now().await;
+    }
+}
+
+/// Drops objects that no publication shows, as a crash between two writes leaves them.
+async fn drop_orphans(presence: &Presence) {
+    let mut dropped = 0_usize;
+    for (aor, digest) in presence.shelf.objects() {
+        // Not between the object and the record of a PUBLISH.
+        let _turn = presence.publishing.turn(&aor).await;
+        if !presence.shelf.published(&aor).1.shows(&digest) {
+            presence.shelf.drop_object(&aor, &digest).await;
+            dropped += 1;
+        }
+    }
+    if dropped > 0 {
+        tracing::info!(objects = dropped, "objects of publications that never came to be are gone");
     }
 }
 

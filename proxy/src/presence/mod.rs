@@ -17,6 +17,7 @@ mod drive;
 mod ends;
 mod fit;
 mod identity;
+mod lists;
 mod passing;
 mod publish;
 mod registrations;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use cpi::{Cpi, Extensions, Source};
 use presence::document::watcherinfo::Watcher;
+use presence::ending::{Ending, Reason};
 use presence::event::{Event, Package};
 use presence::notifier;
 use presence::subscription::{Id, Resource, Subscription};
@@ -52,6 +54,7 @@ use crate::route::Way;
 use crate::upstream::Upstream;
 
 pub(crate) use drive::start;
+pub use lists::{List, ListError};
 pub(crate) use passing::Passing;
 pub(crate) use settings::Settings;
 pub use view::{Published, RulesError, Watching};
@@ -79,7 +82,7 @@ pub struct Presence {
     slots: Arc<Semaphore>,
     /// NOTIFYs that are not answered and are no longer waited for.
     silent: Arc<Semaphore>,
-    extensions: Extensions,
+    pub(crate) extensions: Extensions,
     /// Subscriptions to `reg`, and a word when there is one.
     followers: AtomicUsize,
     followed: Notify,
@@ -145,6 +148,7 @@ impl Presence {
             let Some(entry) = self.entry(&subscription, version, None) else { return };
             let entry = Entry { floor: notifier::floor(now.after(AHEAD)).max(entry.floor), ..entry };
             self.begins(&entry.watcher, entry.resource.package);
+            self.join(id, &Arc::new(subscription.resource.clone()), &subscription.members);
             let share = self.share(&subscription.resource);
             share.lock().insert(id, entry, !is_fresh);
         });
@@ -169,7 +173,22 @@ impl Presence {
     /// The state of a resource changed: who watches it is told when it is his turn.
     fn changed(&self, resource: &Resource, delta: Option<&presence::table::Delta>) {
         let share = self.share(resource);
-        share.lock().changed(resource, delta);
+        let lists = share.lock().changed(resource, delta);
+        share.wake.notify_one();
+        for (list, of) in lists {
+            let share = self.share(&of);
+            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(&resource.aor))));
+            share.wake.notify_one();
+        }
+    }
+
+    /// Whoever watches a resource is told to subscribe anew.
+    fn end_all(&self, resource: &Resource) {
+        let share = self.share(resource);
+        let mut table = share.lock();
+        let all: Vec<Id> = table.of(resource).map(|found| found.id).collect();
+        all.into_iter().for_each(|id| table.end(id, Ending::of(Reason::Deactivated)));
+        drop(table);
         share.wake.notify_one();
     }
 

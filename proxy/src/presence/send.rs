@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use presence::event::Package;
 use presence::notice::{self, Head};
-use presence::subscription::Subscription;
+use presence::subscription::{Kind, Subscription};
 use presence::table::{Gone, Notice, Outcome};
 use presence::time::Moment;
 use presence::watchers::{self, Seen};
@@ -22,6 +22,7 @@ use crate::hop::{self, Hop};
 use crate::journey::Journey;
 use crate::metrics;
 use crate::record::{End, Side};
+use crate::redact::Redacted;
 use crate::rooms::Rooms;
 
 /// How long a NOTIFY that is not answered keeps others from leaving.
@@ -87,10 +88,28 @@ pub(super) async fn deliver(
         Outcome::Silent => "silent",
         Outcome::Unsent => "unsent",
     });
+    if outcome != Outcome::Taken {
+        let open = rooms.policy.load().settings.open_logs;
+        tracing::debug!(
+            watcher = %Redacted::new(notice.watcher.as_bytes(), open),
+            of = %Redacted::new(notice.resource.aor.as_bytes(), open),
+            package = notice.resource.package.name(),
+            ?outcome,
+            "a NOTIFY is not taken"
+        );
+    }
     let share = presence.share(&notice.resource);
     let gone = share.lock().answered(notice.id, outcome, base, Moment::from(transport::now()));
     share.wake.notify_one();
     if let Some(gone) = gone {
+        let members = match (&gone.kind, &notice.record) {
+            (Kind::One, _) => Vec::new(),
+            (_, Some(record)) => record.members.clone(),
+            (_, None) => {
+                presence.shelf.subscription(gone.id).map(|(_, kept)| kept.members).unwrap_or_default()
+            }
+        };
+        presence.leave(gone.id, gone.resource.package, &members);
         clear(&presence, gone).await;
     }
 }
@@ -98,7 +117,7 @@ pub(super) async fn deliver(
 /// A subscription is over.
 async fn clear(presence: &Presence, gone: Gone) {
     presence.ends(&gone.watcher, gone.resource.package);
-    if gone.resource.package == Package::Presence {
+    if gone.resource.package == Package::Presence && gone.kind == Kind::One {
         let seen = Seen {
             id: gone.id,
             watcher: &gone.watcher,
@@ -133,7 +152,7 @@ async fn attempt(
     let Some(origin) = Origin::decode(&subscription.origin) else { return (Outcome::Silent, None) };
     let hops = hops(rooms, subscription, &origin).await;
     let maker = Maker { rooms, presence };
-    let (made, base) = maker.body(notice, None).await;
+    let (made, base) = maker.body(notice, subscription, None).await;
     let mut slot = Some(slot);
     for hop in hops {
         let sent = over(maker, notice, subscription, &made, &hop, &mut slot).await;
@@ -177,7 +196,7 @@ async fn over(
         }
     }
     let narrow = u64::try_from(hop::DATAGRAM).ok();
-    let (made, _) = maker.body(notice, narrow).await;
+    let (made, _) = maker.body(notice, subscription, narrow).await;
     let outgoing = draft(hop, &made);
     if outgoing.head_len() + VIA + outgoing.body().len() > LONGEST_DATAGRAM {
         return Sent::Failed(TransportError::MessageTooLong);

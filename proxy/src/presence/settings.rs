@@ -5,7 +5,7 @@ use std::time::Duration;
 pub use presence::compositor::Limits as Publications;
 pub use presence::document::Limits as Document;
 pub use presence::notifier::Limits as Subscriptions;
-pub use presence::rules::{Decision, Rule, Rules, Who};
+pub use presence::rules::{Decision, Policy, Rule, Rules, Who};
 
 /// `[presence]`, and `[[list]]`.
 #[derive(Clone, Debug)]
@@ -31,12 +31,12 @@ pub struct Settings {
     /// NOTIFYs that leave at the same time. One that is not answered for a while counts no more.
     pub sending: usize,
     /// Lists of the config: their address, who may watch them, and their members.
-    pub lists: Vec<List>,
+    pub lists: Vec<EventList>,
 }
 
 /// One `[[list]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct List {
+pub struct EventList {
     /// Its address.
     pub uri: String,
     /// Who alone may watch it, if somebody is named.

@@ -1,8 +1,10 @@
 //! Presence in the store: publications, the objects they show, subscriptions, rules.
 
+use super::lists::List;
 use bytes::Bytes;
+use presence::document::{self, Limits};
 use presence::publication::{Digest, Publications};
-use presence::rules::{Decision, Rule, Rules, Who};
+use presence::rules::{Decision, Policy, Rule, Rules, Who};
 use presence::subscription::{Id, Subscription};
 use store::{OnDisk, Space, Store, SwapError, Version};
 
@@ -11,6 +13,7 @@ const PUBLICATIONS: &str = "publications";
 const OBJECTS: &str = "presence-objects";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const RULES: &str = "presence-rules";
+const LISTS: &str = "presence-lists";
 
 /// Octets of one object, at most.
 const OBJECT: usize = 64 * 1024 * 1024;
@@ -23,6 +26,7 @@ pub(crate) struct Shelf {
     objects: Space,
     subscriptions: Space,
     rules: Space,
+    lists: Space,
 }
 
 impl Shelf {
@@ -37,6 +41,7 @@ impl Shelf {
             objects: store.space(OBJECTS),
             subscriptions: store.space(SUBSCRIPTIONS),
             rules: store.space(RULES),
+            lists: store.space(LISTS),
         }
     }
 
@@ -113,21 +118,13 @@ impl Shelf {
         }
     }
 
-    /// Objects that no publication shows, as a crash between two writes leaves them.
-    pub(crate) async fn drop_orphans(&self) -> usize {
-        let mut keys = Vec::new();
-        self.objects.scan(|key, _, _| keys.push(key.to_vec()));
-        let mut dropped = 0;
-        for key in keys {
-            let Some((aor, digest)) = read_object_key(&key) else { continue };
-            let (_, publications) = self.published(aor);
-            let is_shown = publications.digests().any(|known| *known == digest);
-            if !is_shown {
-                self.drop_object(aor, &digest).await;
-                dropped += 1;
-            }
-        }
-        dropped
+    /// The objects there are, each with whose it is.
+    pub(crate) fn objects(&self) -> Vec<(String, Digest)> {
+        let mut all = Vec::new();
+        self.objects.scan(|key, _, _| {
+            all.extend(read_object_key(key).map(|(aor, digest)| (aor.to_owned(), digest)));
+        });
+        all
     }
 
     pub(crate) fn subscription(&self, id: Id) -> Option<(Version, Subscription)> {
@@ -179,24 +176,83 @@ impl Shelf {
     }
 
     /// The rules of a presentity.
-    pub(crate) fn rules(&self, aor: &str) -> Rules {
-        self.rules.read(aor.as_bytes(), |_, text| read_rules(text)).unwrap_or_default()
+    pub(crate) fn policy(&self, aor: &str) -> Policy {
+        let read = self.rules.read(aor.as_bytes(), |_, text| read_policy(text));
+        read.unwrap_or_else(|| Policy::Listed(Rules::default()))
     }
 
-    /// Replaces the rules of a presentity.
+    /// The document of a presentity's rules, if they came as one.
+    pub(crate) fn rules_document(&self, aor: &str) -> Option<Bytes> {
+        let record = self.rules.get(aor.as_bytes())?;
+        is_document(&record.value).then_some(record.value)
+    }
+
+    /// Replaces the rules of a presentity by a list.
     pub(crate) async fn set_rules(&self, aor: &str, rules: &Rules) -> Result<(), SwapError> {
         let record = (!rules.rules.is_empty()).then(|| write_rules(rules));
-        for _ in 0..ATTEMPTS {
-            let expected = self.rules.read(aor.as_bytes(), |version, _| version);
-            if expected.is_none() && record.is_none() {
-                return Ok(());
-            }
-            match self.rules.swap(aor.as_bytes(), expected, record.clone()).await {
-                Err(SwapError::Conflict { .. }) => {}
-                other => return other.map(drop),
-            }
+        put(&self.rules, aor, record).await
+    }
+
+    /// Replaces the rules of a presentity by a document that was read.
+    pub(crate) async fn set_rules_document(&self, aor: &str, document: Bytes) -> Result<(), SwapError> {
+        put(&self.rules, aor, Some(document)).await
+    }
+
+    /// The list that is kept under an address.
+    pub(crate) fn list(&self, aor: &str) -> Option<List> {
+        self.lists.read(aor.as_bytes(), |_, text| read_list(text))
+    }
+
+    pub(crate) async fn set_list(&self, aor: &str, list: Option<&List>) -> Result<(), SwapError> {
+        put(&self.lists, aor, list.map(write_list)).await
+    }
+}
+
+/// Replaces a record, whatever it is.
+async fn put(space: &Space, key: &str, record: Option<Bytes>) -> Result<(), SwapError> {
+    for _ in 0..ATTEMPTS {
+        let expected = space.read(key.as_bytes(), |version, _| version);
+        if expected.is_none() && record.is_none() {
+            return Ok(());
         }
-        Err(SwapError::Busy)
+        match space.swap(key.as_bytes(), expected, record.clone()).await {
+            Err(SwapError::Conflict { .. }) => {}
+            other => return other.map(drop),
+        }
+    }
+    Err(SwapError::Busy)
+}
+
+/// The owner or an empty line, then a line for each member.
+fn write_list(list: &List) -> Bytes {
+    let owner = list.owner.clone().unwrap_or_default();
+    let lines = std::iter::once(owner).chain(list.members.iter().cloned());
+    lines.map(|line| line + "\n").collect::<String>().into()
+}
+
+fn read_list(text: &[u8]) -> List {
+    let text = String::from_utf8_lossy(text);
+    let mut lines = text.lines().map(str::to_owned);
+    let owner = lines.next().filter(|owner| !owner.is_empty());
+    List { owner, members: lines.collect() }
+}
+
+/// A document begins as XML does, and no line of ours does.
+fn is_document(record: &[u8]) -> bool {
+    matches!(record.first(), Some(b'<' | 0xef | b' ' | b'\r' | b'\n' | b'\t'))
+}
+
+fn read_policy(record: &[u8]) -> Policy {
+    if !is_document(record) {
+        return Policy::Listed(read_rules(record));
+    }
+    match document::rules::Rules::read(record, &Limits::default()) {
+        Ok(rules) => Policy::Document(rules),
+        Err(error) => {
+            tracing::error!(%error, "stored rules can't be read, and nobody may watch");
+            let everyone = Rule { who: Who::Everyone, decision: Decision::Block };
+            Policy::Listed(Rules { rules: vec![everyone] })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cpi::Cpi;
 use presence::document::watcherinfo::WatcherEvent;
 use presence::ending::{Ending, Reason};
@@ -18,11 +19,13 @@ use sip::Uri;
 use store::SwapError;
 
 use super::identity::{self, Identity};
+use super::lists::{self, List};
 use super::send::Origin;
 use super::{Presence, reply, unstored};
 use crate::journey::Journey;
 use crate::refuse::Reply;
 use crate::route::Way;
+use crate::target;
 
 /// What is to be done once the 200 has left.
 pub(super) struct Follow {
@@ -30,6 +33,7 @@ pub(super) struct Follow {
     entry: Entry,
     ended: Option<(Ending, Box<Subscription>)>,
     is_new: bool,
+    members: Vec<Bytes>,
 }
 
 /// Why there is no 200.
@@ -56,7 +60,11 @@ impl Follow {
             expires_at: Some(self.entry.expires_at),
         };
         let change = seen.watcher(WatcherEvent::Subscribe, Moment::from(transport::now()));
-        let is_followed = self.is_new && self.entry.resource.package == Package::Presence;
+        let is_one = self.entry.kind == Kind::One;
+        let is_followed = self.is_new && is_one && self.entry.resource.package == Package::Presence;
+        if self.is_new && !is_one {
+            presence.join(self.id, &Arc::new(self.entry.resource.clone()), &self.members);
+        }
         let aor = Arc::clone(&self.entry.resource.aor);
         {
             let mut table = share.lock();
@@ -111,9 +119,12 @@ async fn begin(
     asked: Asked,
 ) -> Result<(Reply, Follow), Failed> {
     let now = Moment::from(journey.arrived);
-    let aor = identity::presentity(journey, presence, &way.uri).ok_or(Refusal::UnknownUser)?;
-    let resource = Resource { package: asked.package, aor };
-    let decision = decide(journey, presence, &resource, &identity);
+    let Watched { resource, kind, members } = watched(journey, way, presence, &identity, &asked)?;
+    let decision = match kind {
+        Kind::One => decide(journey, presence, &resource, &identity),
+        // Each member decides for himself.
+        Kind::List | Kind::Carried => Decision::Allow,
+    };
     if decision == Decision::Block {
         return Err(Refusal::Blocked.into());
     }
@@ -122,8 +133,8 @@ async fn begin(
     let (expires, bound) = (asked.expires, bound(journey, &identity, &asked));
     let new = New {
         resource,
-        kind: Kind::One,
-        members: Vec::new(),
+        kind,
+        members,
         watcher: Arc::clone(&identity.aor),
         proven: identity.proven,
         decision,
@@ -138,8 +149,52 @@ async fn begin(
     let entry = presence.entry(&subscription, stored, bound).ok_or(Refusal::NotAcceptable)?;
     presence.begins(&identity.aor, entry.resource.package);
     let reply = accepted(journey, id, expires, subscription.kind);
+    let members = subscription.members.clone();
     let ended = (expires == 0).then(|| (Ending::of(Reason::Timeout), Box::new(subscription)));
-    Ok((reply, Follow { id, entry, ended, is_new: true }))
+    Ok((reply, Follow { id, entry, ended, is_new: true, members }))
+}
+
+/// What a SUBSCRIBE is to.
+struct Watched {
+    resource: Resource,
+    kind: Kind,
+    members: Vec<Bytes>,
+}
+
+/// Finds out what a SUBSCRIBE is to: a list that it carries, one that is kept, or one user.
+fn watched(
+    journey: &Journey,
+    way: &Way,
+    presence: &Presence,
+    identity: &Identity,
+    asked: &Asked,
+) -> Result<Watched, Failed> {
+    let settings = &journey.policy.settings.presence;
+    let named = target::aor(journey, &way.uri).map(|uri| uri.aor());
+    let list = if asked.carries_list {
+        let members = lists::carried(&journey.request, &settings.document)?;
+        Some((Kind::Carried, List { owner: None, members }))
+    } else {
+        named.as_deref().and_then(|aor| presence.list(settings, aor)).map(|list| (Kind::List, list))
+    };
+    let Some((kind, list)) = list else {
+        let aor = identity::presentity(journey, presence, &way.uri).ok_or(Refusal::UnknownUser)?;
+        let resource = Resource { package: asked.package, aor };
+        return Ok(Watched { resource, kind: Kind::One, members: Vec::new() });
+    };
+    if asked.package != Package::Presence {
+        return Err(Refusal::BadEvent.into());
+    }
+    if !asked.takes_lists {
+        return Err(Refusal::NeedsEventList.into());
+    }
+    if list.owner.is_some_and(|owner| *owner != *identity.aor) {
+        return Err(Refusal::Forbidden("The List Is Another User's").into());
+    }
+    let aor = named.unwrap_or_else(|| way.uri.aor());
+    let resource = Resource { package: asked.package, aor: aor.into() };
+    let members = list.members.into_iter().map(Bytes::from).collect();
+    Ok(Watched { resource, kind, members })
 }
 
 /// A SUBSCRIBE in a dialog of ours: a refresh, or an end.
@@ -166,7 +221,7 @@ async fn go_on(
     let stored = presence.shelf.subscribe(id, Some(version), record).await.map_err(not_stored)?;
     let reply = accepted(journey, id, expires, next.kind);
     let ended = (expires == 0).then(|| (Ending::of(Reason::Timeout), Box::new(next)));
-    Ok((reply, Follow { id, entry: Entry { stored, ..entry }, ended, is_new: false }))
+    Ok((reply, Follow { id, entry: Entry { stored, ..entry }, ended, is_new: false, members: Vec::new() }))
 }
 
 /// What the presentity says of a watcher. Of who watches and of what is registered nobody hears but the user
@@ -184,7 +239,7 @@ pub(super) fn decide(
         Package::Winfo | Package::Reg => Decision::Block,
         Package::Presence => {
             let watcher = Watcher { aor: &identity.aor, proven: identity.proven };
-            presence.shelf.rules(&resource.aor).decide(&watcher, journey.policy.settings.presence.default)
+            presence.shelf.policy(&resource.aor).decide(&watcher, journey.policy.settings.presence.default)
         }
     }
 }

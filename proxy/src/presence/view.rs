@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use presence::document::watcherinfo::WatcherEvent;
+use presence::document::{self, DocumentError};
 use presence::ending::{Ending, Reason};
 use presence::event::Package;
-use presence::rules::{Decision, Rules, Watcher};
+use presence::rules::{Decision, Policy, Rules, Watcher};
 use presence::subscription::{Id, Resource, Subscription};
 use presence::time::Moment;
 use presence::watchers::Seen;
 use store::SwapError;
 
 use super::{Presence, Settings};
+
+/// Octets of a document of rules, at most.
+const MOST_OCTETS: usize = 64 * 1024;
 
 /// A subscription.
 #[derive(Clone, Debug)]
@@ -50,6 +55,9 @@ pub enum RulesError {
     /// More than [`Presence::MOST_RULES`].
     #[error("more rules than a presentity may have")]
     TooMany,
+    /// The document can't be read, or asks for what is not done here.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     /// The store does not take them.
     #[error(transparent)]
     Store(#[from] SwapError),
@@ -97,8 +105,31 @@ impl Presence {
     }
 
     /// The rules of a user.
-    pub fn rules(&self, aor: &str) -> Rules {
-        self.shelf.rules(aor)
+    pub fn rules(&self, aor: &str) -> Policy {
+        self.shelf.policy(aor)
+    }
+
+    /// The same as the document they came as (RFC 5025), if they did.
+    pub fn rules_document(&self, aor: &str) -> Option<Bytes> {
+        self.shelf.rules_document(aor)
+    }
+
+    /// Replaces the rules of a user by a document of RFC 5025, as [`Self::set_rules`].
+    ///
+    /// # Errors
+    /// [`RulesError`].
+    pub async fn set_rules_document(
+        &self,
+        aor: &str,
+        document: Bytes,
+        default: Decision,
+    ) -> Result<(), RulesError> {
+        let limits = document::Limits { octets: MOST_OCTETS, ..document::Limits::default() };
+        let rules = document::rules::Rules::read(&document, &limits)?;
+        // As it is told from a list by.
+        let document = Bytes::from(document.trim_ascii().to_vec());
+        self.shelf.set_rules_document(aor, document).await?;
+        self.hold(aor, &Policy::Document(rules), default).await
     }
 
     /// Replaces the rules of a user, durably, and holds all who watch him to them. `default` is for those whom no
@@ -111,6 +142,11 @@ impl Presence {
             return Err(RulesError::TooMany);
         }
         self.shelf.set_rules(aor, rules).await?;
+        self.hold(aor, &Policy::Listed(rules.clone()), default).await
+    }
+
+    /// Holds all who watch a user to his rules.
+    async fn hold(&self, aor: &str, rules: &Policy, default: Decision) -> Result<(), RulesError> {
         let resource = Resource { package: Package::Presence, aor: aor.into() };
         let changed: Vec<(Id, Arc<str>, Decision, Decision, u64, Moment)> = {
             let table = self.share(&resource).lock();

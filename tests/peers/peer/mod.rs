@@ -10,6 +10,7 @@ mod durability;
 mod faults;
 mod ffmpeg;
 mod kamailio;
+mod kamailio_presence;
 mod offline;
 mod overload;
 mod password;

@@ -1,0 +1,215 @@
+//! Lists (RFC 4662): one subscription to many, kept under an address or carried by the SUBSCRIBE (RFC 5367).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use presence::document::rlmi::{Instance, InstanceState, ResourceList};
+use presence::document::{Document, Form, Limits, lists, multipart::Part, rlmi};
+use presence::event::Package;
+use presence::notifier::Format;
+use presence::refusal::Refusal;
+use presence::rules::{Decision, Watcher};
+use presence::subscription::{Id, Resource, Subscription};
+use presence::table::{Delta, Notice};
+use sip::{HeaderId, Request, Uri};
+use store::SwapError;
+
+use super::Presence;
+use super::body::{Base, Made, Maker};
+use super::settings;
+use super::state::entity;
+use crate::ours::Place;
+use crate::rooms::Rooms;
+
+/// The type of a list that a SUBSCRIBE carries.
+const LISTS: &str = "application/resource-lists+xml";
+
+/// A list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Who alone may watch it, if somebody is named: an address of record.
+    pub owner: Option<String>,
+    /// Whose state it has: addresses of record.
+    pub members: Vec<String>,
+}
+
+/// Why a list is not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// More than a list may have.
+    #[error("more members than a list may have")]
+    TooMany,
+    /// The store does not take it.
+    #[error(transparent)]
+    Store(#[from] SwapError),
+}
+
+impl Presence {
+    /// Members of one list, at most.
+    pub const MOST_MEMBERS: usize = 100;
+
+    /// The list of that address, as the API keeps it.
+    pub fn kept_list(&self, aor: &str) -> Option<List> {
+        self.shelf.list(aor)
+    }
+
+    /// Keeps a list under that address, or none any more. Who watches it is to subscribe anew.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn set_list(&self, aor: &str, list: Option<&List>) -> Result<(), ListError> {
+        if list.is_some_and(|list| list.members.len() > Self::MOST_MEMBERS) {
+            return Err(ListError::TooMany);
+        }
+        self.shelf.set_list(aor, list).await?;
+        self.end_all(&Resource { package: Package::Presence, aor: aor.into() });
+        Ok(())
+    }
+
+    /// The list of that address; those of the API before those of the config.
+    pub(super) fn list(&self, settings: &settings::Settings, aor: &str) -> Option<List> {
+        let configured = || {
+            let list = settings.lists.iter().find(|list| canonical(&list.uri).as_deref() == Some(aor))?;
+            let members = list.members.iter().filter_map(|member| canonical(member)).collect();
+            Some(List { owner: list.owner.as_deref().and_then(canonical), members })
+        };
+        self.shelf.list(aor).or_else(configured)
+    }
+
+    /// From now on the members tell a list that they change.
+    pub(super) fn join(&self, id: Id, list: &Arc<Resource>, members: &[Bytes]) {
+        for member in members.iter().filter_map(|member| resource(list.package, member)) {
+            self.share(&member).lock().listen(&member, id, Arc::clone(list));
+        }
+    }
+
+    /// And from now on no longer.
+    pub(super) fn leave(&self, id: Id, package: Package, members: &[Bytes]) {
+        for member in members.iter().filter_map(|member| resource(package, member)) {
+            self.share(&member).lock().leave(&member, id);
+        }
+    }
+}
+
+fn resource(package: Package, member: &[u8]) -> Option<Resource> {
+    Some(Resource { package, aor: std::str::from_utf8(member).ok()?.into() })
+}
+
+/// An address of record, with or without its scheme.
+pub(super) fn canonical(uri: &str) -> Option<String> {
+    let with_scheme = if uri.contains(':') { uri.to_owned() } else { format!("sip:{uri}") };
+    let uri: Uri = with_scheme.parse().ok()?;
+    uri.user().is_some().then(|| uri.aor())
+}
+
+/// The members of the list that a SUBSCRIBE carries, as addresses of record.
+///
+/// # Errors
+/// 415 for a body of another type, 400 for one that can't be read or has nobody in it, 413 for too many.
+pub(super) fn carried(request: &Request, limits: &Limits) -> Result<Vec<String>, Refusal> {
+    let kind = request.header(HeaderId::ContentType).unwrap_or_default();
+    let kind = kind.split(|b| *b == b';').next().map(grammar::trim).unwrap_or_default();
+    if !kind.eq_ignore_ascii_case(LISTS.as_bytes()) {
+        return Err(Refusal::MediaType { accept: LISTS });
+    }
+    let entries = lists::resource_lists(&request.body(), limits)
+        .map_err(|_| Refusal::Malformed("The Resource List Can't Be Read"))?;
+    let members: Vec<String> = entries.iter().filter_map(|entry| canonical(&entry.uri)).collect();
+    match members.len() {
+        0 => Err(Refusal::Malformed("The Resource List Is Empty")),
+        count if count > Presence::MOST_MEMBERS => Err(Refusal::TooLarge),
+        _ => Ok(members),
+    }
+}
+
+impl Maker<'_> {
+    /// What a NOTIFY of a list says: all of its members, or those that changed.
+    pub(super) async fn of_list(self, notice: &Notice<Base>, subscription: &Subscription) -> Arc<Made> {
+        let changed: Option<Vec<Arc<str>>> = notice.deltas.as_ref().map(|deltas| {
+            let member = |delta: &'_ Delta| match delta {
+                Delta::Member(aor) => Some(Arc::clone(aor)),
+                Delta::Watcher(_) | Delta::Contacts(_) => None,
+            };
+            deltas.iter().filter_map(member).collect()
+        });
+        let policy = self.rooms.policy.load_full();
+        let host = &policy.settings.host;
+        let (mut resources, mut parts) = (Vec::new(), Vec::new());
+        for (at, member) in subscription.members.iter().enumerate() {
+            let Ok(member) = std::str::from_utf8(member) else { continue };
+            if changed.as_ref().is_some_and(|changed| changed.iter().all(|aor| **aor != *member)) {
+                continue;
+            }
+            let content_id = format!("{at}.{}.{:x}@{host}", notice.version, notice.id.0 >> 32);
+            let (state, reason, part) = self.of_member(notice, subscription, member, &content_id).await;
+            let instance = state.map(|state| Instance {
+                id: "1".to_owned(),
+                state,
+                reason: reason.map(str::to_owned),
+                content_id: part.is_some().then(|| content_id.clone()),
+            });
+            resources.push(rlmi::Resource { uri: member.to_owned(), name: None, instance });
+            parts.extend(part);
+        }
+        let list = ResourceList {
+            uri: notice.resource.aor.to_string(),
+            name: None,
+            version: notice.version,
+            full_state: changed.is_none(),
+            resources,
+        };
+        let root = format!("rlmi.{}.{:x}@{host}", notice.version, notice.id.0 >> 32);
+        let body = list.assemble(&root, &parts);
+        let fields = [("MIME-Version", "1.0".to_owned()), ("Content-Type", body.content_type)];
+        let fields = fields.map(|(name, value)| (Bytes::from_static(name.as_bytes()), Bytes::from(value)));
+        Arc::new(Made { fields: fields.to_vec(), body: body.octets })
+    }
+
+    /// One member as this watcher may see it. Of users of other domains nothing is known.
+    async fn of_member(
+        self,
+        notice: &Notice<Base>,
+        subscription: &Subscription,
+        member: &str,
+        content_id: &str,
+    ) -> (Option<InstanceState>, Option<&'static str>, Option<Part>) {
+        if !is_ours(self.rooms, member) {
+            return (None, None, None);
+        }
+        let form = if notice.format == Format::CpimPidf { Form::CpimPidf } else { Form::Pidf };
+        let plain = |document: Document| Some(Part::new(form.media_type(), content_id, document.write(form)));
+        match self.decision(subscription, member) {
+            Decision::Block => (Some(InstanceState::Terminated), Some("rejected"), None),
+            Decision::Pending => (Some(InstanceState::Pending), None, None),
+            Decision::PoliteBlock => {
+                (Some(InstanceState::Active), None, plain(Document::closed(&entity(member))))
+            }
+            Decision::Allow => {
+                let state = self.state(&member.into());
+                let made = self.cached(&state, form, &notice.cpi, None).await;
+                let kind = made.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"Content-Type"));
+                let kind = kind.map(|(_, kind)| String::from_utf8_lossy(kind).into_owned());
+                let part = Part::new(kind.unwrap_or_default(), content_id, made.body.clone());
+                (Some(InstanceState::Active), None, Some(part))
+            }
+        }
+    }
+
+    /// What a member says of who watches the list.
+    fn decision(self, subscription: &Subscription, member: &str) -> Decision {
+        if subscription.proven && *subscription.watcher == *member {
+            return Decision::Allow;
+        }
+        let watcher = Watcher { aor: &subscription.watcher, proven: subscription.proven };
+        let default = self.rooms.policy.load().settings.presence.default;
+        self.presence.shelf.policy(member).decide(&watcher, default)
+    }
+}
+
+fn is_ours(rooms: &Rooms, member: &str) -> bool {
+    let Ok(uri) = member.parse::<Uri>() else { return false };
+    let policy = rooms.policy.load();
+    uri.host().is_some_and(|host| {
+        policy.ours.place_of(host, uri.port(), std::net::Ipv4Addr::UNSPECIFIED.into()) == Place::Domain
+    })
+}

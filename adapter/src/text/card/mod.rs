@@ -157,7 +157,7 @@ mod tests {
             "VERSION:2.1",
             "FN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:Ada L=C3=B6w",
             "N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:L=C3=B6w;Ada",
-            "BDAY:1970-01-31",
+            "BDAY:19700131",
             "EMAIL;PREF:a@example.com",
             "TEL;VOICE;CELL:+1-555-1",
             "PHOTO;PNG;ENCODING=BASE64:",

@@ -179,13 +179,13 @@ fn binary(out: &mut String, mut head: String, octets: &[u8], media_type: Option<
     }
 }
 
-/// 3.0 and 2.1 have hyphens in a date, 4.0 has none (RFC 6350 §4.3.1).
+/// 3.0 has hyphens in a date, 4.0 has none (RFC 6350 §4.3.1), and phones of 2.1 write none either.
 fn date(value: &str, version: Version) -> String {
     let digits: String = value.chars().filter(|c| *c != '-').collect();
     let is_date =
         digits.len() == 8 && digits.bytes().all(|octet| octet.is_ascii_digit()) && !value.starts_with('-');
     match (is_date, version) {
-        (true, Version::V40) => digits,
+        (true, Version::V40 | Version::V21) => digits,
         (true, Version::V30) => {
             let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or_default();
             format!("{}-{}-{}", part(0..4), part(4..6), part(6..8))

@@ -7,7 +7,7 @@ use crate::harness::{Message, Phone, Server, bombs, data, phone};
 fn every_bomb_becomes_a_link_and_the_server_goes_on() {
     let mut server = Server::start();
     let mut john = Phone::tcp("john");
-    john.register(&server, &[("Accept", "text/plain, image/jpeg;media-pix-x=max+160;media-pix-y=max+120")]);
+    john.register(&server, &[("Accept", "text/plain, image/jpeg;media-pix-x=max+32;media-pix-y=max+32")]);
     let hello: Message = phone::message_to("john").body("text/plain", b"hello");
     deliver(&server, &mut john, &hello);
     for (name, kind, bomb) in bombs::pictures() {

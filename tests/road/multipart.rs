@@ -81,7 +81,9 @@ fn a_line_tells_what_was_left_out_where_the_operator_wants_it() {
     body.extend([7; 3000]);
     body.extend(b"\r\n--b--\r\n");
     let message = phone::message_to("john").body("multipart/mixed;boundary=b", &body);
-    for (settings, told) in [(&[][..], false), (&["adapt.drop_note=true"][..], true)] {
+    for (settings, told) in
+        [(&["content.store=off"][..], false), (&["content.store=off", "adapt.drop_note=true"][..], true)]
+    {
         let server = Server::with(settings);
         let mut john = Phone::tcp("john");
         let limits = [

@@ -5,7 +5,7 @@
 //! | what does it sound like | [`decode`] gives an [`Audio`], pulled by blocks of samples; [`Audio::at`] at another rate |
 //! | as the payload of RTP | [`encode`]: PCMU, PCMA, G.722, and Opus with the feature `opus` |
 //! | what it holds | [`probe`], by its heads |
-//! | as a file of samples | [`write`] |
+//! | as a file of samples | [`write()`] |
 //! | without decoding it | [`streams`]: the frames of PCMU, PCMA, AMR, MPEG audio, Opus, H.264, VP8, MPEG video |
 //! | what is not read in process, or needs an encoder | [`Ffmpeg`], a child in the cage of [`enter`] |
 //!

@@ -14,7 +14,7 @@ pub enum Recipe {
 /// Sound, coded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
-    /// The media type, in lower case: one of [`Sound::TYPES`].
+    /// The media type, in lower case: one of [`Sound::types`].
     pub media_type: &'static str,
     /// Samples a second.
     pub rate: u32,
@@ -27,7 +27,7 @@ pub struct Sound {
 /// A clip of fewer pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clip {
-    /// The media type: one of [`Clip::TYPES`].
+    /// The media type: one of [`Clip::types`].
     pub media_type: &'static str,
     /// Width and height, even.
     pub pixels: [u32; 2],

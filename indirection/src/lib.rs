@@ -5,7 +5,8 @@
 //! (CPI.md §3.7 I3). What enters: octets of any kind and length, and HTTP requests of strangers.
 //!
 //! On disk, below the folder given to [`ContentStore::open`]: `blobs/` (each content once, named by its SHA-256),
-//! `links/` (one record a link, named by the SHA-256 of its token, so the folder gives no link away), `tmp/`.
+//! `links/` (one record a link, named by the SHA-256 of its token), `tmp/`, and variants that were made. A SMIL's variant
+//! names its parts by their links, so the folder is as private as what lies in it: its owner's alone.
 
 mod breaker;
 mod cache;

@@ -1,6 +1,6 @@
 //! What may be reached: schemes, hosts and ports that the operator listed, and no address inside that he did not mean.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -163,17 +163,16 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             let is_shared = a == 100 && (64..128).contains(&b);
+            let is_benchmark = a == 198 && (18..20).contains(&b);
             let is_special = v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_broadcast();
-            !(a == 0 || a >= 224 || is_shared || is_special)
+            !(a == 0 || a >= 224 || is_shared || is_benchmark || is_special)
         }
         IpAddr::V6(v6) => {
-            let [first, ..] = v6.segments();
-            let is_local = v6.is_unique_local() || v6.is_unicast_link_local() || first & 0xffc0 == 0xfec0;
-            !(v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || is_local
-                || v6 == Ipv6Addr::LOCALHOST)
+            let [first, second, third, ..] = v6.segments();
+            let is_own_nat64 = (first, second, third) == (0x64, 0xff9b, 1);
+            let is_site = first & 0xffc0 == 0xfec0;
+            let is_local = v6.is_unique_local() || v6.is_unicast_link_local() || is_site || is_own_nat64;
+            !(v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || is_local)
         }
     }
 }
@@ -234,6 +233,9 @@ mod tests {
             "0.0.0.0",
             "224.0.0.1",
             "255.255.255.255",
+            "198.18.0.1",
+            "198.19.255.255",
+            "64:ff9b:1::a00:1",
             "::",
             "::1",
             "fe80::1",

@@ -15,13 +15,30 @@ pub use params::{Param, Params, Value, params};
 
 /// Whether `b` may stand in a token (RFC 3261 §25.1). HTTP and MIME allow a few more, see
 /// [`is_tchar`].
-pub const fn is_token_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+#[inline]
+pub fn is_token_byte(b: u8) -> bool {
+    TOKEN_BYTES.get(usize::from(b)).copied().unwrap_or_default()
+}
+
+/// Looked up, since nearly every octet of a head is asked for.
+static TOKEN_BYTES: [bool; 256] = token_bytes();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
+const fn token_bytes() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut b = 0u8;
+    loop {
+        table[b as usize] = b.is_ascii_alphanumeric()
+            || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        if b == u8::MAX {
+            return table;
+        }
+        b += 1;
+    }
 }
 
 /// Whether `b` may stand in an HTTP token (RFC 9110 §5.6.2), which a SIP token is a subset of.
-pub const fn is_tchar(b: u8) -> bool {
+pub fn is_tchar(b: u8) -> bool {
     is_token_byte(b) || matches!(b, b'#' | b'$' | b'&' | b'^' | b'|')
 }
 

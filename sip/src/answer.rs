@@ -1,7 +1,6 @@
 //! Responses to what we got (RFC 3261 §8.2.6), written straight into the octets that go out.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,8 +78,8 @@ impl ResponseBuilder {
         let request = request.message();
         let mut head = Vec::with_capacity(ROOM);
         head.extend_from_slice(b"SIP/2.0 ");
-        // Three digits; a vector takes all that is written.
-        let _always = write!(head, "{status} ");
+        head.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+        head.push(b' ');
         head.extend(reason.bytes().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
         head.extend_from_slice(b"\r\n");
         let mut response = ResponseBuilder { head, via: 0..0, tag: None, body: Bytes::new() };
@@ -160,7 +159,9 @@ impl ResponseBuilder {
         if let Some((at, tag)) = self.tag.filter(|(at, _)| *at <= self.head.len()) {
             self.head.splice(at..at, b";tag=".iter().copied().chain(tag.into_bytes()));
         }
-        let _always = write!(self.head, "Content-Length: {}\r\n\r\n", self.body.len());
+        self.head.extend_from_slice(b"Content-Length: ");
+        self.head.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+        self.head.extend_from_slice(b"\r\n\r\n");
         Encoded { head: self.head.into(), body: self.body }
     }
 
@@ -213,5 +214,11 @@ fn stateless_tag(request: &RawMessage) -> String {
     }
     let cseq = request.header(HeaderId::CSeq).unwrap_or_default();
     cseq.split(u8::is_ascii_whitespace).next().unwrap_or_default().hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+    hex(hasher.finish())
+}
+
+/// Sixteen digits.
+fn hex(number: u64) -> String {
+    let digit = |nibble: u32| char::from_digit(nibble, 16).unwrap_or_default();
+    (0..16).rev().map(|place| digit((number >> (4 * place)) as u32 & 0xf)).collect()
 }

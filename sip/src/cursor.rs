@@ -22,7 +22,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes a token; `None` if there is none.
     pub(crate) fn token(&mut self) -> Option<&'a [u8]> {
-        let token = self.take_while(crate::scan::is_token_byte);
+        let token = self.take_while(grammar::is_token_byte);
         (!token.is_empty()).then_some(token)
     }
 

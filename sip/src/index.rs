@@ -7,7 +7,7 @@ use crate::header::{self, HeaderId};
 use crate::invalid::Kind;
 use crate::length::Length;
 use crate::limits::Limits;
-use crate::scan::{is_token_byte, low_octet};
+use crate::scan::low_octet;
 use crate::span::Span;
 
 /// Header lines an index holds without an allocation.
@@ -226,7 +226,7 @@ fn scan_line(buf: &[u8], at: usize, limits: &Limits) -> Result<Option<HeaderLine
 /// A name in any form: which header it is, its length, and where its colon stands.
 fn scan_name(buf: &[u8], at: usize) -> Result<(HeaderId, u16, usize), Defect> {
     let rest = buf.get(at..).unwrap_or_default();
-    let name_len = rest.iter().position(|&b| !is_token_byte(b)).unwrap_or(rest.len());
+    let name_len = rest.iter().position(|&b| !grammar::is_token_byte(b)).unwrap_or(rest.len());
     let (name, rest) = rest.split_at_checked(name_len).unwrap_or_default();
     let blanks = rest.iter().position(|&b| !is_blank(b)).unwrap_or(rest.len());
     if rest.get(blanks) != Some(&b':') || name.is_empty() {
@@ -311,7 +311,7 @@ fn start_line(line: &[u8]) -> Start {
     {
         return status_line(line);
     }
-    let method_len = line.iter().position(|&b| !is_token_byte(b)).unwrap_or(line.len());
+    let method_len = line.iter().position(|&b| !grammar::is_token_byte(b)).unwrap_or(line.len());
     let method = Span::between(0, method_len);
     let broken = |kind| Start::Broken { method, kind };
     let rest = line.get(method_len..).unwrap_or_default();

@@ -50,7 +50,7 @@ pub use build::RequestBuilder;
 pub use encoded::Encoded;
 pub use frame::{FrameError, Framed, StreamFramer};
 pub use header::{Header, HeaderId, Name};
-pub use host::Host;
+pub use host::{Host, write_ip};
 pub use invalid::{Invalid, Kind, Verdict};
 pub use limits::Limits;
 pub use message::{Message, Request, Response};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::scan;
 
 macro_rules! methods {
     ($($id:ident $name:literal,)*) => {
@@ -70,7 +69,7 @@ impl<'a> CSeq<'a> {
     /// Reads a value; `None` if it is no number below 2^31 followed by a method.
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let (number, method) = split(grammar::trim(value))?;
-        scan::is_token(method).then(|| CSeq { number, method: Method::of(method) })
+        grammar::is_token(method).then(|| CSeq { number, method: Method::of(method) })
     }
 }
 

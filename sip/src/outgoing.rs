@@ -255,16 +255,13 @@ pub(crate) fn write_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Optio
     if !grammar::is_token(name) {
         return None;
     }
-    let value = flat(grammar::trim(value));
-    let at = text.len();
-    text.reserve(name.len() + value.len() + 4);
-    text.extend_from_slice(name);
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(&value);
-    text.extend_from_slice(b"\r\n");
-    let line = if memchr::memchr(0, &value).is_none() {
+    let (value, at) = (grammar::trim(value), text.len());
+    let line = if memchr::memchr3(b'\r', b'\n', 0, value).is_none() {
+        put_line(text, name, value);
         HeaderLine::written(at, name, value.len())
     } else {
+        let value = flat(value);
+        put_line(text, name, &value);
         // Whether a NUL may stand there is the index's to say.
         index::header_line(text, at, &Limits::NONE).ok()
     };
@@ -272,6 +269,14 @@ pub(crate) fn write_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Optio
         text.truncate(at);
     }
     line
+}
+
+fn put_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    text.reserve(name.len() + value.len() + 4);
+    text.extend_from_slice(name);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value);
+    text.extend_from_slice(b"\r\n");
 }
 
 /// Sizes only: what stands in a message is not for logs.

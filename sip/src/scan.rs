@@ -50,33 +50,6 @@ pub(crate) fn all_printable(text: &[u8]) -> bool {
     marked & (ONES * 0x80) == 0 && rest.iter().all(|&b| b > b' ' && b != 0x7f)
 }
 
-/// As `grammar::is_token`.
-#[inline]
-pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&b| is_token_byte(b))
-}
-
-/// As `grammar::is_token_byte`, in one load.
-#[inline]
-pub(crate) fn is_token_byte(b: u8) -> bool {
-    TOKEN_BYTES.get(usize::from(b)).copied().unwrap_or_default()
-}
-
-static TOKEN_BYTES: [bool; 256] = token_bytes();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a bad index is an error")]
-const fn token_bytes() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut b = 0u8;
-    loop {
-        table[b as usize] = grammar::is_token_byte(b);
-        if b == u8::MAX {
-            return table;
-        }
-        b += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

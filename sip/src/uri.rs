@@ -199,9 +199,9 @@ impl Parts {
             headers: None,
         };
         if scheme.0 == Scheme::Sip
-            && let Some(user_end) = plain(rest)
+            && let Some(plain) = plain(rest)
         {
-            return Ok(parts.plain(text, scheme.1 + 1, user_end));
+            return Ok(parts.plain(scheme.1 + 1, plain));
         }
         let marks = Marks::find(rest).ok_or(UriError::Octet)?;
         match scheme.0 {
@@ -213,10 +213,12 @@ impl Parts {
 
     /// The parts of a URI for which [`plain`] holds.
     #[inline(always)]
-    fn plain(mut self, text: &[u8], base: usize, user_end: usize) -> Self {
+    fn plain(mut self, base: usize, plain: Plain) -> Self {
+        let Plain { user_end, host_end, port } = plain;
         let host_start = if user_end == 0 { base } else { base + user_end + 1 };
         self.user = (user_end > 0).then(|| Span::between(base, base + user_end));
-        self.host = Some(Span::between(host_start, text.len()));
+        self.host = Some(Span::between(host_start, base + host_end));
+        self.port = port;
         self
     }
 
@@ -313,21 +315,34 @@ pub(crate) fn plain_before(text: &[u8], end: u8) -> Option<usize> {
     None
 }
 
-/// Whether `text` is `user@host` or `host` of letters, digits, dots and hyphens only, as most are: then one look
-/// at every octet is enough. Gives the length of the user part.
+/// What [`plain`] finds, by position; no user part ends at 0.
+struct Plain {
+    user_end: usize,
+    host_end: usize,
+    port: Option<u16>,
+}
+
+/// Whether `text` is `user@host`, `user@host:port` or `host` of letters, digits, dots and hyphens only, as most are:
+/// then one look at every octet is enough.
 #[inline(always)]
-fn plain(text: &[u8]) -> Option<usize> {
+fn plain(text: &[u8]) -> Option<Plain> {
     let mut user_end = 0;
     for (at, &b) in text.iter().enumerate() {
         if host::is_plain(b) {
             continue;
+        }
+        // Before an `@` it would begin a password.
+        if b == b':' && user_end != 0 && at > user_end + 1 {
+            let mut port = Cursor::new(text.get(at + 1..)?);
+            let number = host::take_port(&mut port)?;
+            return port.rest.is_empty().then_some(Plain { user_end, host_end: at, port: Some(number) });
         }
         if b != b'@' || user_end != 0 || at == 0 {
             return None;
         }
         user_end = at;
     }
-    (user_end + 1 < text.len()).then_some(user_end)
+    (user_end + 1 < text.len()).then_some(Plain { user_end, host_end: text.len(), port: None })
 }
 
 /// Where the user part of an announcement ends though another `@` stands behind it: `annc@host;play=imap:%2F%2Fjoe@..`.

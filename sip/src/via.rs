@@ -159,7 +159,7 @@ pub(crate) fn plain(value: &[u8], most_params: usize) -> Option<(Via<'_>, Params
 /// A token, or an address of either family.
 #[inline(always)]
 fn is_value_byte(b: u8) -> bool {
-    crate::scan::is_token_byte(b) || matches!(b, b':' | b'[' | b']')
+    grammar::is_token_byte(b) || matches!(b, b':' | b'[' | b']')
 }
 
 /// Outcome of [`Via::judge_params`].
@@ -179,29 +179,35 @@ pub(crate) fn is_transaction_branch(branch: &[u8]) -> bool {
 pub(crate) fn stamp(value: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     let via = Via::parse(value)?;
     let address = source.ip().to_canonical();
-    let wants_port = via.rport().is_some();
     let named = via.host().ip().is_some_and(|host| host == address);
-    let claimed = via.params().any(|param| param.is(b"received"));
-    if named && !wants_port && !claimed {
-        return None;
-    }
-    let mut stamped = value.get(..value.len() - via.params.len())?.to_vec();
-    while stamped.last().is_some_and(|&b| grammar::is_lws(b)) {
-        stamped.pop();
-    }
+    let before = value.get(..value.len() - via.params.len())?;
+    let mut stamped = Vec::with_capacity(value.len() + MOST_STAMP);
+    stamped.extend_from_slice(before.trim_ascii_end());
+    let (mut wants_port, mut claimed) = (false, false);
     for param in via.params() {
         if param.is(b"rport") {
-            stamped.extend_from_slice(format!(";rport={}", source.port()).as_bytes());
-        } else if !param.is(b"received") {
+            wants_port = true;
+            stamped.extend_from_slice(b";rport=");
+            stamped.extend_from_slice(itoa::Buffer::new().format(source.port()).as_bytes());
+        } else if param.is(b"received") {
+            claimed = true;
+        } else {
             stamped.push(b';');
             stamped.extend_from_slice(param.raw);
         }
     }
+    if named && !wants_port && !claimed {
+        return None;
+    }
     if wants_port || !named {
-        stamped.extend_from_slice(format!(";received={address}").as_bytes());
+        stamped.extend_from_slice(b";received=");
+        host::write_ip(address, |piece| stamped.extend_from_slice(piece.as_bytes()));
     }
     Some(stamped)
 }
+
+/// Octets that a stamp adds: `;rport=65535;received=` and an IPv6 address.
+const MOST_STAMP: usize = 22 + 45;
 
 #[cfg(test)]
 mod tests {

@@ -84,6 +84,23 @@ pub fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// Writes the last `digits` (16 at most) hexadecimal digits of a number, zeros in front included, in lower case.
+///
+/// ```
+/// let mut text = String::new();
+/// grammar::push_hex(&mut text, 0x2af, 4);
+/// assert_eq!(text, "02af");
+/// ```
+pub fn push_hex(out: &mut String, number: u64, digits: u32) {
+    let mut written = *b"0000000000000000";
+    for (place, octet) in (0..).zip(written.iter_mut().rev()) {
+        let nibble = (number >> (4 * place)) as u8 & 0xf;
+        *octet = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    }
+    let asked = written.get(written.len().saturating_sub(digits as usize)..).unwrap_or_default();
+    out.push_str(std::str::from_utf8(asked).unwrap_or_default());
+}
+
 /// The value of `%HH` escapes put in place; a `%` that two hex digits do not follow stays as it is.
 ///
 /// ```

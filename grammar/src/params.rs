@@ -88,7 +88,7 @@ impl<'a> Value<'a> {
     pub fn text(&self) -> Cow<'a, [u8]> {
         match *self {
             Value::Plain(text) => text.into(),
-            Value::Quoted(inner) if !inner.contains(&b'\\') => inner.into(),
+            Value::Quoted(inner) if memchr::memchr(b'\\', inner).is_none() => inner.into(),
             Value::Quoted(inner) => unescape(inner).into(),
         }
     }
@@ -102,14 +102,15 @@ impl<'a> Value<'a> {
 }
 
 fn closing_quote(inner: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, &b) in inner.iter().enumerate() {
-        match b {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at,
-            _ => {}
+    let mut at = 0;
+    while let Some(rest) = inner.get(at..)
+        && let Some(found) = memchr::memchr2(b'"', b'\\', rest)
+    {
+        if rest.get(found) == Some(&b'"') {
+            return at + found;
         }
+        // What follows is escaped.
+        at += found + 2;
     }
     inner.len()
 }

@@ -28,6 +28,9 @@ pub(crate) fn put_right(journey: &Journey, target: &Target, outgoing: &mut Outgo
 
 /// Credentials for a realm of ours were for us alone; others are for whom the request meets next.
 fn take_credentials(journey: &Journey, id: HeaderId, outgoing: &mut Outgoing) {
+    if outgoing.header(id).is_none() {
+        return;
+    }
     let of_id = |outgoing: &Outgoing| -> Vec<Vec<u8>> {
         outgoing.headers().filter(|header| header.id == id).map(|header| header.value.to_vec()).collect()
     };

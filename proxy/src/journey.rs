@@ -1,6 +1,6 @@
 //! One request on its road: what every stage may look at, and what the log says of it at the end.
 
-use std::fmt::Write;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -135,24 +135,69 @@ impl Journey {
         }
     }
 
-    /// In the form that fields have, but written in one go: there is one for every request.
+    /// In the form that fields have, but written in one go and without the formatting machinery: there is one for
+    /// every request.
     fn line(&self, status: Option<u16>, took: Duration) -> String {
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         let mut line = String::with_capacity(LINE);
-        // A String takes all that is written.
-        let _always = write!(
-            line,
-            "{} from={} to={} call={} source={} transport=\"{}\" status={} done={:?} ms={:.1}",
-            self.request.method(),
-            self.redacted(self.request.from().uri_octets()),
-            self.redacted(announce::shown(self.request.uri_octets())),
-            self.redacted(self.request.call_id()),
-            self.flow.remote,
-            self.flow.protocol.name(),
-            status.unwrap_or(0),
-            notes.join("; "),
-            took.as_secs_f64() * 1000.0
-        );
+        line.push_str(&String::from_utf8_lossy(self.request.method().as_bytes()));
+        for (name, value) in [
+            (" from=", self.request.from().uri_octets()),
+            (" to=", announce::shown(self.request.uri_octets())),
+            (" call=", self.request.call_id()),
+        ] {
+            line.push_str(name);
+            self.redacted(value).write(&mut line);
+        }
+        line.push_str(" source=");
+        push_address(&mut line, self.flow.remote);
+        line.extend([" transport=\"", self.flow.protocol.name(), "\" status="]);
+        line.push_str(itoa::Buffer::new().format(status.unwrap_or(0)));
+        line.push_str(" done=");
+        push_quoted(&mut line, &notes.join("; "));
+        let tenths = took.as_micros() / 100;
+        line.push_str(" ms=");
+        line.push_str(itoa::Buffer::new().format(tenths / 10));
+        line.push('.');
+        line.push_str(itoa::Buffer::new().format(tenths % 10));
         line
+    }
+}
+
+fn push_address(line: &mut String, address: SocketAddr) {
+    match address {
+        SocketAddr::V4(v4) => {
+            sip::write_ip((*v4.ip()).into(), |piece| line.push_str(piece));
+            line.push(':');
+            line.push_str(itoa::Buffer::new().format(v4.port()));
+        }
+        SocketAddr::V6(_) => line.push_str(&address.to_string()),
+    }
+}
+
+fn push_quoted(line: &mut String, text: &str) {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+        line.extend(["\"", text, "\""]);
+    } else {
+        line.push_str(&format!("{text:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_the_formatting_machinery_would() {
+        for address in ["192.0.2.1:5060", "255.255.255.255:65535", "[2001:db8::1]:5060", "0.0.0.0:0"] {
+            let mut line = String::new();
+            push_address(&mut line, address.parse().unwrap());
+            assert_eq!(line, address);
+        }
+        for text in ["", "branch 200; 2 contacts", "a \"b\" \\c", "tab\tand\r\nline", "jörg"] {
+            let mut line = String::new();
+            push_quoted(&mut line, text);
+            assert_eq!(line, format!("{text:?}"));
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Requests this server itself answers: OPTIONS to it, REGISTER for its domains.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::cell::RefCell;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use registrar::{RegisterOutcome, Source};
 use sip::{HeaderId, Method, Request};
@@ -13,7 +14,6 @@ use crate::offline;
 use crate::ours::Place;
 use crate::refuse::{Refused, Reply};
 use crate::route::Way;
-use crate::target;
 
 /// The methods this server takes, for its users or for itself.
 pub(crate) const ALLOW: &str =
@@ -50,12 +50,25 @@ pub(crate) fn is_answered(journey: &Journey, way: &Way) -> bool {
 }
 
 /// The answer to a request that is for this server, and that may be a repetition of one that was answered 200.
-pub(crate) async fn answer(journey: &Journey, way: &Way, repeated: bool) -> Reply {
+pub(crate) async fn answer(journey: &Journey, way: &Way, repeated: bool) -> Answer {
     match journey.request.method() {
         Method::Register => register(journey, way, repeated).await,
-        Method::Options => options(),
+        Method::Options => options().into(),
         // RFC 3261 §8.2.1: what nobody but the recipient could know, and the recipient does not.
-        _ => Reply::new(501, "Not Implemented").with("Allow", ALLOW),
+        _ => Reply::new(501, "Not Implemented").with("Allow", ALLOW).into(),
+    }
+}
+
+/// What is answered, and what follows it.
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    /// A user who has a contact now, and gets what waits for him.
+    pub(crate) reachable: Option<String>,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { reply, reachable: None }
     }
 }
 
@@ -68,17 +81,21 @@ fn options() -> Reply {
         .with("Supported", SUPPORTED.join(", "))
 }
 
-async fn register(journey: &Journey, way: &Way, repeated: bool) -> Reply {
-    if let Some(outcome) = journey.rooms.registrar.check_require(&journey.request) {
-        return reply_of(&outcome);
+async fn register(journey: &Journey, way: &Way, repeated: bool) -> Answer {
+    let registrar = &journey.rooms.registrar;
+    // Nobody is asked for a password in vain; where none is asked for, the registrar looks at this first anyway.
+    if registrar.is_guarded()
+        && let Some(outcome) = registrar.check_require(&journey.request)
+    {
+        return reply_of(outcome);
     }
     if let Err(refused) = authenticate::check_register(journey) {
         journey.note(|| refused.to_string());
-        return refused.reply(&journey.policy.settings);
+        return refused.reply(&journey.policy.settings).into();
     }
     if !authenticate::is_in_rate(journey, way) {
         metrics::overload("user");
-        return Refused::Busy.reply(&journey.policy.settings);
+        return Refused::Busy.reply(&journey.policy.settings).into();
     }
     let flow = journey.flow;
     let source = Source {
@@ -87,41 +104,47 @@ async fn register(journey: &Journey, way: &Way, repeated: bool) -> Reply {
         remote: flow.remote,
         flow: Some(flow.id),
     };
-    let registrar = &journey.rooms.registrar;
     let outcome = match repeated {
         true => registrar.repeat(&journey.request, source, journey.arrived),
         false => registrar.register(&journey.request, source, journey.arrived).await,
     };
     let contacts = outcome.values(HeaderId::Contact).count();
-    journey.note(|| format!("{contacts} contacts"));
-    reply_of(&outcome)
+    journey.note(|| [itoa::Buffer::new().format(contacts), " contacts"].concat());
+    reply_of(outcome)
 }
 
-fn reply_of(outcome: &RegisterOutcome) -> Reply {
+fn reply_of(outcome: RegisterOutcome) -> Answer {
     let mut reply = Reply::new(outcome.status, outcome.reason);
-    for (id, value) in &outcome.headers {
-        let value = match id {
-            // Terminals set their clocks by it.
-            HeaderId::Date => httpdate::fmt_http_date(SystemTime::now()).into_bytes(),
-            _ => value.to_vec(),
-        };
-        reply.headers.push((Cow::Borrowed(id.name()), value));
+    let headers = outcome.headers.into_iter();
+    reply.headers.extend(headers.map(|(id, value)| (Cow::Borrowed(id.name()), Vec::from(value))));
+    if outcome.status == 200 {
+        // Terminals set their clocks by it (CPI.md 6.1 step 8).
+        reply = reply.with(HeaderId::Date.name(), date(SystemTime::now()));
     }
-    reply
+    Answer { reply, reachable: outcome.reachable }
+}
+
+thread_local! {
+    /// A second and how it is written, which is the same for thousands of answers.
+    static WRITTEN: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
+/// As a Date field has it.
+fn date(now: SystemTime) -> String {
+    let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    WRITTEN.with_borrow_mut(|(of, written)| {
+        if *of != second {
+            *written = httpdate::fmt_http_date(now);
+            *of = second;
+        }
+        written.clone()
+    })
 }
 
 /// What follows an answer of ours: a user who has a contact now gets what waits for him.
-pub(crate) fn follow_up(journey: &Journey, reply: &Reply) {
-    let has_contact = reply.headers.iter().any(|(name, _)| name == HeaderId::Contact.name());
-    if journey.request.method() != Method::Register || reply.status != 200 || !has_contact {
-        return;
-    }
-    let user = journey.request.to().uri().ok().and_then(|to| match journey.place(&to) {
-        Place::Domain => to.account(),
-        _ => target::aor(journey, &to).map(|aor| aor.aor()),
-    });
-    if let Some(user) = user {
-        offline::registered(&journey.rooms, &user);
+pub(crate) fn follow_up(journey: &Journey, reachable: Option<&str>) {
+    if let Some(user) = reachable {
+        offline::registered(&journey.rooms, user);
     }
 }
 

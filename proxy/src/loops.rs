@@ -21,7 +21,9 @@ pub(crate) fn second_part<'a>(
         route.hash(&mut hash);
     }
     call_id.hash(&mut hash);
-    format!("{:016x}", hash.finish())
+    let mut part = String::with_capacity(16);
+    grammar::push_hex(&mut part, hash.finish(), 16);
+    part
 }
 
 /// Whether any branch among those of our own Vias has this second part.

@@ -21,18 +21,40 @@ impl<'a> Redacted<'a> {
     }
 }
 
-impl fmt::Display for Redacted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Redacted<'_> {
+    /// Writes it as it is displayed.
+    pub(crate) fn write(&self, out: &mut String) {
         if self.open {
-            return write!(f, "{}", self.value.escape_ascii());
+            return push_escaped(out, self.value);
         }
         // The host part of an address says which domain is concerned, not who.
         let (person, domain) = match grammar::split_once(self.value, |b| b == b'@') {
             Some((person, domain)) => (person, domain.split(|b| matches!(b, b';' | b'>' | b'?')).next()),
             None => (self.value, None),
         };
-        write!(f, "#{:08x}", mark(person) & 0xffff_ffff)?;
-        domain.map_or(Ok(()), |domain| write!(f, "@{}", domain.escape_ascii()))
+        out.push('#');
+        grammar::push_hex(out, mark(person), 8);
+        if let Some(domain) = domain {
+            out.push('@');
+            push_escaped(out, domain);
+        }
+    }
+}
+
+fn push_escaped(out: &mut String, octets: &[u8]) {
+    match std::str::from_utf8(octets) {
+        Ok(text) if text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\'' | b'\\')) => {
+            out.push_str(text);
+        }
+        _ => out.extend(octets.escape_ascii().map(char::from)),
+    }
+}
+
+impl fmt::Display for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = String::new();
+        self.write(&mut shown);
+        f.write_str(&shown)
     }
 }
 

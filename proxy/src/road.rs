@@ -145,9 +145,9 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
     }
     // What is not on the way of every request is boxed: the task of each is as large as the largest of them.
     if local::is_answered(&journey, &way) {
-        let reply = Box::pin(local::answer(&journey, &way, upstream.is_repetition())).await;
-        upstream.reply(&reply);
-        return local::follow_up(&journey, &reply);
+        let answer = Box::pin(local::answer(&journey, &way, upstream.is_repetition())).await;
+        upstream.reply(&answer.reply);
+        return local::follow_up(&journey, answer.reachable.as_deref());
     }
     journey.rooms.passing.remember(&journey);
     let groups = match target::find(&journey, &way) {

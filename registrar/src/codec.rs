@@ -63,23 +63,27 @@ impl Writer {
 /// Reads what [`Writer`] wrote; `None` where the octets end early or make no sense. What it returns shares
 /// the octets of the record.
 #[derive(Debug)]
-pub(crate) struct Reader(Bytes);
+pub(crate) struct Reader {
+    octets: Bytes,
+    at: usize,
+}
 
 impl Reader {
     pub(crate) const fn new(octets: Bytes) -> Self {
-        Self(octets)
+        Self { octets, at: 0 }
     }
 
     pub(crate) fn number(&mut self) -> Option<u64> {
         let (mut value, mut shift) = (0u64, 0u32);
-        loop {
-            let [octet] = self.fixed::<1>()?;
+        for octet in self.octets.get(self.at..)? {
             value |= u64::from(octet & 0x7f).checked_shl(shift)?;
-            if octet < 0x80 {
+            self.at += 1;
+            if *octet < 0x80 {
                 return Some(value);
             }
             shift += 7;
         }
+        None
     }
 
     pub(crate) fn small(&mut self) -> Option<u32> {
@@ -88,13 +92,13 @@ impl Reader {
 
     pub(crate) fn octets(&mut self) -> Option<Bytes> {
         let length = usize::try_from(self.number()?).ok()?;
-        (length <= self.0.len()).then(|| self.0.split_to(length))
+        let end = self.at.checked_add(length).filter(|end| *end <= self.octets.len())?;
+        Some(self.octets.slice(std::mem::replace(&mut self.at, end)..end))
     }
 
     pub(crate) fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, _) = self.0.split_first_chunk::<N>()?;
-        let head = *head;
-        drop(self.0.split_to(N));
+        let head = *self.octets.get(self.at..)?.first_chunk::<N>()?;
+        self.at += N;
         Some(head)
     }
 
@@ -131,7 +135,7 @@ impl Reader {
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.at >= self.octets.len()
     }
 
     fn port(&mut self) -> Option<u16> {

@@ -152,6 +152,9 @@ impl Registrar {
 
     /// What was learned of a terminal ends with its binding, or with its Call-ID (rule L7).
     fn forget_learned(&self, aor: &str, had: &[(Bytes, Bytes)], record: &Record) {
+        if self.learned.is_empty() {
+            return;
+        }
         let has: Vec<_> = record.bindings.iter().map(|now| (now.uri.clone(), now.call_id.clone())).collect();
         let gone = had.iter().filter(|each| !has.contains(each));
         let new = has.iter().filter(|each| !had.contains(each));

@@ -131,10 +131,13 @@ pub(crate) fn unpack(packed: &Bytes) -> Option<Bytes> {
     }
     let mut text = Vec::with_capacity(packed.len() * 3);
     let mut rest = &packed[..];
-    while let Some((&first, after)) = rest.split_first() {
+    loop {
+        let plain = rest.iter().position(|b| !b.is_ascii()).unwrap_or(rest.len());
+        let (same, marked) = rest.split_at_checked(plain)?;
+        text.extend_from_slice(same);
+        let Some((&first, after)) = marked.split_first() else { break };
         rest = after;
         match first {
-            ..FIRST => text.push(first),
             UUID => {
                 let (uuid, behind) = rest.split_first_chunk::<16>()?;
                 write_uuid(&mut text, uuid);

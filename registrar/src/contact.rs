@@ -1,6 +1,8 @@
 //! One Contact of a REGISTER. What is kept of it goes out again in every 200 of its AOR, so that nothing is
 //! kept that a reader of that header could misread.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use grammar::Value;
 use sip::{NameAddr, Uri};
@@ -19,7 +21,8 @@ pub(crate) struct NewContact {
     pub(crate) params: Bytes,
     /// Seconds asked for.
     pub(crate) lifetime: u32,
-    /// The parameters as they came, in which it says what it can show.
+    /// The parameters in which it says what it can show, as they came: all but those that name the device and its
+    /// time.
     pub(crate) said: Bytes,
     /// The device it belongs to.
     pub(crate) instance: Option<Vec<u8>>,
@@ -35,32 +38,65 @@ impl NewContact {
         options: &Options,
     ) -> Result<Self, Refusal> {
         let uri = address.uri().map_err(|_| Refusal::MalformedContact)?;
-        let (mut params, mut own_expires) = (Vec::new(), None);
         if uri.as_bytes().len() > options.contact_uri_octets {
             return Err(Refusal::ContactTooLong);
         }
+        let mut read = Params::with_room(address.params_octets().len());
         for (count, param) in address.params().enumerate() {
             if count >= options.contact_params {
                 return Err(Refusal::ContactTooLong);
             }
-            if param.is(b"expires") {
-                let text = param.value.map_or(&b""[..], |value| value.raw());
-                own_expires = own_expires.or(Some(seconds(text)));
-            } else if !is_assigned_by_registrar(&param) {
-                write_param(&mut params, &param)?;
-            }
+            read.take(&param)?;
         }
-        if uri.as_bytes().len() + params.len() > options.contact_octets {
+        let Params { written, said, expires: own_expires, instance, reg_id } = read;
+        if uri.as_bytes().len() + written.len() > options.contact_octets {
             return Err(Refusal::ContactTooLong);
         }
+        let instance = instance.and_then(|at| instance::of(written.get(at..)?)).map(Cow::into_owned);
         Ok(Self {
             uri,
-            instance: instance::of(&params).map(std::borrow::Cow::into_owned),
-            reg_id: instance::reg_id(&params),
-            params: params.into(),
+            reg_id: reg_id.and_then(|at| instance::reg_id(written.get(at..)?)).filter(|_| instance.is_some()),
+            instance,
+            params: written.into(),
             lifetime: own_expires.or(expires).unwrap_or(options.default_expires),
-            said: Bytes::copy_from_slice(address.params_octets()),
+            said: said.into(),
         })
+    }
+}
+
+/// What one look at every parameter of a Contact gives.
+struct Params {
+    written: Vec<u8>,
+    said: Vec<u8>,
+    expires: Option<u32>,
+    /// Where the first `+sip.instance` stands among the written ones.
+    instance: Option<usize>,
+    /// And the first `reg-id`.
+    reg_id: Option<usize>,
+}
+
+impl Params {
+    fn with_room(octets: usize) -> Self {
+        let (written, said) = (Vec::with_capacity(octets), Vec::with_capacity(octets));
+        Self { written, said, expires: None, instance: None, reg_id: None }
+    }
+
+    fn take(&mut self, param: &grammar::Param<'_>) -> Result<(), Refusal> {
+        let at = self.written.len();
+        match param.name.first() {
+            Some(b'e' | b'E') if param.is(b"expires") => {
+                let text = param.value.map_or(&b""[..], |value| value.raw());
+                self.expires = self.expires.or(Some(seconds(text)));
+                return Ok(());
+            }
+            Some(b'+') if param.is(b"+sip.instance") => self.instance = self.instance.or(Some(at)),
+            Some(b'r' | b'R') if param.is(b"reg-id") => self.reg_id = self.reg_id.or(Some(at)),
+            _ => {
+                self.said.push(b';');
+                self.said.extend_from_slice(param.raw);
+            }
+        }
+        if is_assigned_by_registrar(param) { Ok(()) } else { write_param(&mut self.written, param) }
     }
 }
 

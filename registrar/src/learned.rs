@@ -236,14 +236,19 @@ impl Learned {
     }
 
     fn find(&self, binding: &Binding) -> Option<Ref<'_, Key, Terminal>> {
-        if !self.any.load(Ordering::Relaxed) {
+        if self.is_empty() {
             return None;
         }
         self.terminals.get(&key(binding))
     }
 
+    /// Whether nothing was ever learned.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn forget(&self, aor: &str, uri: &Bytes) {
-        if !self.any.load(Ordering::Relaxed) {
+        if self.is_empty() {
             return;
         }
         self.terminals.remove(&(aor.into(), uri.clone()));

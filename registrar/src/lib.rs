@@ -137,7 +137,7 @@ impl Registrar {
             return refusal.outcome();
         }
         match self.commit(&registration, &settings, now_seconds).await {
-            Ok(bindings) => accepted(&bindings, &registration, &self.gruu_key, now, now_seconds),
+            Ok(bindings) => accepted(&bindings, registration, &self.gruu_key, now_seconds),
             Err(refusal) => refusal.outcome(),
         }
     }
@@ -152,7 +152,7 @@ impl Registrar {
         };
         let (live, _) =
             self.load(&registration.aor).map(|(_, record)| record).unwrap_or_default().part(now_seconds);
-        accepted(&live, &registration, &self.gruu_key, now, now_seconds)
+        accepted(&live, registration, &self.gruu_key, now_seconds)
     }
 
     /// Who sent a request, as far as its credentials prove it: `Guard` says how. `None` if nobody is asked

@@ -1,7 +1,6 @@
 //! What is answered to a REGISTER: the one place where refusals become status codes.
 
 use std::fmt;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use sip::HeaderId;
@@ -11,6 +10,9 @@ use crate::gruu::{self, GruuKey, Temporary};
 use crate::instance;
 use crate::record::Stored;
 use crate::request::Registration;
+
+/// Octets of a Contact beside its URI and parameters: `<`, `>` and `;expires=` with its number.
+const ROOM: usize = 32;
 
 /// What of a terminal's extensions the 200 says it knows; not GRUU, which RFC 5627 §5.2 wants left out.
 const SUPPORTED: &str = "path, outbound";
@@ -25,13 +27,15 @@ pub struct RegisterOutcome {
     pub status: u16,
     /// The reason phrase.
     pub reason: &'static str,
-    /// Header lines to add, in order.
+    /// Header lines to add, in order; a 200 wants a Date beside them, which is its sender's to write.
     pub headers: Vec<(HeaderId, Bytes)>,
+    /// The user who has a contact now: his address of record, as [`crate::Binding::aor`] has it.
+    pub reachable: Option<String>,
 }
 
 impl RegisterOutcome {
     fn new(status: u16, reason: &'static str) -> Self {
-        Self { status, reason, headers: Vec::new() }
+        Self { status, reason, headers: Vec::new(), reachable: None }
     }
 
     fn with(mut self, id: HeaderId, value: impl Into<Bytes>) -> Self {
@@ -54,21 +58,22 @@ impl fmt::Debug for RegisterOutcome {
 
 /// The 200 (CPI.md 6.1 step 8): every binding with the time it has left and all its parameters as received
 /// (RFC 3840 §6), GRUUs for a terminal that takes them (RFC 5627 §5.2), the Path of the request (RFC 3327
-/// §5.3), what was done of RFC 5626, Date.
+/// §5.3), what was done of RFC 5626.
 pub(crate) fn accepted(
     bindings: &[Stored],
-    registration: &Registration<'_>,
+    registration: Registration<'_>,
     key: &GruuKey,
-    date: SystemTime,
     now: u64,
 ) -> RegisterOutcome {
     let mut outcome = RegisterOutcome::new(200, "OK");
     for binding in bindings {
-        let mut value = [b"<", &binding.uri[..], b">", &binding.params].concat();
+        let mut value = Vec::with_capacity(binding.uri.len() + binding.params.len() + ROOM);
+        [b"<", &binding.uri[..], b">", &binding.params].iter().for_each(|part| value.extend_from_slice(part));
         if registration.supports.gruu {
             write_gruus(&mut value, binding, bindings, &registration.aor, key);
         }
-        value.extend_from_slice(format!(";expires={}", binding.left(now)).as_bytes());
+        value.extend_from_slice(b";expires=");
+        value.extend_from_slice(itoa::Buffer::new().format(binding.left(now)).as_bytes());
         outcome = outcome.with(HeaderId::Contact, value);
     }
     for value in &registration.path {
@@ -80,7 +85,8 @@ pub(crate) fn accepted(
     if registration.supports.path || registration.supports.outbound {
         outcome = outcome.with(HeaderId::Supported, SUPPORTED);
     }
-    outcome.with(HeaderId::Date, httpdate::fmt_http_date(date))
+    outcome.reachable = (!bindings.is_empty()).then_some(registration.aor);
+    outcome
 }
 
 /// `pub-gruu` and `temp-gruu` of the device a binding belongs to.

@@ -36,7 +36,7 @@ pub(crate) struct Slot {
 /// What the CPI of an added or refreshed binding is made from.
 #[derive(Debug)]
 pub(crate) struct Fresh {
-    /// The parameters of its Contact as they came.
+    /// The parameters of its Contact that say what it can show, as they came.
     pub(crate) said: Bytes,
     /// The header CPI to go on with, if this request's headers say nothing: the stored one, if the Call-ID is
     /// the same (rule L5).

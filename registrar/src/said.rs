@@ -1,7 +1,7 @@
 //! What terminals say of themselves, found again by its octets: a model's phones all say the same, and say it again
 //! with every refresh, so that it is decoded, merged, written and digested once (rules L1, L2, L5).
 
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 use cpi::{ContactCpi, Cpi};
 use dashmap::DashMap;
@@ -12,6 +12,9 @@ use crate::options::Options;
 
 /// Things said that are known at a time; 80 octets each. A table that is full is begun anew.
 const MOST: usize = 1 << 16;
+
+/// Octets that most of what is said has.
+const ROOM: usize = 512;
 
 /// A digest under two keys that nobody outside knows, so that none can be found that says something else.
 type Key = [u64; 2];
@@ -35,16 +38,15 @@ pub(crate) struct Meaning {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Words<'a> {
     pub(crate) request: &'a Request,
-    /// The parameters of the Contact as they came.
+    /// The parameters of the Contact as they came, without those that say nothing of what it can show.
     pub(crate) params: &'a [u8],
     pub(crate) kept: Option<CpiId>,
 }
 
 impl Said {
     pub(crate) fn key(&self, words: &Words<'_>, options: &Options) -> Key {
-        let mut both = Both(self.hashers.each_ref().map(BuildHasher::build_hasher));
-        words.hash_into(options, &mut both);
-        both.0.map(|hash| hash.finish())
+        let octets = words.octets(options);
+        self.hashers.each_ref().map(|hasher| hasher.hash_one(&octets))
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<Meaning> {
@@ -56,20 +58,6 @@ impl Said {
             self.known.clear();
         }
         self.known.insert(key, meaning);
-    }
-}
-
-/// Reads once for two digests.
-struct Both([DefaultHasher; 2]);
-
-impl Hasher for Both {
-    fn write(&mut self, octets: &[u8]) {
-        self.0.iter_mut().for_each(|hash| hash.write(octets));
-    }
-
-    fn finish(&self) -> u64 {
-        let [first, _] = &self.0;
-        first.finish()
     }
 }
 
@@ -100,20 +88,18 @@ impl Words<'_> {
         headers.map(|header| (header.id, header.value))
     }
 
-    /// All that the meaning depends on; lengths stand in front, so that no two texts run into each other. What names
-    /// the device and when it goes says nothing of what it can show.
-    fn hash_into(&self, options: &Options, hash: &mut impl Hasher) {
+    /// All that the meaning depends on; lengths stand in front, so that no two texts run into each other.
+    fn octets(&self, options: &Options) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(ROOM);
         for (id, value) in self.fields(options) {
-            id.hash(hash);
-            value.hash(hash);
+            octets.extend_from_slice(&(id as usize).to_le_bytes());
+            octets.extend_from_slice(&value.len().to_le_bytes());
+            octets.extend_from_slice(value);
         }
-        let beside = |param: &grammar::Param<'_>| {
-            param.is(b"expires") || param.is(b"+sip.instance") || param.is(b"reg-id")
-        };
-        for param in grammar::params(self.params).filter(|param| !beside(param)) {
-            param.raw.hash(hash);
-        }
-        self.kept.hash(hash);
+        octets.push(u8::from(self.kept.is_some()));
+        octets.extend_from_slice(self.kept.as_ref().map_or(&[][..], |id| id));
+        octets.extend_from_slice(self.params);
+        octets
     }
 }
 
@@ -142,8 +128,7 @@ mod tests {
         };
         let accept = "Accept: image/gif\r\n";
         let base = key(accept, ";type=\"image/gif\"", None);
-        let device = ";expires=9;type=\"image/gif\";+sip.instance=\"<urn:x:1>\";reg-id=1";
-        assert_eq!(base, key(&format!("Subject: x\r\n{accept}"), device, None));
+        assert_eq!(base, key(&format!("Subject: x\r\n{accept}"), ";type=\"image/gif\"", None));
         for other in [
             key("Accept: image/gif, text/plain\r\n", ";type=\"image/gif\"", None),
             key(&format!("{accept}User-Agent: x\r\n"), ";type=\"image/gif\"", None),

@@ -109,7 +109,7 @@ impl ResponseBuilder {
     /// Adds a header line.
     #[must_use]
     pub fn header<'n>(mut self, name: impl Into<Name<'n>>, value: impl AsRef<[u8]>) -> Self {
-        outgoing::write_line(&mut self.head, name.into().octets(), value.as_ref());
+        outgoing::push_line(&mut self.head, name.into().octets(), value.as_ref());
         self
     }
 
@@ -167,7 +167,7 @@ impl ResponseBuilder {
 
     /// Under its name as RFCs write it.
     fn copy_line(&mut self, header: &Header<'_>) {
-        outgoing::write_line(&mut self.head, header.id.name().as_bytes(), header.value);
+        outgoing::push_line(&mut self.head, header.id.name().as_bytes(), header.value);
     }
 
     fn top_via(&mut self, header: &Header<'_>, source: Option<SocketAddr>) {
@@ -214,11 +214,7 @@ fn stateless_tag(request: &RawMessage) -> String {
     }
     let cseq = request.header(HeaderId::CSeq).unwrap_or_default();
     cseq.split(u8::is_ascii_whitespace).next().unwrap_or_default().hash(&mut hasher);
-    hex(hasher.finish())
-}
-
-/// Sixteen digits.
-fn hex(number: u64) -> String {
-    let digit = |nibble: u32| char::from_digit(nibble, 16).unwrap_or_default();
-    (0..16).rev().map(|place| digit((number >> (4 * place)) as u32 & 0xf)).collect()
+    let mut tag = String::with_capacity(16);
+    grammar::push_hex(&mut tag, hasher.finish(), 16);
+    tag
 }

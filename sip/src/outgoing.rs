@@ -155,7 +155,8 @@ impl Outgoing {
 
     /// Removes all lines of that header and says whether there were any.
     pub fn remove<'n>(&mut self, name: impl Into<Name<'n>>) -> bool {
-        self.remove_from(0, name.into())
+        let name = name.into();
+        self.position(name).is_some_and(|first| self.remove_from(first, name))
     }
 
     /// Adds a line at the end of the head. A name that is no token is not written.
@@ -269,6 +270,16 @@ pub(crate) fn write_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Optio
         text.truncate(at);
     }
     line
+}
+
+/// As [`write_line`], for a head that needs no index.
+pub(crate) fn push_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let value = grammar::trim(value);
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_some() {
+        let _refused = write_line(text, name, value);
+    } else if grammar::is_token(name) {
+        put_line(text, name, value);
+    }
 }
 
 fn put_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {

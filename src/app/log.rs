@@ -2,7 +2,7 @@
 //! through a bounded queue to a thread that writes many at once, and those that find it full are counted.
 
 use std::cell::RefCell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{counter, describe_counter};
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
@@ -54,7 +56,8 @@ pub(crate) fn start(level: Level) -> LogControl {
         .with_timer(Clock)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .compact();
+        .compact()
+        .fmt_fields(debug_fn(write_field).delimited(" "));
     let _already_logging = tracing_subscriber::registry().with(filter).with(lines).try_init();
     LogControl { change: Box::new(move |filter| handle.reload(filter).is_ok()), queue, writing }
 }
@@ -78,6 +81,32 @@ impl Drop for LogControl {
     }
 }
 
+/// The message as it is, and what stands beside it under its name.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let mut shown = Shown(writer);
+    match field.name() {
+        "message" => write!(shown, "{value:?}"),
+        name => write!(shown, "{}={value:?}", name.strip_prefix("r#").unwrap_or(name)),
+    }
+}
+
+/// Escapes control characters, since senders have a part in what is logged: none forges a line or speaks to a terminal.
+/// As the layer's own fields do it, but nearly always at a glance.
+struct Shown<'a, 'w>(&'a mut Writer<'w>);
+
+impl fmt::Write for Shown<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
+        text.chars().try_for_each(|char| match char {
+            '\t' | '\n' => self.0.write_char(char),
+            char if char.is_control() => write!(self.0, "{}", char.escape_default()),
+            char => self.0.write_char(char),
+        })
+    }
+}
+
 /// UTC to the microsecond. What is before the point is written once a second by each thread.
 struct Clock;
 
@@ -96,7 +125,12 @@ impl FormatTime for Clock {
             }
             writer.write_str(written)
         })?;
-        write!(writer, ".{:06}Z", since.subsec_micros())
+        let micros = since.subsec_micros();
+        writer.write_char('.')?;
+        // Zeros in front are part of a fraction.
+        (0..6_u32.saturating_sub(micros.max(1).ilog10() + 1)).try_for_each(|_| writer.write_char('0'))?;
+        writer.write_str(itoa::Buffer::new().format(micros))?;
+        writer.write_char('Z')
     }
 }
 

@@ -159,7 +159,7 @@ impl Endpoint {
         let sent_by = self.wiring.sent_by(protocol, Some(destination.remote().ip()));
         // RFC 3581 §3; the branch stands before it, where a router's quotation still has it.
         let rport = if protocol.is_reliable() { "" } else { ";rport" };
-        format!("SIP/2.0/{} {sent_by};branch={branch}{rport}", protocol.via())
+        ["SIP/2.0/", protocol.via(), " ", sent_by, ";branch=", branch, rport].concat()
     }
 
     /// The ways to the server of a SIP or SIPS URI, best first, at least one and at most 16 (RFC 3263 §4).

@@ -18,7 +18,6 @@ async fn example_008_is_answered_as_in_016() {
     let expected = crate::support::response(&example("016-register-200-echo"));
     let contact = expected.header(HeaderId::Contact).unwrap();
     assert_eq!(outcome.values(HeaderId::Contact).collect::<Vec<_>>(), [contact]);
-    assert_eq!(outcome.values(HeaderId::Date).next(), expected.header(HeaderId::Date));
 }
 
 #[tokio::test]
@@ -53,7 +52,6 @@ async fn a_200_lists_all_bindings_with_the_time_they_have_left() {
         contacts(&outcome),
         ["<sip:john@192.0.2.7>;expires=60", "<sip:john@192.0.2.8>;q=0.3;expires=200"]
     );
-    assert_eq!(lines(&outcome, HeaderId::Date), ["Mon, 24 Jun 2030 08:00:40 GMT"]);
 }
 
 #[tokio::test]

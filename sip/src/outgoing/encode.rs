@@ -10,6 +10,9 @@ use crate::length;
 /// `Content-Length: ` and 20 digits, with the line ends of it, of the start line and of the head.
 const MOST_LENGTH_LINE: usize = 42;
 
+/// Octets of a line end.
+const LINE_END: usize = 2;
+
 /// What becomes of the Content-Length lines.
 enum LengthLines {
     /// They are right.
@@ -51,8 +54,13 @@ impl Outgoing {
         if self.is_untouched() {
             return self.base.head().len();
         }
+        let body_len = self.body_len();
+        if matches!(self.length_lines(body_len), LengthLines::Keep) {
+            let lines: usize = self.headers().map(|header| header.raw.len()).sum();
+            return self.start_line().len() + 2 * LINE_END + lines;
+        }
         let mut octets = 0;
-        self.pieces(self.body_len(), b"", |piece| octets += piece.len());
+        self.pieces(body_len, b"", |piece| octets += piece.len());
         octets
     }
 

@@ -7,14 +7,25 @@ use crate::Request;
 /// What every branch of RFC 3261 begins with (§8.1.1.7), as we write it.
 const COOKIE: &str = "z9hG4bK";
 
+/// Octets of the longest branch of ours without its suffix: cookie, shard, seed and number.
+const ROOM: usize = COOKIE.len() + 4 + 1 + 16 + 16 + 1;
+
 /// A branch of ours: the cookie, the shard that owns the transaction, a part that is never used twice (`seed`
 /// can't be guessed from other branches, `number` is of the transaction), and what the caller wants to find
 /// again in it (RFC 5393 §4.2.1).
 pub fn branch(shard: u16, seed: u64, number: u64, suffix: Option<&str>) -> String {
-    match suffix {
-        Some(suffix) => format!("{COOKIE}{shard:x}-{seed:016x}{number:x}.{suffix}"),
-        None => format!("{COOKIE}{shard:x}-{seed:016x}{number:x}"),
+    let digits = |number: u64| number.checked_ilog2().unwrap_or(0) / 4 + 1;
+    let mut branch = String::with_capacity(ROOM + suffix.map_or(0, str::len));
+    branch.push_str(COOKIE);
+    grammar::push_hex(&mut branch, shard.into(), digits(shard.into()));
+    branch.push('-');
+    grammar::push_hex(&mut branch, seed, 16);
+    grammar::push_hex(&mut branch, number, digits(number));
+    if let Some(suffix) = suffix {
+        branch.push('.');
+        branch.push_str(suffix);
     }
+    branch
 }
 
 /// The shard a branch of ours names. `None` if it is none of ours.
@@ -128,6 +139,10 @@ mod tests {
         let ours = branch(300, 7, 1, Some("abc"));
         assert_eq!(ours, "z9hG4bK12c-00000000000000071.abc");
         assert_eq!(shard_of(ours.as_bytes()), Some(300));
+        let longest = branch(u16::MAX, u64::MAX, u64::MAX, None);
+        assert_eq!(longest, "z9hG4bKffff-ffffffffffffffffffffffffffffffff");
+        assert!(longest.len() <= ROOM);
+        assert_eq!(branch(0, 1, 0, None), "z9hG4bK0-00000000000000010");
     }
 
     #[test]

@@ -49,7 +49,12 @@ impl Uri {
             aor.push('@');
         }
         match self.host() {
-            Some(Host::Name(name)) => aor.extend(name.iter().map(|b| char::from(b.to_ascii_lowercase()))),
+            Some(Host::Name(name)) => {
+                let start = aor.len();
+                // A name is ASCII.
+                aor.push_str(std::str::from_utf8(name).unwrap_or_default());
+                aor.get_mut(start..).into_iter().for_each(str::make_ascii_lowercase);
+            }
             Some(host) => aor.push_str(&host.to_string().to_ascii_lowercase()),
             None => {}
         }
@@ -69,6 +74,11 @@ fn write_user(aor: &mut String, user: &[u8]) {
 }
 
 fn write_escaped(aor: &mut String, octets: &[u8], plain: impl Fn(u8) -> bool) {
+    if octets.iter().all(|&b| plain(b))
+        && let Ok(text) = std::str::from_utf8(octets)
+    {
+        return aor.push_str(text);
+    }
     for &b in octets {
         if plain(b) {
             aor.push(char::from(b));

@@ -43,10 +43,10 @@ impl Uri {
     }
 
     fn same_sip(&self, other: &Uri) -> bool {
-        both(self.user(), other.user(), same_text)
+        self.port() == other.port()
+            && both(self.user(), other.user(), same_text)
             && both(self.password(), other.password(), same_text)
             && self.host() == other.host()
-            && self.port() == other.port()
             && self.params_agree(other)
             && ALWAYS_COUNT.iter().all(|name| self.param(name).is_some() == other.param(name).is_some())
             && headers_agree(self.headers().unwrap_or_default(), other.headers().unwrap_or_default())

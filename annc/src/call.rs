@@ -173,7 +173,12 @@ impl Call {
             }
             if !self.started && self.wire.state().acked {
                 self.started = true;
-                if self.start().await.is_err() || self.left == 0 {
+                let wire = Arc::clone(&self.wire);
+                let started = tokio::select! {
+                    started = self.start() => started,
+                    () = wire.to_be_ended() => continue,
+                };
+                if started.is_err() || self.left == 0 {
                     return self.hang_up();
                 }
             }
@@ -278,6 +283,9 @@ impl Call {
             self.agree(answer?).await?;
         }
         let mut state = self.wire.state();
+        if state.over {
+            return Err(Refusal::NoDialog);
+        }
         self.left = state.play(&self.wire.inside)?;
         Ok(())
     }
@@ -288,10 +296,11 @@ impl Call {
             (state.opening.clip.clone(), state.opening.means.clone(), state.opening.spare.clone())
         };
         let agreement = sdp::agree(&answer, &means, &|_| true)?;
+        let effort = self.wire.inside.bench.begin();
         let mut media = Vec::new();
         for (agreed, sockets) in agreement.into_iter().zip(spare) {
             media.push(match agreed {
-                Some(agreed) => Some(desk::make(clip.clone(), agreed, sockets, None).await?),
+                Some(agreed) => Some(desk::make(clip.clone(), agreed, sockets, None, &effort).await?),
                 None => None,
             });
         }
@@ -334,6 +343,19 @@ impl Wire {
     fn forget(&self) {
         let id = self.state().dialog.id().clone();
         self.inside.forget(&id);
+    }
+
+    /// Waits for a BYE of either side.
+    async fn to_be_ended(&self) {
+        loop {
+            let state = self.state();
+            let is_ended = state.over || state.hang_up;
+            drop(state);
+            if is_ended {
+                return;
+            }
+            self.changed.notified().await;
+        }
     }
 
     /// Lets the call end from here.

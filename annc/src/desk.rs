@@ -9,14 +9,15 @@ use sip::{HeaderId, Outgoing, Request, ResponseBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::call::{Call, Medium, Opening, Wire};
-use crate::clip::Clip;
+use crate::clip::{Clip, Tools};
 use crate::dialog::{Dialog, DialogId, SessionTimer};
+use crate::effort::{Bench, Effort};
 use crate::order::Order;
 use crate::refusal::Refusal;
 use crate::rtp::{Pacer, Ports, Sockets};
 use crate::sdp::{self, Agreed, Key, Means, Session};
 use crate::settings::{Settings, StartError};
-use crate::source::{Names, Sources};
+use crate::source::{Content, Names, Sources};
 
 /// The methods a call takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
@@ -34,6 +35,7 @@ pub struct Annc {
 pub(crate) struct Inside {
     pub(crate) settings: Settings,
     sources: Sources,
+    pub(crate) bench: Bench,
     pub(crate) pacer: Pacer,
     ports: Ports,
     streams: Arc<Semaphore>,
@@ -73,6 +75,7 @@ impl Annc {
             sources,
             pacer: Pacer::start()?,
             ports: Ports::new(first, last),
+            bench: Bench::new(settings.children, settings.effort),
             streams: Arc::new(Semaphore::new(settings.streams.min(Semaphore::MAX_PERMITS))),
             calls: Mutex::default(),
             settings,
@@ -112,21 +115,29 @@ impl Annc {
         let dialog = Dialog::of_invite(invite, &tag).ok_or(Refusal::NoContact)?;
         let permit = Arc::clone(&inside.streams).try_acquire_owned().map_err(|_none| Refusal::Full)?;
         let keys = meeting.secure || inside.settings.keys_in_clear;
-        let clip = self.clip(&order).await?;
+        let content = inside.sources.fetch(&order).await?;
+        let effort = inside.bench.begin();
+        let clip = self.clip(content, offer.as_ref(), &effort).await?;
         let means = clip.means(keys);
-        let opening = self.open(offer, clip, &means, meeting).await?;
+        let opening = self.open(offer, clip, &means, meeting, &effort).await?;
         let call = self.call(dialog, order, opening, timer, permit);
         let answer = self.answer(invite, &tag, &call, meeting);
         Ok(Accepted { answer, call })
     }
 
-    /// Fetches an announcement and looks at it.
-    async fn clip(&self, order: &Order) -> Result<Clip, Refusal> {
+    /// Looks at an announcement; at its pictures if the caller may want them.
+    async fn clip(
+        &self,
+        content: Content,
+        offer: Option<&Session>,
+        effort: &Effort,
+    ) -> Result<Clip, Refusal> {
         let settings = &self.inside.settings;
         let limits = media::Limits { octets: settings.sources.octets, seconds: settings.seconds };
-        let content = self.inside.sources.fetch(order).await?;
-        let opened = tokio::task::spawn_blocking(move || Clip::open(content, limits)).await;
-        Ok(opened.map_err(|_panicked| Refusal::Ports)??)
+        let tools = Tools { limits, ffmpeg: settings.ffmpeg.clone() };
+        let wants_pictures = offer.is_none_or(Session::wants_video);
+        // Looking takes a child a moment and no turn.
+        effort.run(false, move |stop| Clip::open(content, tools, wants_pictures, stop)).await
     }
 
     /// Agrees on media, opens their ports and makes their packets; without an offer makes one.
@@ -136,6 +147,7 @@ impl Annc {
         clip: Clip,
         means: &Means,
         meeting: &Meeting<'_>,
+        effort: &Effort,
     ) -> Result<Opening, Refusal> {
         let address = if self.inside.settings.address.is_unspecified() {
             meeting.local
@@ -143,9 +155,9 @@ impl Annc {
             self.inside.settings.address
         };
         let id = u64::from_be_bytes(*random()?.first_chunk().ok_or(Refusal::Ports)?) >> 2;
-        let mut local =
-            sdp::Local { id, version: id, address, media: Vec::new(), parameter_sets: clip.parameter_sets() };
+        let mut local = sdp::Local { id, version: id, address, media: Vec::new(), sets: Vec::new() };
         let Some(offer) = offer else {
+            local.sets = clip.parameter_sets().to_vec();
             return self.offer(clip, means, local);
         };
         let agreement = sdp::agree(&offer, means, meeting.open)?;
@@ -153,7 +165,8 @@ impl Annc {
         for agreed in &agreement {
             let (medium, ours) = match agreed {
                 Some(agreed) => {
-                    let (medium, ours) = self.medium(&clip, agreed, address).await?;
+                    let (medium, ours) = self.medium(&clip, agreed, address, effort).await?;
+                    local.sets.extend_from_slice(&medium.track.sets);
                     (Some(medium), Some(ours))
                 }
                 None => (None, None),
@@ -169,7 +182,7 @@ impl Annc {
     fn offer(&self, clip: Clip, means: &Means, local: sdp::Local) -> Result<Opening, Refusal> {
         // In clear only: keys of ours would have to be in an offer that the answer may not take.
         let means = Means { keys: false, ..means.clone() };
-        let all = || means.passes.iter().chain(&means.makes);
+        let all = || means.passes.iter().chain(&means.encodes).chain(&means.transcodes);
         let mut spare = Vec::new();
         let mut ports = [None, None];
         for (is_video, port) in [false, true].into_iter().zip(&mut ports) {
@@ -188,11 +201,12 @@ impl Annc {
         clip: &Clip,
         agreed: &Agreed,
         address: IpAddr,
+        effort: &Effort,
     ) -> Result<(Medium, sdp::LocalMedium), Refusal> {
         let sockets = Arc::new(self.inside.ports.open(address).ok_or(Refusal::Ports)?);
         let key = agreed.key.as_ref().map(own_key).transpose()?;
         let ours = sdp::LocalMedium { port: sockets.port, key: key.clone() };
-        let medium = make(clip.clone(), agreed.clone(), sockets, key).await?;
+        let medium = make(clip.clone(), agreed.clone(), sockets, key, effort).await?;
         Ok((medium, ours))
     }
 
@@ -313,10 +327,10 @@ pub(crate) async fn make(
     agreed: Agreed,
     sockets: Arc<Sockets>,
     key: Option<Key>,
+    effort: &Effort,
 ) -> Result<Medium, Refusal> {
     let wanted = agreed.clone();
-    let made = tokio::task::spawn_blocking(move || clip.track(&wanted)).await;
-    let track = made.map_err(|_panicked| Refusal::Ports)??;
+    let track = effort.run(clip.needs_child(&agreed), move |stop| clip.track(&wanted, stop)).await?;
     Ok(Medium { agreed, track, sockets, key, playing: None, is_held: false })
 }
 

@@ -25,6 +25,12 @@ pub struct Settings {
     pub longest: Duration,
     /// Seconds of a clip that are decoded.
     pub seconds: u32,
+    /// The child for what is not decoded or coded in process; `None`: there is none, such clips are answered 415.
+    pub ffmpeg: Option<media::Ffmpeg>,
+    /// Children at once; a call waits for its turn.
+    pub children: usize,
+    /// What decoding and coding an announcement may take.
+    pub effort: Duration,
     /// How long a call may be held.
     pub hold: Duration,
     /// How long nothing may come of a phone that was heard, or a port be closed.

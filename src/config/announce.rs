@@ -36,6 +36,12 @@ section! {
         octets: Size = Size(16 << 20),
         /// What fetching one may take.
         deadline: Period = Period::seconds(10),
+        /// Runs of ffmpeg at once (`media.ffmpeg`), which decodes and codes what is not turned in process: one
+        /// for each stream, before the call is answered. A call waits for its turn.
+        transcodes: u32 = 2,
+        /// What decoding and coding an announcement may take, waiting for a turn included; then the call is
+        /// answered 503.
+        effort: Period = Period::seconds(20),
         /// How long an announcement is played, all its repetitions together; `repeat=forever` means this.
         longest: Period = Period::seconds(600),
         /// How long a call may be held.

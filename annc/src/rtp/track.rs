@@ -22,6 +22,8 @@ pub struct Track {
     pub packets: Vec<Packet>,
     /// Ticks from its beginning to its end.
     pub ticks: u64,
+    /// Parameter sets of H.264, for the description.
+    pub sets: Vec<Bytes>,
 }
 
 impl Track {

@@ -3,6 +3,10 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
 use super::agree::{Agreed, Agreement, Means};
 use super::crypto::Key;
 use super::{Media, Session};
@@ -19,8 +23,8 @@ pub struct Local {
     pub address: IpAddr,
     /// Our port and key of each medium, in the order of the description; `None`: none.
     pub media: Vec<Option<LocalMedium>>,
-    /// Parameter sets of H.264: the value of `sprop-parameter-sets`.
-    pub parameter_sets: Option<String>,
+    /// Parameter sets of H.264, for `sprop-parameter-sets` (RFC 6184 §8.1).
+    pub sets: Vec<Bytes>,
 }
 
 /// Our end of one medium.
@@ -56,7 +60,11 @@ pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
         let Some(port) = port else { continue };
         let wanted = |form: &&Form| form.is_video() == (kind == "video");
         let mut forms: Vec<Form> = means.passes.iter().filter(wanted).copied().collect();
-        forms.extend(means.makes.iter().filter(wanted).filter(|form| !means.passes.contains(form)));
+        for more in [&means.encodes, &means.transcodes] {
+            let more: Vec<Form> =
+                more.iter().filter(wanted).filter(|form| !forms.contains(form)).copied().collect();
+            forms.extend(more);
+        }
         let types: Vec<String> = forms.iter().map(|form| form.payload_type().to_string()).collect();
         line(&mut text, &format!("m={kind} {port} RTP/AVP {}", types.join(" ")));
         for form in forms {
@@ -87,7 +95,7 @@ fn accepted(text: &mut String, medium: &Media, agreed: &Agreed, ours: &LocalMedi
     let number = agreed.payload_type;
     line(text, &format!("m={} {} {} {number}", medium.kind, ours.port, medium.protocol));
     line(text, &format!("a=rtpmap:{number} {}", agreed.form.rtpmap()));
-    if let Some(fmtp) = fmtp(agreed.form, agreed.fmtp.as_deref(), local) {
+    if let Some(fmtp) = fmtp(agreed.form, Some(agreed.fmtp.as_deref().unwrap_or_default()), local) {
         line(text, &format!("a=fmtp:{number} {fmtp}"));
     }
     if !agreed.form.is_video() {
@@ -102,20 +110,38 @@ fn accepted(text: &mut String, medium: &Media, agreed: &Agreed, ours: &LocalMedi
     }
 }
 
-/// The parameters of what we send. Those of AMR are of the session: what was offered holds (RFC 4867 §8.3.1).
+/// The parameters of what we send; `offered` is `None` in an offer of ours. Those of AMR are of the session: what was
+/// offered holds (RFC 4867 §8.3.1), and so does the packetization mode of H.264 (RFC 6184 §8.2.2).
 fn fmtp(form: Form, offered: Option<&str>, local: &Local) -> Option<String> {
-    match form {
-        Form::Amr | Form::AmrWb => offered.map(str::to_owned).or_else(|| Some("octet-align=1".to_owned())),
+    let fmtp = match form {
+        Form::Amr | Form::AmrWb => offered.unwrap_or("octet-align=1").to_owned(),
         Form::H264 => {
-            let ours = offered.unwrap_or("packetization-mode=1");
+            let ours = match (offered, profile(&local.sets)) {
+                (Some(offered), _) => offered.to_owned(),
+                (None, Some(id)) => format!("packetization-mode=1;profile-level-id={id}"),
+                (None, None) => format!("packetization-mode=1;profile-level-id={MADE}"),
+            };
             // A phone may repeat what was sent to it before.
-            let kept: Vec<&str> =
-                ours.split(';').map(str::trim).filter(|pair| !pair.starts_with("sprop-")).collect();
-            let sets = local.parameter_sets.iter().map(|sets| format!("sprop-parameter-sets={sets}"));
-            Some(kept.into_iter().map(str::to_owned).chain(sets).collect::<Vec<_>>().join(";"))
+            let pairs = ours.split(';').map(str::trim);
+            let kept =
+                pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("sprop-")).map(str::to_owned);
+            let sets = local.sets.iter().map(|set| STANDARD.encode(set)).collect::<Vec<_>>().join(",");
+            let sets = Some(sets).filter(|sets| !sets.is_empty());
+            let sets = sets.map(|sets| format!("sprop-parameter-sets={sets}"));
+            kept.chain(sets).collect::<Vec<_>>().join(";")
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(fmtp).filter(|fmtp| !fmtp.is_empty())
+}
+
+/// What is made where the offer is ours: constrained baseline, up to level 3.1.
+const MADE: &str = "42e01f";
+
+/// The `profile-level-id` of a clip's own H.264: three octets of its sequence parameter set.
+fn profile(sets: &[Bytes]) -> Option<String> {
+    let id: &[u8; 3] = sets.first()?.get(1..4)?.first_chunk()?;
+    Some(id.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 fn line(text: &mut String, line: &str) {
@@ -130,7 +156,13 @@ mod tests {
 
     fn local(media: Vec<Option<LocalMedium>>) -> Local {
         let address = "192.0.2.1".parse().unwrap();
-        Local { id: 7, version: 8, address, media, parameter_sets: Some("Zw==,aA==".into()) }
+        Local {
+            id: 7,
+            version: 8,
+            address,
+            media,
+            sets: vec![Bytes::from_static(b"g"), Bytes::from_static(b"h")],
+        }
     }
 
     const fn medium(port: u16) -> Option<LocalMedium> {
@@ -142,7 +174,7 @@ mod tests {
         let offer = "v=0\r\nc=IN IP4 192.0.2.7\r\nt=1 2\r\nm=video 4002 RTP/AVP 34 35\r\nm=audio 4000 RTP/AVPF 0 101\r\n\
                      a=rtcp-mux\r\na=sendrecv\r\n";
         let offer = Session::read(offer.as_bytes()).unwrap();
-        let means = Means { makes: vec![Form::Pcmu], ..Means::default() };
+        let means = Means { encodes: vec![Form::Pcmu], ..Means::default() };
         let agreement = agree(&offer, &means, &|_| true).unwrap();
         let text = answer(&offer, &agreement, &local(vec![None, medium(30_000)]));
         assert_eq!(
@@ -171,7 +203,7 @@ mod tests {
     #[test]
     fn an_offer_lists_what_passes_before_what_is_made() {
         let means =
-            Means { passes: vec![Form::Mpa], makes: vec![Form::Pcmu, Form::Opus], ..Means::default() };
+            Means { passes: vec![Form::Mpa], encodes: vec![Form::Pcmu, Form::Opus], ..Means::default() };
         let text = offer(&means, &local(Vec::new()), [Some(30_000), None]);
         assert!(text.contains("m=audio 30000 RTP/AVP 14 0 96\r\na=rtpmap:14 MPA/90000\r\n"), "{text}");
         assert!(!text.contains("m=video"), "{text}");

@@ -18,6 +18,9 @@ const AMR: &str = "m=audio PORT RTP/AVP 97\na=rtpmap:97 AMR/8000/1\na=fmtp:97 oc
 const H264: &str =
     "m=video PORT RTP/AVP 99\na=rtpmap:99 H264/90000\na=fmtp:99 packetization-mode=1\na=recvonly";
 const VP8: &str = "m=video PORT RTP/AVP 100\na=rtpmap:100 VP8/90000\na=recvonly";
+/// The level that 352x288 takes; whole slices only.
+const H264_1_3: &str =
+    "m=video PORT RTP/AVP 99\na=rtpmap:99 H264/90000\na=fmtp:99 profile-level-id=42e00d\na=recvonly";
 const MPV: &str = "m=video PORT RTP/AVP 32\na=rtpmap:32 MPV/90000\na=recvonly";
 
 /// A server that may ask that mail server for what is for everybody.
@@ -77,7 +80,7 @@ fn heard(samples: &[i16], rate: u32, packet: f64, what: &str) {
 fn every_sound_of_a_mail_is_heard_as_pcmu() {
     let dovecot = Dovecot::start();
     let server = server(&dovecot, &[]);
-    for section in [2, 3, 6, 10, 11, 12, 13] {
+    for section in [2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16] {
         let mut receiver = Receiver::start(&[PCMU], &["-c:a", "pcm_s16le", "out.wav"]);
         call(&server, &play(&dovecot, section), &[PCMU], &receiver.ports);
         heard(&receiver.samples("out.wav"), 8000, 0.02, PARTS[section - 2].0);
@@ -140,6 +143,58 @@ fn a_video_and_its_sound_are_two_streams_of_one_call() {
     call(&server, &play(&dovecot, 7), &media, &receiver.ports);
     assert_eq!(frames(&mut receiver), 75, "{}", receiver.log());
     heard(&receiver.samples("out.wav"), 8000, 0.06, "clip.mp4");
+}
+
+#[test]
+fn a_video_that_the_phone_does_not_play_is_made_into_one_that_it_does() {
+    let dovecot = Dovecot::start();
+    let server = server(&dovecot, &[]);
+    for (section, medium, count) in [
+        (7, VP8, 75),
+        (7, MPV, 75),
+        (9, H264_1_3, 75),
+        (9, MPV, 75),
+        (4, H264_1_3, 75),
+        (4, VP8, 75),
+        (15, H264_1_3, 45),
+        (16, VP8, 45),
+    ] {
+        let mut receiver =
+            Receiver::start(&[medium], &["-fps_mode", "passthrough", "-f", "framecrc", "frames.txt"]);
+        call(&server, &play(&dovecot, section), &[medium], &receiver.ports);
+        let name = PARTS[section - 2].0;
+        assert_eq!(frames(&mut receiver), count, "{name} as {medium}\n{}", receiver.log());
+    }
+}
+
+#[test]
+fn a_phone_that_knows_opus_alone_hears_what_is_none() {
+    let dovecot = Dovecot::start();
+    let server = server(&dovecot, &[]);
+    let mut receiver = Receiver::start(&[OPUS], &["-ac", "1", "-c:a", "pcm_s16le", "out.wav"]);
+    call(&server, &play(&dovecot, 11), &[OPUS], &receiver.ports);
+    heard(&receiver.samples("out.wav"), 48_000, 0.02, "Opus");
+}
+
+#[test]
+fn without_ffmpeg_what_is_not_decoded_here_is_415_and_the_log_says_so() {
+    let dovecot = Dovecot::start();
+    let server = server(&dovecot, &["media.ffmpeg=\"off\""]);
+    assert!(server.log().contains("no ffmpeg for announcements"), "{}", server.log());
+    for section in [4, 14, 15, 16] {
+        let outcome = refused(&server, &format!(";play={}", play(&dovecot, section)), &pcmu());
+        let expected = if section == 4 { 488 } else { 415 };
+        assert_eq!(outcome.0, expected, "{}", PARTS[section - 2].0);
+    }
+}
+
+#[test]
+fn what_takes_too_long_to_decode_is_503_and_a_caller_who_gives_up_leaves_no_child() {
+    let dovecot = Dovecot::start();
+    let hasty = server(&dovecot, &["annc.effort=\"1ms\""]);
+    let params = format!(";play={}", play(&dovecot, 14));
+    assert_eq!(refused(&hasty, &params, &pcmu()), (503, "Service Unavailable".to_owned()));
+    eventually("no child is left", || hasty.children().is_empty());
 }
 
 /// A call by hand.

@@ -38,6 +38,7 @@ fn world(packets: u64, symmetric: bool, is_held: bool) -> World {
             .map(|n| Packet { at: n * 160, marker: false, payload: Bytes::from_static(&[7; 160]) })
             .collect(),
         ticks: packets * 160,
+        sets: Vec::new(),
     };
     let limit = Duration::from_secs(3600);
     let plan =

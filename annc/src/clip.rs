@@ -235,13 +235,12 @@ fn seen(
 ) -> Result<Option<Probe>, ClipError> {
     let source = Source::new(content.octets.clone(), &content.media_type);
     let Some((source, ffmpeg)) = source.zip(tools.ffmpeg.as_ref()) else { return Ok(None) };
-    let may_have_pictures = source.kind().may_have_pictures();
-    if !wants_sound && !(wants_pictures && may_have_pictures) {
+    let wants_pictures = wants_pictures && source.kind().may_have_pictures();
+    if !(wants_sound || wants_pictures) {
         return Ok(None);
     }
     let probe = media::probe(&content.octets, &content.media_type, tools.limits).unwrap_or_default();
-    let is_known = (!wants_sound || probe.sound.is_some())
-        && (!wants_pictures || !may_have_pictures || probe.pictures.is_some());
+    let is_known = (!wants_sound || probe.sound.is_some()) && (!wants_pictures || probe.pictures.is_some());
     if is_known {
         return Ok(Some(probe));
     }

@@ -61,8 +61,9 @@ impl Effort {
             false => None,
         };
         let stop = self.stop();
+        let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || {
-            let done = work(&stop);
+            let done = span.in_scope(|| work(&stop));
             drop(turn);
             done
         });

@@ -20,6 +20,7 @@ mod desk;
 pub mod dialog;
 mod effort;
 mod form;
+mod memory;
 pub mod order;
 mod picture;
 mod refusal;
@@ -30,8 +31,8 @@ pub mod source;
 #[cfg(test)]
 mod testing;
 
-pub use call::{Call, Say};
-pub use desk::{Accepted, Annc, Meeting};
+pub use call::{Call, Say, Unacked};
+pub use desk::{Accepted, Annc, Answered, Meeting, Open};
 pub use form::Form;
 pub use lemonade::TlsMode;
 pub use refusal::{Refusal, Verdict};

@@ -35,6 +35,9 @@ pub enum Refusal {
     /// As many play as may.
     #[error("as many announcements play as may")]
     Full,
+    /// All octets that announcements may hold are held.
+    #[error("announcements hold as much memory as they may")]
+    Memory,
     /// The INVITE has no Contact, so that nothing could be said in its dialog.
     #[error("an INVITE has a Contact")]
     NoContact,
@@ -107,7 +110,7 @@ impl Refusal {
             },
             Refusal::NoContact => warned(400, "Missing Contact", 399),
             Refusal::Full => warned(486, "Busy Here", 399),
-            Refusal::Ports => warned(503, "Service Unavailable", 399),
+            Refusal::Ports | Refusal::Memory => warned(503, "Service Unavailable", 399),
             Refusal::Stranger => warned(403, "Forbidden", 399),
             Refusal::NoDialog => plain(481, "Call/Transaction Does Not Exist"),
             Refusal::Sequence => plain(500, "Server Internal Error"),

@@ -31,6 +31,10 @@ pub struct Settings {
     pub children: usize,
     /// What decoding and coding an announcement may take.
     pub effort: Duration,
+    /// Octets that all calls may hold together; at least one announcement.
+    pub memory: usize,
+    /// Whether an offer of ours is of SRTP, where keys may be sent.
+    pub offer_srtp: bool,
     /// How long a call may be held.
     pub hold: Duration,
     /// How long nothing may come of a phone that was heard, or a port be closed.

@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
         media: session.media.iter().map(|_| Some(sdp::LocalMedium { port: 30_000, key: None })).collect(),
         sets: Vec::new(),
     };
-    assert!(Session::read(offer(&means, &local, [Some(1), Some(3)]).as_bytes()).is_ok());
+    assert!(Session::read(offer(&means, &local, [Some((1, &[])), Some((3, &[]))]).as_bytes()).is_ok());
     let Ok(agreement) = agree(&session, &means, &|_| true) else { return };
     assert_eq!(agreement.len(), session.media.len());
     let text = answer(&session, &agreement, &local);

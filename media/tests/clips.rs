@@ -58,7 +58,7 @@ fn every_tone_is_heard_at_its_rate_and_at_every_other() {
             let audio = media::decode(clip(name), media_type, Limits::default()).unwrap();
             let heard = samples(audio.at(to, 1).unwrap());
             let seconds = heard.len() as f64 / f64::from(to);
-            assert!((2.97..3.06).contains(&seconds), "{name} at {to}: {seconds} s");
+            assert!((2.98..3.02).contains(&seconds), "{name} at {to}: {seconds} s");
             assert!(share(&heard, to, 440.0) > 0.98, "{name} at {to}: {}", share(&heard, to, 440.0));
         }
     }
@@ -152,7 +152,7 @@ fn frames_for_rtp_have_the_right_octets_and_times() {
         let audio = media::decode(clip("tone.mp3"), "audio/mpeg", Limits::default()).unwrap();
         let frames: Vec<Frame> =
             media::encode(Box::new(audio), codec, 20).unwrap().map(Result::unwrap).collect();
-        assert!((149..=153).contains(&frames.len()), "{codec:?}: {}", frames.len());
+        assert!((149..=151).contains(&frames.len()), "{codec:?}: {}", frames.len());
         for (at, frame) in frames.iter().enumerate() {
             assert_eq!((frame.octets.len(), frame.duration), (octets, ticks));
             assert_eq!(frame.timestamp, at as u64 * u64::from(ticks));

@@ -76,6 +76,9 @@ pub(crate) fn check(annc: &config::Annc) -> Result<(), (String, String)> {
     if !matches!(annc.failed, 404 | 400) {
         return Err(wrong("failed", "write 404 or 400".to_owned()));
     }
+    if annc.memory.octets() < annc.octets.octets() {
+        return Err(wrong("memory", "is below annc.octets: nothing could be fetched".to_owned()));
+    }
     if annc.session.0.as_secs() < u64::from(annc::dialog::LEAST_INTERVAL) {
         return Err(wrong("session", "below 90s, the least RFC 4028 has".to_owned()));
     }
@@ -118,6 +121,8 @@ fn settings_of(config: &Config, ffmpeg: Option<Ffmpeg>) -> Result<annc::Settings
         ffmpeg: ffmpeg.map(|ffmpeg| ffmpeg.reading(seconds)),
         children: settings::count(annc.transcodes),
         effort: annc.effort.0,
+        memory: annc.memory.octets(),
+        offer_srtp: annc.offer_srtp,
         hold: annc.hold.0,
         patience: annc.silence.0,
         session: u32::try_from(annc.session.0.as_secs()).unwrap_or(u32::MAX),
@@ -178,6 +183,7 @@ mod tests {
         assert_eq!(wrong("[[imap]]\nhost = \"h\"\nport = 0"), "imap[0].port");
         assert_eq!(wrong("[[imap]]\nhost = \"h\"\nuser = \"u\""), "imap[0].user");
         assert_eq!(wrong("failed = 500"), "failed");
+        assert_eq!(wrong("memory = \"1MiB\""), "memory");
         assert_eq!(wrong("session = \"60s\""), "session");
     }
 }

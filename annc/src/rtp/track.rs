@@ -27,8 +27,9 @@ pub struct Track {
 }
 
 impl Track {
-    /// Octets of all payloads.
+    /// Octets of all payloads and of what is known of each.
     pub fn octets(&self) -> usize {
-        self.packets.iter().map(|packet| packet.payload.len()).sum()
+        let payloads: usize = self.packets.iter().map(|packet| packet.payload.len()).sum();
+        payloads + size_of_val(self.packets.as_slice())
     }
 }

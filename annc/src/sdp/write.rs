@@ -53,11 +53,13 @@ pub fn answer(offer: &Session, agreement: &Agreement, local: &Local) -> String {
     text
 }
 
-/// An offer of all that `means` can send, each kind of medium at the port given for it (sound, video).
-pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
+/// An offer of all that `means` can send, each kind of medium at the port given for it (sound, video), encrypted under the
+/// keys that stand beside it.
+pub fn offer(means: &Means, local: &Local, ends: [Option<(u16, &[Key])>; 2]) -> String {
     let mut text = head(local, "0 0");
-    for (kind, port) in ["audio", "video"].into_iter().zip(ports) {
-        let Some(port) = port else { continue };
+    for (kind, end) in ["audio", "video"].into_iter().zip(ends) {
+        let Some((port, keys)) = end else { continue };
+        let protocol = if keys.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
         let wanted = |form: &&Form| form.is_video() == (kind == "video");
         let mut forms: Vec<Form> = means.passes.iter().filter(wanted).copied().collect();
         for more in [&means.encodes, &means.transcodes] {
@@ -66,7 +68,7 @@ pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
             forms.extend(more);
         }
         let types: Vec<String> = forms.iter().map(|form| form.payload_type().to_string()).collect();
-        line(&mut text, &format!("m={kind} {port} RTP/AVP {}", types.join(" ")));
+        line(&mut text, &format!("m={kind} {port} {protocol} {}", types.join(" ")));
         for form in forms {
             line(&mut text, &format!("a=rtpmap:{} {}", form.payload_type(), form.rtpmap()));
             if let Some(fmtp) = fmtp(form, None, local) {
@@ -74,6 +76,7 @@ pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
             }
         }
         line(&mut text, "a=sendonly");
+        keys.iter().for_each(|key| line(&mut text, &format!("a=crypto:{}", key.write())));
     }
     text
 }
@@ -204,7 +207,7 @@ mod tests {
     fn an_offer_lists_what_passes_before_what_is_made() {
         let means =
             Means { passes: vec![Form::Mpa], encodes: vec![Form::Pcmu, Form::Opus], ..Means::default() };
-        let text = offer(&means, &local(Vec::new()), [Some(30_000), None]);
+        let text = offer(&means, &local(Vec::new()), [Some((30_000, &[])), None]);
         assert!(text.contains("m=audio 30000 RTP/AVP 14 0 96\r\na=rtpmap:14 MPA/90000\r\n"), "{text}");
         assert!(!text.contains("m=video"), "{text}");
     }

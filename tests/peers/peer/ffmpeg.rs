@@ -74,6 +74,16 @@ fn a_wav_becomes_what_the_phone_hears() {
 }
 
 #[test]
+fn bare_samples_are_in_network_order_with_their_rate_beside() {
+    let server = server(&[]);
+    let wav = clip("tone_pcm16.wav");
+    let bare = sent(&server, "audio/L16", "audio/x-wav", &wav);
+    assert_eq!(bare.get("Content-Type"), "audio/L16;rate=16000;channels=1");
+    let swapped: Vec<u8> = wav[wav.len() - 96_000..].chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect();
+    assert!(bare.body == swapped);
+}
+
+#[test]
 fn amr_becomes_what_others_hear() {
     let server = server(&[]);
     let amr = [&b"#!AMR\n"[..], &clip("tone.amrraw")].concat();
@@ -137,6 +147,34 @@ fn a_video_becomes_a_smaller_one() {
     let kept =
         sent(&server, "video/mp4;media-pix-x=max+352;media-pix-y=max+288", "video/mp4", &clip("clip.mp4"));
     assert!(kept.body == clip("clip.mp4"));
+}
+
+#[test]
+fn a_video_becomes_one_of_another_kind() {
+    let server = server(&[]);
+    for (kind, from, codec, octets) in [
+        ("video/3gpp", "clip.mp4", "mpeg4", 60_000),
+        ("video/webm", "clip.mp4", "vp8", 60_000),
+        ("video/webm", "clip.avi", "vp8", 60_000),
+        ("video/mp4", "clip.3gp", "h264", 60_000),
+    ] {
+        let accept = format!("{kind};media-pix-x=max+176;media-pix-y=max+144;length=max+{octets}");
+        let source = match from {
+            "clip.avi" => "video/x-msvideo",
+            "clip.3gp" => "video/3gpp",
+            _ => "video/mp4",
+        };
+        let made = sent(&server, &accept, source, &clip(from));
+        assert!(made.body.len() <= octets, "{from} as {kind}");
+        let probe = probed(&made.body);
+        assert_eq!(
+            (value(&probe, "width"), value(&probe, "height")),
+            ("176", "144"),
+            "{from} as {kind}: {probe}"
+        );
+        assert!(probe.contains(&format!("codec_name={codec}\n")), "{from} as {kind}: {probe}");
+        assert!((2.8..3.4).contains(&seconds(&probe)), "{from} as {kind}: {probe}");
+    }
 }
 
 /// What sends a decoder elsewhere is let near no demuxer that follows it; the message comes as a link.

@@ -80,10 +80,15 @@ impl Sound {
     }
 
     fn options(&self, encoder: &str) -> Vec<String> {
-        let (rate, channels, bits) =
-            (self.rate.to_string(), self.channels.to_string(), self.bits.to_string());
+        let rate = if encoder == "libopus" { opus_rate(self.rate) } else { self.rate };
+        let (rate, channels, bits) = (rate.to_string(), self.channels.to_string(), self.bits.to_string());
         ["-c:a", encoder, "-ar", &rate, "-ac", &channels, "-b:a", &bits].map(str::to_owned).to_vec()
     }
+}
+
+/// The least rate Opus has that loses nothing.
+fn opus_rate(rate: u32) -> u32 {
+    [8000, 12_000, 16_000, 24_000].into_iter().find(|known| *known >= rate).unwrap_or(48_000)
 }
 
 impl Clip {

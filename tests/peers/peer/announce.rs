@@ -215,7 +215,7 @@ impl Caller {
 
     /// A call of that URI over a line that is open already.
     fn on(line: Line, uri: &str, params: &str, body: &str) -> Self {
-        let here = line.local();
+        let here = line.sent_by();
         let scheme = uri.split(':').next().unwrap();
         let invite = Message::new(&format!("INVITE {uri}{params} SIP/2.0"))
             .with("Max-Forwards", "70")

@@ -48,6 +48,26 @@ fn value<'a>(probed: &'a str, key: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {key}: {probed}"))
 }
 
+/// When the last picture is shown, in seconds: a WebM that left through a pipe does not say how long it is.
+fn last_picture(body: &[u8]) -> f64 {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, body).unwrap();
+    let mut command = Command::new("ffprobe");
+    command.args([
+        "-v",
+        "error",
+        "-select_streams",
+        "v",
+        "-show_entries",
+        "packet=pts_time",
+        "-of",
+        "csv=p=0",
+    ]);
+    let said = String::from_utf8(command.arg(file.path()).output().unwrap().stdout).unwrap();
+    let times = said.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    times.fold(0.0, f64::max)
+}
+
 fn seconds(probed: &str) -> f64 {
     value(probed, "duration").parse().unwrap()
 }
@@ -152,19 +172,17 @@ fn a_video_becomes_a_smaller_one() {
 #[test]
 fn a_video_becomes_one_of_another_kind() {
     let server = server(&[]);
-    for (kind, from, codec, octets) in [
-        ("video/3gpp", "clip.mp4", "mpeg4", 60_000),
-        ("video/webm", "clip.mp4", "vp8", 60_000),
-        ("video/webm", "clip.avi", "vp8", 60_000),
-        ("video/mp4", "clip.3gp", "h264", 60_000),
+    let octets = 60_000;
+    for (kind, from, codec) in [
+        ("video/3gpp", "clip.mp4", "mpeg4"),
+        ("video/webm", "clip.mp4", "vp8"),
+        ("video/webm", "clip.avi", "vp8"),
+        ("video/mp4", "clip.avi", "h264"),
     ] {
         let accept = format!("{kind};media-pix-x=max+176;media-pix-y=max+144;length=max+{octets}");
-        let source = match from {
-            "clip.avi" => "video/x-msvideo",
-            "clip.3gp" => "video/3gpp",
-            _ => "video/mp4",
-        };
+        let source = if from == "clip.avi" { "video/x-msvideo" } else { "video/mp4" };
         let made = sent(&server, &accept, source, &clip(from));
+        assert_eq!(made.get("Content-Type"), kind, "{from}: {made}");
         assert!(made.body.len() <= octets, "{from} as {kind}");
         let probe = probed(&made.body);
         assert_eq!(
@@ -173,7 +191,8 @@ fn a_video_becomes_one_of_another_kind() {
             "{from} as {kind}: {probe}"
         );
         assert!(probe.contains(&format!("codec_name={codec}\n")), "{from} as {kind}: {probe}");
-        assert!((2.8..3.4).contains(&seconds(&probe)), "{from} as {kind}: {probe}");
+        let last = last_picture(&made.body);
+        assert!((2.7..3.1).contains(&last), "{from} as {kind}: {last} s");
     }
 }
 

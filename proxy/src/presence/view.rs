@@ -186,6 +186,7 @@ impl Presence {
             }
         }
         self.share(&resource).wake.notify_one();
+        self.decided(&resource.aor, rules, default).await?;
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ mod passwords;
 mod presence;
 mod refused;
 mod registered;
+mod ruled;
 mod untouched;
 mod waiting;
 

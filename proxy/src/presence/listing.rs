@@ -13,6 +13,7 @@ use presence::notifier::Format;
 use presence::rules::{Decision, Watcher};
 use presence::subscription::Subscription;
 use presence::table::{Delta, Notice};
+use presence::time::Moment;
 
 use super::body::{Base, Made, Maker};
 use super::lists::is_ours;
@@ -199,7 +200,7 @@ impl Maker<'_> {
         }
         let watcher = Watcher { aor: &subscription.watcher, proven: subscription.proven };
         let default = self.rooms.policy.load().settings.presence.default;
-        self.presence.shelf.policy(member).decide(&watcher, default)
+        self.presence.shelf.policy(member).decide(&watcher, default, Moment::from(transport::now()))
     }
 }
 

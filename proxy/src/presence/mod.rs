@@ -28,6 +28,7 @@ pub mod settings;
 mod shelf;
 mod state;
 mod subscribe;
+mod timed;
 mod view;
 mod waiting;
 
@@ -67,6 +68,7 @@ use ends::Ends;
 use passing::Passing;
 use shelf::Shelf;
 use state::States;
+use timed::Timed;
 
 /// Tables; each resource is in one of them.
 const TABLES: usize = 16;
@@ -82,6 +84,7 @@ pub struct Presence {
     of_watchers: Mutex<HashMap<u64, u32>>,
     states: States,
     publishing: Ends,
+    timed: Timed,
     /// NOTIFYs that leave at the same time.
     slots: Arc<Semaphore>,
     /// NOTIFYs that are not answered and are no longer waited for.
@@ -124,6 +127,7 @@ impl Presence {
             of_watchers: Mutex::default(),
             states: States::default(),
             publishing: Ends::default(),
+            timed: Timed::default(),
             slots: Arc::new(Semaphore::new(settings.sending.clamp(1, Semaphore::MAX_PERMITS))),
             silent: Arc::new(Semaphore::new(SILENT)),
             extensions,
@@ -152,6 +156,8 @@ impl Presence {
             }
         });
         let now = Moment::from(transport::now());
+        // At once: one may have begun or ended while nobody looked.
+        self.shelf.each_timed(|aor| self.timed.expect(&aor.into(), Some(now.seconds())));
         self.shelf.each_subscription(|id, version, subscription| {
             let is_fresh = fresh.contains(&*subscription.resource.aor);
             let Some(entry) = self.entry(&subscription, version, None) else { return };
@@ -184,9 +190,14 @@ impl Presence {
         let share = self.share(resource);
         let lists = share.lock().changed(resource, delta);
         share.wake.notify_one();
+        self.mark_lists(&resource.aor, lists);
+    }
+
+    /// A member of those lists is told anew.
+    fn mark_lists(&self, member: &Arc<str>, lists: Vec<(Id, Arc<Resource>)>) {
         for (list, of) in lists {
             let share = self.share(&of);
-            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(&resource.aor))));
+            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(member))));
             share.wake.notify_one();
         }
     }

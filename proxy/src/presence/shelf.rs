@@ -8,6 +8,7 @@ use presence::document::{self, Limits};
 use presence::publication::{Digest, Publications};
 use presence::rules::{Decision, Policy, Rule, Rules, Who};
 use presence::subscription::{Id, Subscription};
+use presence::time::Moment;
 use presence::waiting::Waiting;
 use store::{OnDisk, Space, Store, SwapError, Version};
 
@@ -231,6 +232,17 @@ impl Shelf {
     pub(crate) fn policy(&self, aor: &str) -> Policy {
         let read = self.rules.read(aor.as_bytes(), |_, text| read_policy(text));
         read.unwrap_or_else(|| Policy::Listed(Rules::default()))
+    }
+
+    /// Calls with each user whose rules depend on the time, in no order.
+    pub(crate) fn each_timed(&self, mut with: impl FnMut(&str)) {
+        self.rules.scan(|key, _, record| {
+            let is_timed =
+                is_document(record) && read_policy(record).next_change(Moment::default()).is_some();
+            if let Some(aor) = std::str::from_utf8(key).ok().filter(|_| is_timed) {
+                with(aor);
+            }
+        });
     }
 
     /// The document of a presentity's rules, if they came as one.

@@ -242,7 +242,8 @@ pub(super) fn decide(
         Package::Winfo | Package::Reg => Decision::Block,
         Package::Presence => {
             let watcher = Watcher { aor: &identity.aor, proven: identity.proven };
-            presence.shelf.policy(&resource.aor).decide(&watcher, journey.policy.settings.presence.default)
+            let default = journey.policy.settings.presence.default;
+            presence.shelf.policy(&resource.aor).decide(&watcher, default, Moment::from(journey.arrived))
         }
     }
 }

@@ -110,7 +110,8 @@ impl Presence {
         rules: &Policy,
         default: Decision,
     ) -> Result<(), SwapError> {
-        let decide = |waiter: &Waiter| rules.decide(&waiter.watcher(), default);
+        let now = Moment::from(transport::now());
+        let decide = |waiter: &Waiter| rules.decide(&waiter.watcher(), default, now);
         let gone = self
             .shelf
             .change_waiting(aor, |all| all.leave(|waiter| decide(waiter) != Decision::Pending))

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | what does a PUBLISH do? | [`compositor`], on [`publication`]s |
 //! | what does a SUBSCRIBE ask for? | [`notifier`], which makes [`subscription`]s |
-//! | may that watcher? | [`rules`] |
+//! | may that watcher? | [`rules`]; who went away before that was said is [`waiting`] |
 //! | who is told, and when? | [`table`] |
 //! | how is it said? | [`notice`], [`ending`], [`watchers`] |
 //! | what is said? | [`document`] |
@@ -26,4 +26,5 @@ pub mod rules;
 pub mod subscription;
 pub mod table;
 pub mod time;
+pub mod waiting;
 pub mod watchers;

@@ -459,6 +459,11 @@ section! {
         watcher_subscriptions: u32 = 1000,
         /// Subscriptions to one user.
         user_subscriptions: u32 = 20_000,
+        /// Watchers whose pending subscription ended before a word was said, and who are still shown to the user
+        /// (`waiting`), for each user; of more the oldest go first. 0: none.
+        waiting: u32 = 100,
+        /// How long one of them is remembered.
+        waiting_for: Period = Period::seconds(7 * 86_400),
         /// NOTIFYs that leave at the same time; one that is not answered within a second counts no more.
         sending: u32 = 1000,
     }

@@ -27,6 +27,7 @@ pub mod reginfo;
 pub mod rlmi;
 pub mod rules;
 mod tree;
+pub mod validity;
 pub mod watcherinfo;
 mod writer;
 

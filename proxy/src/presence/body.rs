@@ -60,7 +60,7 @@ impl Maker<'_> {
             return (Arc::default(), None);
         }
         if notice.kind != Kind::One {
-            return (self.of_list(notice, subscription).await, None);
+            return (self.of_list(notice, subscription, message).await, None);
         }
         match notice.resource.package {
             Package::Presence => self.of_presence(notice, message).await,
@@ -146,7 +146,9 @@ impl Maker<'_> {
                 since: found.created_at,
                 expires_at: Some(found.expires_at),
             });
-            seen.map(|seen| seen.watcher(WatcherEvent::Subscribe, now)).collect()
+            let goes_on = seen.map(|seen| seen.watcher(WatcherEvent::Subscribe, now));
+            let waiting = self.presence.waiters(aor).into_iter();
+            goes_on.chain(waiting.map(|waiter| waiter.told(WatcherEvent::Timeout, now))).collect()
         });
         let list = WatcherList { resource: aor, package: Package::Presence.name(), watchers: &watchers };
         let body = watcherinfo::watcherinfo(&[list], notice.version, is_full);

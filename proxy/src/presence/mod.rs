@@ -9,6 +9,7 @@
 //! | RFC 6665 §4.2.1 | `subscribe` |
 //! | when who is told | `drive`, over tables that each hold a share of all resources |
 //! | what a NOTIFY says | `body`, for each distinct terminal once; `fit` plans it |
+//! | what a NOTIFY of a list says | `listing` |
 //! | where it goes | `send` |
 //! | NOTIFYs of others that pass through | `passing` |
 
@@ -17,6 +18,7 @@ mod drive;
 mod ends;
 mod fit;
 mod identity;
+mod listing;
 mod lists;
 mod passing;
 mod publish;
@@ -26,7 +28,9 @@ pub mod settings;
 mod shelf;
 mod state;
 mod subscribe;
+mod timed;
 mod view;
+mod waiting;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -55,14 +59,16 @@ use crate::upstream::Upstream;
 
 pub(crate) use drive::start;
 pub use lists::{List, ListError};
-pub(crate) use passing::Passing;
 pub(crate) use settings::Settings;
 pub use view::{Published, RulesError, Watching};
+pub use waiting::WaitingWatcher;
 
 use body::Base;
 use ends::Ends;
+use passing::Passing;
 use shelf::Shelf;
 use state::States;
+use timed::Timed;
 
 /// Tables; each resource is in one of them.
 const TABLES: usize = 16;
@@ -78,11 +84,14 @@ pub struct Presence {
     of_watchers: Mutex<HashMap<u64, u32>>,
     states: States,
     publishing: Ends,
+    timed: Timed,
     /// NOTIFYs that leave at the same time.
     slots: Arc<Semaphore>,
     /// NOTIFYs that are not answered and are no longer waited for.
     silent: Arc<Semaphore>,
-    pub(crate) extensions: Extensions,
+    extensions: Extensions,
+    /// Watchers of ours at other presence servers.
+    passing: Passing,
     /// Subscriptions to `reg`, and a word when there is one.
     followers: AtomicUsize,
     followed: Notify,
@@ -107,14 +116,18 @@ impl Presence {
     pub fn open(store: &Store, settings: &Settings, extensions: Extensions) -> Presence {
         let rate = millis(settings.rate);
         let share = || Share { table: Mutex::new(Table::new(rate)), wake: Notify::new() };
+        let cpis = Mutex::default();
+        let passing = Passing::open(store, extensions.clone(), |cpi| shared(&cpis, cpi));
         let presence = Presence {
+            passing,
             shelf: Shelf::open(store),
             tables: std::iter::repeat_with(share).take(TABLES).collect(),
             hasher: RandomState::new(),
-            cpis: Mutex::default(),
+            cpis,
             of_watchers: Mutex::default(),
             states: States::default(),
             publishing: Ends::default(),
+            timed: Timed::default(),
             slots: Arc::new(Semaphore::new(settings.sending.clamp(1, Semaphore::MAX_PERMITS))),
             silent: Arc::new(Semaphore::new(SILENT)),
             extensions,
@@ -143,6 +156,8 @@ impl Presence {
             }
         });
         let now = Moment::from(transport::now());
+        // At once: one may have begun or ended while nobody looked.
+        self.shelf.each_timed(|aor| self.timed.expect(&aor.into(), Some(now.seconds())));
         self.shelf.each_subscription(|id, version, subscription| {
             let is_fresh = fresh.contains(&*subscription.resource.aor);
             let Some(entry) = self.entry(&subscription, version, None) else { return };
@@ -175,9 +190,14 @@ impl Presence {
         let share = self.share(resource);
         let lists = share.lock().changed(resource, delta);
         share.wake.notify_one();
+        self.mark_lists(&resource.aor, lists);
+    }
+
+    /// A member of those lists is told anew.
+    fn mark_lists(&self, member: &Arc<str>, lists: Vec<(Id, Arc<Resource>)>) {
         for (list, of) in lists {
             let share = self.share(&of);
-            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(&resource.aor))));
+            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(member))));
             share.wake.notify_one();
         }
     }
@@ -200,16 +220,12 @@ impl Presence {
 
     /// The same value for all who have the same capabilities.
     fn shared(&self, cpi: Cpi) -> Arc<Cpi> {
-        let mut all = self.cpis.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(&cpi) {
-            return Arc::clone(known);
-        }
-        if all.len() == all.capacity() {
-            all.retain(|cpi| Arc::strong_count(cpi) > 1);
-        }
-        let cpi = Arc::new(cpi);
-        all.insert(Arc::clone(&cpi));
-        cpi
+        shared(&self.cpis, cpi)
+    }
+
+    /// What the watcher of a NOTIFY said when his SUBSCRIBE passed here.
+    pub(crate) fn passing_cpi(&self, request: &Request) -> Option<Arc<Cpi>> {
+        if request.method() == Method::Notify { self.passing.cpi(request) } else { None }
     }
 
     /// How a subscription stands in its table. `bound` is what is known of the watcher's terminal otherwise.
@@ -284,6 +300,20 @@ fn only(package: Package) -> Cpi {
     Cpi { media: Some(vec![entry]), source: Source::Dialog, ..Cpi::default() }
 }
 
+/// The same value for all who have the same capabilities; those that nobody has any more go.
+fn shared(all: &Mutex<HashSet<Arc<Cpi>>>, cpi: Cpi) -> Arc<Cpi> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = all.get(&cpi) {
+        return Arc::clone(known);
+    }
+    if all.len() == all.capacity() {
+        all.retain(|cpi| Arc::strong_count(cpi) > 1);
+    }
+    let cpi = Arc::new(cpi);
+    all.insert(Arc::clone(&cpi));
+    cpi
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -312,6 +342,15 @@ fn is_subscription(request: &Request, uri: &sip::Uri) -> bool {
     is_ours || uri.user().is_none()
 }
 
+/// A request goes on to others: what a watcher of ours says of his terminal is remembered for the NOTIFYs that come.
+pub(crate) async fn passes(journey: &Journey) {
+    if let Some(presence) = journey.rooms.presence.get()
+        && passing::is_to_be_known(&journey.request)
+    {
+        Box::pin(presence.passing.remember(journey, |cpi| presence.shared(cpi))).await;
+    }
+}
+
 /// Answers a request that [`is_for`] the presence server.
 pub(crate) async fn serve(journey: &Arc<Journey>, way: &Way, mut upstream: Upstream) {
     let Some(presence) = journey.rooms.presence.get() else { return };
@@ -329,7 +368,7 @@ pub(crate) async fn serve(journey: &Arc<Journey>, way: &Way, mut upstream: Upstr
             metrics::presence_request("subscribe", reply.status);
             upstream.reply(&reply);
             if let Some(follow) = follow {
-                follow.up(presence);
+                follow.up(presence).await;
             }
         }
     }

@@ -114,22 +114,37 @@ impl Maker<'_> {
             body: document.write(form),
         };
         let settings = fit::settings(self.rooms);
-        let entity = match state.objects.is_empty() {
+        let entity = Arc::new(match state.objects.is_empty() {
             true => plain(&state.document),
             false => self.multipart(state, form).await,
-        };
-        let entity = Arc::new(entity);
+        });
         let fitted = fit::fit(self.rooms, &settings, &entity, cpi, message, &state.aor).await;
         let fitted = match fitted {
-            Some(fitted) => fitted,
-            // It stays as it is, or nothing that fits can be made of it.
-            None if state.objects.is_empty() || fit::is_taken(&entity, cpi, &settings) => {
-                Entity::clone(&entity)
+            Some(fitted) if !fit::is_link(&fitted) => return made(fitted),
+            None if fit::is_taken(&entity, cpi, message, &settings) => {
+                return made(Entity::clone(&entity));
             }
-            None => plain(&state.without_objects()),
+            other => other,
         };
-        let fields = fitted.fields.into_iter().map(|field| (field.name, field.value)).collect();
-        Made { fields, body: fitted.body }
+        if state.objects.is_empty() {
+            // Nothing of a document can be left out.
+            return made(fitted.unwrap_or_else(|| plain(&state.document)));
+        }
+        // A document with links, or alone, is better than a link to it.
+        let linked =
+            Arc::new(Cpi { media: Some(vec![cpi::MediaEntry::new(form.media_type())]), ..Cpi::clone(cpi) });
+        let linked = fit::fit(self.rooms, &settings, &entity, &linked, message, &state.aor).await;
+        let alone = plain(&state.without_objects());
+        let room = fit::room(cpi, message);
+        let fits = |entity: &Entity| {
+            let octets = u64::try_from(entity.body.len()).unwrap_or(u64::MAX);
+            room.is_none_or(|room| octets <= room)
+        };
+        match linked {
+            Some(linked) if !fit::is_link(&linked) && fits(&linked) => made(linked),
+            _ if fits(&alone) => made(alone),
+            _ => made(fitted.unwrap_or(alone)),
+        }
     }
 
     /// The document with what it shows beside it (CPI.md 5.2).
@@ -164,6 +179,11 @@ impl Maker<'_> {
             body: body.into(),
         }
     }
+}
+
+pub(super) fn made(entity: Entity) -> Made {
+    let fields = entity.fields.into_iter().map(|field| (field.name, field.value)).collect();
+    Made { fields, body: entity.body }
 }
 
 impl State {
@@ -211,6 +231,6 @@ pub(super) fn entity(aor: &str) -> String {
     format!("pres:{}", aor.strip_prefix("sip:").unwrap_or(aor))
 }
 
-fn field(name: &'static str, value: String) -> Field {
+pub(super) fn field(name: &'static str, value: String) -> Field {
     Field::new(Bytes::from_static(name.as_bytes()), value)
 }

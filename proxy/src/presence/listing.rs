@@ -115,7 +115,8 @@ impl Maker<'_> {
                 member(Some(InstanceState::Active), None, plain(Document::closed(&entity(aor))))
             }
             Decision::Allow => {
-                let state = self.state(&aor.into());
+                let watcher = Watcher { aor: &subscription.watcher, proven: subscription.proven };
+                let state = self.state(&aor.into()).seen_by(&watcher);
                 let made = match shown {
                     Shown::Whole => self.cached(&state, form, &notice.cpi, None).await,
                     Shown::Linked => {

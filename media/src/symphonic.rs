@@ -17,6 +17,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use crate::error::DecodeError;
+use crate::gapless;
 use crate::kind::Kind;
 
 /// Packets in a row that may be unreadable before the clip is given up.
@@ -131,7 +132,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Resul
 }
 
 fn open(octets: Bytes, kind: Kind) -> Result<(Symphonic, Shape), DecodeError> {
-    let mut reader = reader(octets, kind)?;
+    let mut reader = reader(octets.clone(), kind)?;
     let track =
         reader.default_track(TrackType::Audio).ok_or(DecodeError::Unsupported("a clip without sound"))?;
     let Some(CodecParameters::Audio(parameters)) = track.codec_params.clone() else {
@@ -141,13 +142,17 @@ fn open(octets: Bytes, kind: Kind) -> Result<(Symphonic, Shape), DecodeError> {
     let frames = track.num_frames;
     // Decoders of MPEG audio and Opus leave these out themselves.
     let trims_itself = matches!(kind, Kind::MpegAudio | Kind::Ogg | Kind::Matroska);
-    let skip = if trims_itself { 0 } else { track.delay.unwrap_or(0).into() };
-    let most = frames.filter(|_| !trims_itself);
+    let mut skip = if trims_itself { 0 } else { track.delay.unwrap_or(0).into() };
+    let mut most = frames.filter(|_| !trims_itself);
     let mut decoder = codecs()
         .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
         .map_err(|_| DecodeError::Unsupported("its coding"))?;
     let (first, rate, channels) = shape(&mut *reader, &mut *decoder, id)?;
-    let shape = Shape { rate, channels, frames };
+    let heard = if kind == Kind::Mp4 { gapless::heard(&octets, id, rate) } else { None };
+    if let Some(heard) = heard {
+        (skip, most) = (heard.skip, heard.frames);
+    }
+    let shape = Shape { rate, channels, frames: most.or(frames) };
     Ok((Symphonic { reader, decoder, track: id, first, skip, most, ended: false }, shape))
 }
 

@@ -58,7 +58,7 @@ fn every_tone_is_heard_at_its_rate_and_at_every_other() {
             let audio = media::decode(clip(name), media_type, Limits::default()).unwrap();
             let heard = samples(audio.at(to, 1).unwrap());
             let seconds = heard.len() as f64 / f64::from(to);
-            assert!((2.97..3.06).contains(&seconds), "{name} at {to}: {seconds} s");
+            assert!((2.98..3.02).contains(&seconds), "{name} at {to}: {seconds} s");
             assert!(share(&heard, to, 440.0) > 0.98, "{name} at {to}: {}", share(&heard, to, 440.0));
         }
     }
@@ -150,8 +150,9 @@ fn frames_for_rtp_have_the_right_octets_and_times() {
     for (codec, octets, ticks) in [(Codec::Pcmu, 160, 160), (Codec::Pcma, 160, 160), (Codec::G722, 160, 160)]
     {
         let audio = media::decode(clip("tone.mp3"), "audio/mpeg", Limits::default()).unwrap();
-        let frames: Vec<Frame> = media::encode(audio, codec, 20).unwrap().map(Result::unwrap).collect();
-        assert!((149..=153).contains(&frames.len()), "{codec:?}: {}", frames.len());
+        let frames: Vec<Frame> =
+            media::encode(Box::new(audio), codec, 20).unwrap().map(Result::unwrap).collect();
+        assert!((149..=151).contains(&frames.len()), "{codec:?}: {}", frames.len());
         for (at, frame) in frames.iter().enumerate() {
             assert_eq!((frame.octets.len(), frame.duration), (octets, ticks));
             assert_eq!(frame.timestamp, at as u64 * u64::from(ticks));
@@ -163,7 +164,8 @@ fn frames_for_rtp_have_the_right_octets_and_times() {
 #[test]
 fn opus_is_written_and_is_what_it_was() {
     let audio = media::decode(clip("tone.mp3"), "audio/mpeg", Limits::default()).unwrap();
-    let frames: Vec<Frame> = media::encode(audio, Codec::Opus, 20).unwrap().map(Result::unwrap).collect();
+    let frames: Vec<Frame> =
+        media::encode(Box::new(audio), Codec::Opus, 20).unwrap().map(Result::unwrap).collect();
     assert!((149..=153).contains(&frames.len()));
     assert!(frames.iter().all(|frame| frame.duration == 960 && frame.octets.len() < 400));
 }
@@ -172,15 +174,19 @@ fn opus_is_written_and_is_what_it_was() {
 fn companded_samples_are_those_of_the_file() {
     // Decoded and encoded again nothing changes: the tables are each other's inverse.
     let audio = media::decode(clip("tone.ul"), "audio/basic", Limits::default()).unwrap();
-    let again: Vec<u8> =
-        media::encode(audio, Codec::Pcmu, 20).unwrap().flat_map(|frame| frame.unwrap().octets).collect();
+    let again: Vec<u8> = media::encode(Box::new(audio), Codec::Pcmu, 20)
+        .unwrap()
+        .flat_map(|frame| frame.unwrap().octets)
+        .collect();
     assert!(again == clip("tone.ul"));
     let passed = media::streams(clip("tone_alaw.wav"), "audio/wav", Limits::default(), 20).unwrap();
     let passed: Vec<u8> =
         passed.into_iter().flat_map(|stream| stream.frames).flat_map(|frame| frame.unwrap().octets).collect();
     let audio = media::decode(clip("tone_alaw.wav"), "audio/wav", Limits::default()).unwrap();
-    let again: Vec<u8> =
-        media::encode(audio, Codec::Pcma, 20).unwrap().flat_map(|frame| frame.unwrap().octets).collect();
+    let again: Vec<u8> = media::encode(Box::new(audio), Codec::Pcma, 20)
+        .unwrap()
+        .flat_map(|frame| frame.unwrap().octets)
+        .collect();
     assert!(again == passed);
 }
 

@@ -124,7 +124,7 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
     };
     // The tag of its dialog, which nobody can guess, proves enough.
     if announce::is_within(&journey, &way) {
-        return announce::within(&journey, &mut upstream);
+        return announce::within(journey, upstream);
     }
     if let Err(refused) = authenticate::check(&journey, &way, recipient) {
         return upstream.refuse(&refused);

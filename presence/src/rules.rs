@@ -2,6 +2,7 @@
 
 use crate::document;
 use crate::document::rules::SubHandling;
+use crate::document::view::View;
 use crate::time::Moment;
 
 /// What a watcher is given.
@@ -169,6 +170,18 @@ impl Policy {
 }
 
 impl Policy {
+    /// What a watcher who is let in is shown at that time; `None`: everything.
+    pub fn view(&self, watcher: &Watcher<'_>, now: Moment) -> Option<View> {
+        let Self::Document(rules) = self else { return None };
+        let same = |one: &str, aor: &str| one.parse::<sip::Uri>().is_ok_and(|uri| uri.aor() == aor);
+        rules.view(watcher.proven.then_some(watcher.aor), now, same)
+    }
+
+    /// Whether something is hidden from somebody who is let in.
+    pub fn hides(&self) -> bool {
+        matches!(self, Self::Document(rules) if rules.hides())
+    }
+
     /// When a rule begins or ends to hold next; Unix seconds.
     pub fn next_change(&self, now: Moment) -> Option<u64> {
         match self {

@@ -293,6 +293,7 @@ pub(super) fn presence(config: &Config) -> proxy::presence_settings::Settings {
         of_presentity: count(config.user_subscriptions),
         waiting: count(config.waiting),
         waiting_for: config.waiting_for.0,
+        elsewhere: count(config.elsewhere),
         sending: count(config.sending),
         lists,
     }

@@ -15,6 +15,7 @@ mod harness;
 mod adapted;
 mod bombs;
 mod bounded;
+mod elsewhere;
 mod entitled;
 mod fetched;
 mod flows;

@@ -55,6 +55,53 @@ fn a_rule_that_ends_and_one_that_begins_are_told_when_they_do() {
     assert!(text(&state_of(&mut bob, "active;")).contains("At home"));
 }
 
+/// A rule that lets that user in, and shows what is granted.
+fn shows(id: &str, user: &str, transformations: &str) -> String {
+    format!(
+        "<cr:rule id=\"{id}\"><cr:conditions><cr:identity><cr:one id=\"sip:{user}@example.com\"/></cr:identity>\
+         </cr:conditions><cr:actions><sub-handling>allow</sub-handling></cr:actions>\
+         <cr:transformations>{transformations}</cr:transformations></cr:rule>"
+    )
+}
+
+const SERVICES: &str = "<provide-services><all-services/></provide-services>";
+
+#[test]
+fn each_watcher_is_shown_what_the_rules_grant_him_and_hears_when_that_changes() {
+    let server = Server::with(&["presence.notify_every=1s"]);
+    let put_rules = |rules: &str| {
+        let document = format!(
+            "<cr:ruleset xmlns=\"urn:ietf:params:xml:ns:pres-rules\" \
+             xmlns:cr=\"urn:ietf:params:xml:ns:common-policy\">{rules}</cr:ruleset>"
+        );
+        let path = "/api/v1/presence/john@example.com/rules";
+        put(&server, path, "application/auth-policy+xml", &document);
+    };
+    let carl_sees = shows("c", "carl", &format!("{SERVICES}<provide-note>true</provide-note>"));
+    put_rules(&(shows("b", "bob", SERVICES) + &carl_sees));
+    note(&server, "john@example.com", "At home");
+    let mut told = Vec::new();
+    let mut phones = ["bob", "carl", "john"].map(Phone::tcp);
+    for phone in &mut phones {
+        let request = subscribe(phone, "john@example.com", &[("Accept", PIDF)]);
+        let (_, notify) = watch(&server, phone, &request);
+        assert!(text(&notify).contains("<basic>open</basic>"), "{notify}");
+        told.push(text(&notify).contains("At home"));
+    }
+    assert_eq!(told, [false, true, true], "and he himself sees everything");
+    put_rules(&(shows("b", "bob", &format!("{SERVICES}<provide-note>true</provide-note>")) + &carl_sees));
+    assert!(text(&phones[0].take()).contains("At home"));
+    put_rules(&carl_sees.replace(SERVICES, ""));
+    let [_, carl, _] = &mut phones;
+    let gone = loop {
+        let told = text(&carl.take());
+        if !told.contains("<tuple") {
+            break told;
+        }
+    };
+    assert!(gone.contains("At home"), "{gone}");
+}
+
 #[test]
 fn who_watches_a_list_sees_at_once_what_the_rules_of_a_member_say_from_now_on() {
     let server = Server::with(&["presence.notify_every=1s"]);

@@ -28,6 +28,7 @@ pub mod rlmi;
 pub mod rules;
 mod tree;
 pub mod validity;
+pub mod view;
 pub mod watcherinfo;
 mod writer;
 

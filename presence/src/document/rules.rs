@@ -2,8 +2,8 @@
 //!
 //! Conditions are who watches (`identity`) and when (`validity`).
 //!
-//! What a rule shows or hides of a document (`transformations`) is not done. A rule that grants all is the same
-//! without; one that would hide something is refused, since to ignore it would show what the user wants hidden.
+//! What an allowing rule shows is its `transformations`. Deviation: one without them shows everything, where RFC 5025 §3.3
+//! would show nothing: who writes a rule by hand that lets somebody in means that he sees something.
 
 use super::error::DocumentError;
 use super::limits::Limits;
@@ -11,6 +11,7 @@ use super::namespace::{COMMON_POLICY, PRES_RULES};
 use super::reader;
 use super::tree::Element;
 use super::validity::Validity;
+use super::view::View;
 use crate::time::Moment;
 
 /// The media type.
@@ -50,6 +51,8 @@ pub struct Rule {
     pub validity: Option<Validity>,
     /// What it grants.
     pub handling: SubHandling,
+    /// What it shows; `None`: everything.
+    pub view: Option<View>,
 }
 
 /// Whom a rule is about (RFC 4745 §7.1).
@@ -93,6 +96,30 @@ impl Rules {
     ) -> Option<SubHandling> {
         let matching = self.rules.iter().filter(|rule| rule.holds(now) && rule.is_about(watcher, &same));
         matching.map(|rule| rule.handling).max()
+    }
+
+    /// What that watcher is shown at that time, of all rules that let him in; `None`: everything. As for
+    /// [`Self::handling`].
+    pub fn view(
+        &self,
+        watcher: Option<&str>,
+        now: Moment,
+        same: impl Fn(&str, &str) -> bool,
+    ) -> Option<View> {
+        let matching = self.rules.iter().filter(|rule| rule.holds(now) && rule.is_about(watcher, &same));
+        let views =
+            matching.filter(|rule| rule.handling == SubHandling::Allow).map(|rule| rule.view.as_ref());
+        let mut all: Option<View> = None;
+        for view in views {
+            // One that shows everything leaves nothing to add.
+            all.get_or_insert_default().add(view?);
+        }
+        all.filter(|view| !view.is_whole())
+    }
+
+    /// Whether something is hidden from somebody.
+    pub fn hides(&self) -> bool {
+        self.rules.iter().any(|rule| rule.view.is_some())
     }
 
     /// When a rule begins or ends to hold next; Unix seconds.
@@ -162,9 +189,7 @@ fn rule(element: &Element) -> Result<Rule, DocumentError> {
             identities = Some(condition.elements().map(identity).collect::<Result<Vec<_>, _>>()?);
         }
     }
-    if let Some(transformations) = element.first(COMMON_POLICY, "transformations") {
-        transformations.elements().try_for_each(grants_all)?;
-    }
+    let view = element.first(COMMON_POLICY, "transformations").map(View::read).transpose()?;
     let handling =
         element.first(COMMON_POLICY, "actions").and_then(|it| it.first(PRES_RULES, "sub-handling"));
     let handling = match handling {
@@ -173,7 +198,7 @@ fn rule(element: &Element) -> Result<Rule, DocumentError> {
         None => SubHandling::Block,
     };
     let id = element.attribute("id").unwrap_or_default().into_owned();
-    Ok(Rule { id, identities, validity, handling })
+    Ok(Rule { id, identities, validity, handling, view: view.filter(|view| !view.is_whole()) })
 }
 
 fn identity(element: &Element) -> Result<Identity, DocumentError> {
@@ -195,20 +220,6 @@ fn identity(element: &Element) -> Result<Identity, DocumentError> {
         except: excepted().filter_map(id).collect(),
         except_domains: excepted().filter_map(domain).collect(),
     })
-}
-
-/// Whether a transformation leaves everything as it is.
-fn grants_all(element: &Element) -> Result<(), DocumentError> {
-    const WHOLE: [(&str, &str); 3] = [
-        ("provide-devices", "all-devices"),
-        ("provide-persons", "all-persons"),
-        ("provide-services", "all-services"),
-    ];
-    let is_whole = |&(name, all): &(&str, &str)| {
-        element.name.is(PRES_RULES, name) && element.first(PRES_RULES, all).is_some()
-    };
-    let grants = element.name.is(PRES_RULES, "provide-all-attributes") || WHOLE.iter().any(is_whole);
-    if grants { Ok(()) } else { Err(DocumentError::Unsupported("rules that show a part of the document")) }
 }
 
 #[cfg(test)]
@@ -282,8 +293,9 @@ mod tests {
     #[test]
     fn a_rule_that_would_hide_something_is_refused_and_not_ignored() {
         for rule in [
-            "<cr:rule id=\"a\"><cr:transformations><provide-devices><class>x</class></provide-devices></cr:transformations></cr:rule>",
-            "<cr:rule id=\"a\"><cr:transformations><provide-mood>true</provide-mood></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-devices><colour>x</colour></provide-devices></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-shoes>true</provide-shoes></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-mood xmlns=\"urn:x\">true</provide-mood></cr:transformations></cr:rule>",
             &one("<cr:sphere value=\"work\"/>", "allow"),
             &one("<cr:identity><other xmlns=\"urn:x\"/></cr:identity>", "allow"),
         ] {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use adapter::Entity;
 use adapter::mime::Tree;
 use bytes::Bytes;
+use presence::backend::Known;
 use presence::document::rlmi::{self, Instance, InstanceState, ResourceList};
 use presence::document::{Document, Form, multipart::Part};
 use presence::event::Package;
@@ -92,7 +93,8 @@ impl Maker<'_> {
         members
     }
 
-    /// One member as this watcher may see it. Of users of other domains nothing is known.
+    /// One member as this watcher may see it. Of users of other domains is known what their servers tell, if they are
+    /// asked.
     async fn member(
         self,
         notice: &Notice<Base>,
@@ -103,10 +105,25 @@ impl Maker<'_> {
     ) -> Member {
         let member =
             |state, reason, part| Member { uri: aor.to_owned(), state, reason, part, is_late: false };
-        if !is_ours(self.rooms, aor) {
-            return member(None, None, None);
-        }
         let form = if notice.format == Format::CpimPidf { Form::CpimPidf } else { Form::Pidf };
+        if !is_ours(self.rooms, aor) {
+            let known = Some(()).filter(|()| subscription.proven);
+            return match known.and_then(|()| self.presence.elsewhere.known(&subscription.watcher, aor)) {
+                None | Some(Known::Nothing) => member(None, None, None),
+                Some(Known::Pending) => member(Some(InstanceState::Pending), None, None),
+                Some(Known::Terminated(why)) => member(Some(InstanceState::Terminated), Some(why), None),
+                Some(Known::Active(document)) => {
+                    let limits = self.rooms.policy.load().settings.presence.document;
+                    let document = match form {
+                        Form::Pidf => document,
+                        Form::CpimPidf => Document::read(&document, &limits)
+                            .map_or(document, |document| document.write(form)),
+                    };
+                    let part = Part::new(form.media_type(), content_id, document);
+                    member(Some(InstanceState::Active), None, Some(part))
+                }
+            };
+        }
         let plain = |document: Document| Some(Part::new(form.media_type(), content_id, document.write(form)));
         match self.decision(subscription, aor) {
             Decision::Block => member(Some(InstanceState::Terminated), Some("rejected"), None),
@@ -115,7 +132,8 @@ impl Maker<'_> {
                 member(Some(InstanceState::Active), None, plain(Document::closed(&entity(aor))))
             }
             Decision::Allow => {
-                let state = self.state(&aor.into());
+                let watcher = Watcher { aor: &subscription.watcher, proven: subscription.proven };
+                let state = self.state(&aor.into()).seen_by(&watcher);
                 let made = match shown {
                     Shown::Whole => self.cached(&state, form, &notice.cpi, None).await,
                     Shown::Linked => {

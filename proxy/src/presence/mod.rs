@@ -15,6 +15,7 @@
 
 mod body;
 mod drive;
+mod elsewhere;
 mod ends;
 mod fit;
 mod identity;
@@ -38,12 +39,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cpi::{Cpi, Extensions, Source};
 use presence::document::watcherinfo::Watcher;
 use presence::ending::{Ending, Reason};
 use presence::event::{Event, Package};
 use presence::notifier;
-use presence::subscription::{Id, Resource, Subscription};
+use presence::subscription::{Id, Kind, Resource, Subscription};
 use presence::table::{Entry, Found, Table};
 use presence::time::Moment;
 use sip::{Method, Request};
@@ -64,6 +66,7 @@ pub use view::{Published, RulesError, Watching};
 pub use waiting::WaitingWatcher;
 
 use body::Base;
+use elsewhere::Elsewhere;
 use ends::Ends;
 use passing::Passing;
 use shelf::Shelf;
@@ -83,6 +86,7 @@ pub struct Presence {
     /// Subscriptions of each watcher, by a hash of his address.
     of_watchers: Mutex<HashMap<u64, u32>>,
     states: States,
+    elsewhere: Elsewhere,
     publishing: Ends,
     timed: Timed,
     /// NOTIFYs that leave at the same time.
@@ -126,6 +130,7 @@ impl Presence {
             cpis,
             of_watchers: Mutex::default(),
             states: States::default(),
+            elsewhere: Elsewhere::default(),
             publishing: Ends::default(),
             timed: Timed::default(),
             slots: Arc::new(Semaphore::new(settings.sending.clamp(1, Semaphore::MAX_PERMITS))),
@@ -167,6 +172,17 @@ impl Presence {
             let share = self.share(&subscription.resource);
             share.lock().insert(id, entry, !is_fresh);
         });
+    }
+
+    /// Subscriptions to lists whose watchers proved who they are, with who that is and the members.
+    fn lists_there_are(&self) -> Vec<(Id, Arc<str>, Vec<Bytes>)> {
+        let mut all = Vec::new();
+        self.shelf.each_subscription(|id, _, subscription| {
+            if subscription.kind != Kind::One && subscription.proven {
+                all.push((id, subscription.watcher, subscription.members));
+            }
+        });
+        all
     }
 
     /// Subscriptions there are.
@@ -329,6 +345,9 @@ pub(crate) fn is_for(journey: &Journey, uri: &sip::Uri) -> bool {
     match request.method() {
         Method::Publish => place != Place::Foreign,
         Method::Subscribe => place != Place::Foreign && is_subscription(request, uri),
+        Method::Notify => {
+            journey.rooms.presence.get().is_some_and(|presence| presence.elsewhere.is_for(request))
+        }
         _ => false,
     }
 }
@@ -363,12 +382,17 @@ pub(crate) async fn serve(journey: &Arc<Journey>, way: &Way, mut upstream: Upstr
                 presence.changed(&resource, None);
             }
         }
+        Method::Notify => {
+            let answer = elsewhere::notified(journey, presence);
+            metrics::presence_request("notify", answer.status);
+            upstream.reply(&reply(answer));
+        }
         _ => {
             let (reply, follow) = subscribe::answer(journey, way, presence).await;
             metrics::presence_request("subscribe", reply.status);
             upstream.reply(&reply);
             if let Some(follow) = follow {
-                follow.up(presence).await;
+                follow.up(journey, presence).await;
             }
         }
     }

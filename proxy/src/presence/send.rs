@@ -118,6 +118,9 @@ pub(super) async fn deliver(
             }
         };
         presence.leave(gone.id, gone.resource.package, &members);
+        for member in members.iter().filter_map(|member| std::str::from_utf8(member).ok()) {
+            presence.elsewhere.leave(&gone.watcher, member, gone.id);
+        }
         clear(&rooms, &presence, gone).await;
     }
 }

@@ -32,6 +32,8 @@ pub struct Settings {
     pub waiting: usize,
     /// How long one is remembered.
     pub waiting_for: Duration,
+    /// Subscriptions at other presence servers, for members of lists; 0: none.
+    pub elsewhere: usize,
     /// NOTIFYs that leave at the same time. One that is not answered for a while counts no more.
     pub sending: usize,
     /// Lists of the config: their address, who may watch them, and their members.
@@ -63,6 +65,7 @@ impl Default for Settings {
             of_presentity: 20_000,
             waiting: 100,
             waiting_for: Duration::from_secs(7 * 86_400),
+            elsewhere: 0,
             sending: 1000,
             lists: Vec::new(),
         }

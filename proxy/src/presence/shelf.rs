@@ -228,6 +228,11 @@ impl Shelf {
         Err(SwapError::Busy)
     }
 
+    /// The version of a presentity's rules.
+    pub(crate) fn rules_version(&self, aor: &str) -> Option<Version> {
+        self.rules.read(aor.as_bytes(), |version, _| version)
+    }
+
     /// The rules of a presentity.
     pub(crate) fn policy(&self, aor: &str) -> Policy {
         let read = self.rules.read(aor.as_bytes(), |_, text| read_policy(text));

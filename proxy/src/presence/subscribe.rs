@@ -50,7 +50,7 @@ impl From<Refusal> for Failed {
 
 impl Follow {
     /// Its NOTIFY is due from now on.
-    pub(super) async fn up(self, presence: &Presence) {
+    pub(super) async fn up(self, journey: &Journey, presence: &Presence) {
         if self.is_new && self.entry.kind == Kind::One {
             presence.came_again(&self.entry.resource, &self.entry.watcher).await;
         }
@@ -67,6 +67,9 @@ impl Follow {
         let is_followed = self.is_new && is_one && self.entry.resource.package == Package::Presence;
         if self.is_new && !is_one {
             presence.join(self.id, &Arc::new(self.entry.resource.clone()), &self.members);
+            if self.entry.proven {
+                presence.join_elsewhere(&journey.rooms, &self.entry.watcher, self.id, &self.members);
+            }
         }
         let aor = Arc::clone(&self.entry.resource.aor);
         {

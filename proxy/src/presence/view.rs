@@ -128,8 +128,10 @@ impl Presence {
         let rules = document::rules::Rules::read(&document, &limits)?;
         // As it is told from a list by.
         let document = Bytes::from(document.trim_ascii().to_vec());
+        let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules_document(aor, document).await?;
         let rules = Policy::Document(rules);
+        self.shown(aor, hid || rules.hides());
         self.timed.expect(&aor.into(), rules.next_change(Moment::from(transport::now())));
         self.hold(aor, &rules, default).await
     }
@@ -143,9 +145,18 @@ impl Presence {
         if rules.rules.len() > Self::MOST_RULES {
             return Err(RulesError::TooMany);
         }
+        let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules(aor, rules).await?;
+        self.shown(aor, hid);
         self.timed.expect(&aor.into(), None);
         self.hold(aor, &Policy::Listed(rules.clone()), default).await
+    }
+
+    /// Whoever watches a user may see more or less of him from now on, if that depends on rules at all.
+    pub(super) fn shown(&self, aor: &str, depends: bool) {
+        if depends {
+            self.changed(&Resource { package: Package::Presence, aor: aor.into() }, None);
+        }
     }
 
     /// Holds all who watch a user to his rules.

@@ -164,6 +164,40 @@ fn next(phone: &mut Phone, is_it: impl Fn(&Message) -> bool) -> Message {
     }
 }
 
+/// A list of ours with a member at Kamailio: it is asked there in the watcher's name, and what it says is in the list.
+#[test]
+fn a_list_of_ours_tells_of_a_user_of_kamailio() {
+    let kamailio = Kamailio::start();
+    let hop =
+        format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", kamailio.sip);
+    let server = Server::with(&[&hop, "presence.elsewhere=10", "presence.notify_every=1s"]);
+    let path = "/api/v1/lists/friends@example.com";
+    let list = http::send(server.admin, "PUT", path, &[], br#"{"members":["alice@presence.test"]}"#);
+    assert!(matches!(list.status(), 200 | 204), "{list}");
+    publish(&kamailio, "At home");
+    let mut john = Phone::tcp("john");
+    let accept = "application/pidf+xml, application/rlmi+xml, multipart/related";
+    let subscribe = Message::new("SUBSCRIBE sip:friends@example.com SIP/2.0")
+        .with("Max-Forwards", "70")
+        .with("From", &format!("<sip:john@example.com>;tag=w{}", serial()))
+        .with("To", "<sip:friends@example.com>")
+        .with("Call-ID", &format!("sub-{}@there", serial()))
+        .with("CSeq", "1 SUBSCRIBE")
+        .with("Contact", &format!("<{}>", john.uri()))
+        .with("Event", "presence")
+        .with("Expires", "600")
+        .with("Supported", "eventlist")
+        .with("Accept", accept);
+    assert_eq!(Line::tcp(server.sip).request(&subscribe).status(), 200);
+    loop {
+        let told = String::from_utf8_lossy(&john.take().body).into_owned();
+        if told.contains("At home") {
+            assert!(told.contains("sip:alice@presence.test") && told.contains("state=\"active\""), "{told}");
+            break;
+        }
+    }
+}
+
 /// SIPp as both ends of ours: it publishes a photo that its watcher's terminal shows smaller.
 #[test]
 fn sipp_publishes_and_sipp_watches() {

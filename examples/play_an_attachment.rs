@@ -15,8 +15,11 @@ use std::time::Duration;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let [imap, user, password, uid, section, sip, out] = args.as_slice() else {
+    run(&std::env::args().skip(1).collect::<Vec<String>>())
+}
+
+pub(crate) fn run(args: &[String]) -> Outcome<()> {
+    let [imap, user, password, uid, section, sip, out] = args else {
         return Err("usage: IMAP-HOST:PORT USER PASSWORD UID SECTION SIP-HOST:PORT OUT.wav".into());
     };
     let mut mail = Mail::open(imap)?;

@@ -87,7 +87,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
     let pool = Arc::new(pool);
     let public = bind("http.listen", config.http.listen).await?;
     let operators = bind("admin.listen", config.admin.listen).await?;
-    let converters = converters(&config).await;
+    let media = media_of(&config).await;
+    let ffmpeg = media.as_ref().and_then(media::Media::ffmpeg);
+    let converters = media.map(media::Media::converters).unwrap_or_default();
     let contents = links::open(&config, &converters, public.address()).await?;
     let workers = Workers::start(settings::sip_workers(&config)).map_err(StartError::Threads)?;
     let sockets =
@@ -103,7 +105,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
         pool,
         Arc::clone(&offline),
     ));
-    let annc = announce::start(&config)?;
+    let annc = announce::start(&config, ffmpeg)?;
     if let Some(annc) = &annc {
         proxy.announce(annc.clone());
     }
@@ -163,11 +165,11 @@ pub(crate) async fn start(config: Config) -> Result<Running, StartError> {
 }
 
 /// What turns sound and video. Asks ffmpeg what it is, which takes it some tenths of a second.
-async fn converters(config: &Config) -> adapter::Converters {
+async fn media_of(config: &Config) -> Option<media::Media> {
     let config = config.clone();
-    let found = tokio::task::spawn_blocking(move || media::Media::find(&config).converters());
-    // It does not panic; without it there are none.
-    found.await.unwrap_or_default()
+    let found = tokio::task::spawn_blocking(move || media::Media::find(&config));
+    // It does not panic; without it there are no converters.
+    found.await.ok()
 }
 
 impl Running {

@@ -3,23 +3,42 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{Codec, Coding, DecodeError, Frame, Limits};
+use media::{Codec, Coding, DecodeError, Ffmpeg, Frame, Limits, Probe, Recipe, RunError, Source, Stop};
 
 use crate::form::Form;
+use crate::picture;
 use crate::rtp::{Packetizer, Track};
-use crate::sdp::{Agreed, Means};
+use crate::sdp::{Agreed, Making, Means};
 use crate::source::Content;
+
+/// What clips are read with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// How much of a clip is read.
+    pub limits: Limits,
+    /// The child for what is not read in process; `None`: there is none.
+    pub ffmpeg: Option<Ffmpeg>,
+}
 
 /// An announcement.
 #[derive(Clone, Debug)]
 pub struct Clip {
     content: Content,
-    limits: Limits,
+    tools: Tools,
     passes: Vec<Form>,
     /// Parameter sets of its H.264.
     sets: Vec<Bytes>,
-    /// Whether its sound can be made into something else.
-    has_sound: bool,
+    /// What its sound is decoded by; `None`: it has none, or nothing decodes it.
+    sound: Option<By>,
+    /// Width and height of its pictures, if the child may turn them.
+    pictures: Option<[u32; 2]>,
+}
+
+/// What decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Process,
+    Child,
 }
 
 /// Why an announcement can't be played.
@@ -27,75 +46,209 @@ pub struct Clip {
 pub enum ClipError {
     /// It can't be read.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
     /// It holds nothing that is played.
     #[error("the announcement holds no sound and no video that is played here")]
     Nothing,
+    /// The child did not get it done.
+    #[error("the announcement can't be turned into what the phone plays")]
+    Transcode,
+    /// It takes too long, or the caller gave up.
+    #[error("the announcement could not be decoded in time")]
+    Late,
+}
+
+impl From<DecodeError> for ClipError {
+    fn from(error: DecodeError) -> ClipError {
+        match error {
+            DecodeError::Stopped => ClipError::Late,
+            error => ClipError::Decode(error),
+        }
+    }
+}
+
+impl From<RunError> for ClipError {
+    fn from(error: RunError) -> ClipError {
+        match error {
+            RunError::Stopped => ClipError::Late,
+            // What it says may quote the clip.
+            RunError::Failed(why) => {
+                tracing::debug!(why, "ffmpeg gave up on an announcement");
+                ClipError::Transcode
+            }
+            other => {
+                tracing::warn!(error = %other, "ffmpeg did not end well on an announcement");
+                ClipError::Transcode
+            }
+        }
+    }
 }
 
 impl Clip {
-    /// Looks at what was fetched. Takes as long as reading its head does.
+    /// Looks at what was fetched: reads its head, and where that says too little has the child look, for pictures only if
+    /// they are wanted. Takes as long as that does.
     ///
     /// # Errors
     /// [`ClipError`].
-    pub fn open(content: Content, limits: Limits) -> Result<Clip, ClipError> {
-        let decoded = media::decode(content.octets.clone(), &content.media_type, limits);
-        let streams = media::streams(content.octets.clone(), &content.media_type, limits, 20);
-        let has_sound = decoded.is_ok();
-        let streams = match (streams, decoded) {
-            (Ok(streams), _) => streams,
-            (Err(_), Ok(_)) => Vec::new(),
-            (Err(_), Err(error)) => return Err(error.into()),
-        };
+    pub fn open(
+        content: Content,
+        tools: Tools,
+        wants_pictures: bool,
+        stop: &Stop,
+    ) -> Result<Clip, ClipError> {
+        let (octets, kind) = (&content.octets, &content.media_type);
+        let decoded = media::decode(octets.clone(), kind, tools.limits);
+        let streams = media::streams(octets.clone(), kind, tools.limits, 20).unwrap_or_default();
         let passes: Vec<Form> = streams.iter().map(|stream| form(stream.coding)).collect();
-        if passes.is_empty() && !has_sound {
-            return Err(ClipError::Nothing);
-        }
         let h264 = streams.into_iter().find(|stream| stream.coding == Coding::H264);
         let sets = h264.map(|stream| stream.setup).unwrap_or_default();
-        Ok(Clip { content, limits, passes, sets, has_sound })
+        let mut sound = decoded.is_ok().then_some(By::Process);
+        let mut pictures = None;
+        if let Some(seen) = seen(&content, &tools, sound.is_none(), wants_pictures, stop)? {
+            sound = sound.or(seen.sound.map(|_| By::Child));
+            pictures = seen.pictures.map(|pictures| pictures.pixels);
+        }
+        if passes.is_empty() && sound.is_none() && pictures.is_none() {
+            return Err(decoded.err().map_or(ClipError::Nothing, ClipError::from));
+        }
+        Ok(Clip { content, tools, passes, sets, sound, pictures })
     }
 
     /// What it can be sent as; `keys` says whether keys in a description may be believed.
     pub fn means(&self, keys: bool) -> Means {
-        let makes =
-            if self.has_sound { Codec::ALL.iter().map(|codec| made(*codec)).collect() } else { Vec::new() };
+        let encodes = if self.sound.is_some() {
+            Codec::ALL.iter().map(|codec| made(*codec)).collect()
+        } else {
+            Vec::new()
+        };
         let profile = self.sets.first().and_then(|set| set.get(1..4)?.first_chunk().copied());
-        Means { passes: self.passes.clone(), makes, h264: profile, keys }
+        let transcodes = Form::ALL
+            .into_iter()
+            .filter(|form| !encodes.contains(form) && self.recipe(*form, None).is_some());
+        let transcodes = transcodes.collect();
+        Means { passes: self.passes.clone(), encodes, transcodes, h264: profile, keys }
     }
 
-    /// The value of `sprop-parameter-sets` (RFC 6184 §8.1), if it has H.264.
-    pub fn parameter_sets(&self) -> Option<String> {
-        use base64::Engine;
-        let encoded = self.sets.iter().map(|set| base64::engine::general_purpose::STANDARD.encode(set));
-        Some(encoded.collect::<Vec<_>>().join(",")).filter(|sets| !sets.is_empty())
+    /// Whether the child is needed for that.
+    pub fn needs_child(&self, agreed: &Agreed) -> bool {
+        match agreed.making {
+            Making::Pass => false,
+            Making::Encode => self.sound == Some(By::Child),
+            Making::Transcode => true,
+        }
     }
 
-    /// Its packets for one medium: passed on, or decoded and coded anew. Takes long; not for threads of others.
+    /// Parameter sets of its H.264 as it is.
+    pub fn parameter_sets(&self) -> &[Bytes] {
+        &self.sets
+    }
+
+    /// Its packets for one medium: passed on, decoded and coded anew, or by the child. Takes long; not for threads of
+    /// others.
     ///
     /// # Errors
     /// [`ClipError`], also for what turns out to be broken behind its head.
-    pub fn track(&self, agreed: &Agreed) -> Result<Arc<Track>, ClipError> {
-        let (octets, kind) = (self.content.octets.clone(), &self.content.media_type);
-        let mut track = Track { clock: agreed.form.clock(), packets: Vec::new(), ticks: 0 };
+    pub fn track(&self, agreed: &Agreed, stop: &Stop) -> Result<Arc<Track>, ClipError> {
+        let (octets, kind) = (&self.content.octets, self.content.media_type.as_str());
+        let mut track = Track { clock: agreed.form.clock(), packets: Vec::new(), ticks: 0, sets: Vec::new() };
         let mut packetizer = Packetizer::new(agreed.form, agreed.fmtp.as_deref());
-        if self.passes.contains(&agreed.form) {
-            let streams = media::streams(octets, kind, self.limits, agreed.ptime)?;
-            let stream = streams.into_iter().find(|stream| form(stream.coding) == agreed.form);
-            let stream = stream.ok_or(ClipError::Nothing)?;
-            // Where the container has the parameter sets, they go before the first picture too.
-            for set in &stream.setup {
-                let unit = Frame { octets: set.clone(), timestamp: 0, duration: 0, last: false, head: None };
-                packetizer.push(&unit, &mut track.packets);
+        match agreed.making {
+            Making::Pass => self.split(octets.clone(), kind, agreed, &mut track, &mut packetizer, stop)?,
+            Making::Encode => {
+                let codec = Codec::ALL.iter().copied().find(|codec| made(*codec) == agreed.form);
+                let codec = codec.ok_or(ClipError::Nothing)?;
+                let pcm = match self.sound {
+                    Some(By::Child) => {
+                        self.child()?.1.decode(&self.child()?.0, codec.rate(), 1, Arc::clone(stop))?
+                    }
+                    _ => Box::new(media::decode(octets.clone(), kind, self.tools.limits)?),
+                };
+                let frames = media::encode(pcm, codec, agreed.ptime)?;
+                collect(frames, &mut packetizer, &mut track, stop)?;
             }
-            collect(stream.frames, &mut packetizer, &mut track)?;
-        } else {
-            let codec = Codec::ALL.iter().copied().find(|codec| made(*codec) == agreed.form);
-            let audio = media::decode(octets, kind, self.limits)?;
-            let frames = media::encode(audio, codec.ok_or(ClipError::Nothing)?, agreed.ptime)?;
-            collect(frames, &mut packetizer, &mut track)?;
+            Making::Transcode => {
+                let recipe = self.recipe(agreed.form, agreed.fmtp.as_deref()).ok_or(ClipError::Nothing)?;
+                let (source, ffmpeg) = self.child()?;
+                let made = ffmpeg.make(&source, &recipe, self.tools.limits.octets, &|| stop())?;
+                let kind = match &recipe {
+                    Recipe::Pictures(pictures) => pictures.media_type(),
+                    Recipe::Sound(sound) => sound.media_type,
+                    Recipe::Clip(_) | Recipe::Still => return Err(ClipError::Nothing),
+                };
+                self.split(made, kind, agreed, &mut track, &mut packetizer, stop)?;
+            }
         }
         if track.packets.is_empty() { Err(ClipError::Nothing) } else { Ok(Arc::new(track)) }
+    }
+
+    /// The frames of a file as they are.
+    fn split(
+        &self,
+        octets: Bytes,
+        kind: &str,
+        agreed: &Agreed,
+        track: &mut Track,
+        packetizer: &mut Packetizer,
+        stop: &Stop,
+    ) -> Result<(), ClipError> {
+        let streams = media::streams(octets, kind, self.tools.limits, agreed.ptime)?;
+        let stream = streams.into_iter().find(|stream| form(stream.coding) == agreed.form);
+        let stream = stream.ok_or(ClipError::Nothing)?;
+        track.sets = stream.setup;
+        collect(stream.frames, packetizer, track, stop)
+    }
+
+    fn child(&self) -> Result<(Source, &Ffmpeg), ClipError> {
+        let source = Source::new(self.content.octets.clone(), &self.content.media_type);
+        source.zip(self.tools.ffmpeg.as_ref()).ok_or(ClipError::Nothing)
+    }
+
+    /// What the child is asked for to have that form; `None`: it has no such encoder, or the clip has nothing for it.
+    fn recipe(&self, form: Form, fmtp: Option<&str>) -> Option<Recipe> {
+        let ffmpeg = self.tools.ffmpeg.as_ref()?;
+        let sound =
+            |media_type, rate, bits| Recipe::Sound(media::Sound { media_type, rate, channels: 1, bits });
+        let recipe = match form {
+            Form::Opus => sound("audio/ogg", 48_000, 32_000),
+            Form::Mpa => sound("audio/mpeg", 44_100, 64_000),
+            Form::Amr => sound("audio/amr", 8000, 12_200),
+            Form::AmrWb => sound("audio/amr-wb", 16_000, 23_850),
+            Form::H264 | Form::Vp8 | Form::Mpv => {
+                Recipe::Pictures(picture::recipe(form, fmtp, self.pictures?)?)
+            }
+            Form::Pcmu | Form::Pcma | Form::G722 => return None,
+        };
+        let has_source = if form.is_video() { self.pictures.is_some() } else { self.sound.is_some() };
+        let is_read = || Source::new(self.content.octets.clone(), &self.content.media_type).is_some();
+        (has_source && ffmpeg.makes(&recipe) && is_read()).then_some(recipe)
+    }
+}
+
+/// What the child is good for: what is in the clip by its head, or, where that says too little, by the child itself.
+/// `None` without one, or if it may not read such a clip.
+fn seen(
+    content: &Content,
+    tools: &Tools,
+    wants_sound: bool,
+    wants_pictures: bool,
+    stop: &Stop,
+) -> Result<Option<Probe>, ClipError> {
+    let source = Source::new(content.octets.clone(), &content.media_type);
+    let Some((source, ffmpeg)) = source.zip(tools.ffmpeg.as_ref()) else { return Ok(None) };
+    let wants_pictures = wants_pictures && source.kind().may_have_pictures();
+    if !(wants_sound || wants_pictures) {
+        return Ok(None);
+    }
+    let probe = media::probe(&content.octets, &content.media_type, tools.limits).unwrap_or_default();
+    let is_known = (!wants_sound || probe.sound.is_some()) && (!wants_pictures || probe.pictures.is_some());
+    if is_known {
+        return Ok(Some(probe));
+    }
+    match ffmpeg.look(&source, &|| stop()) {
+        Ok(seen) => Ok(Some(seen)),
+        Err(RunError::Stopped) => Err(ClipError::Late),
+        // Then the head's word is all there is.
+        Err(_) => Ok(Some(probe)),
     }
 }
 
@@ -104,10 +257,15 @@ fn collect(
     frames: impl Iterator<Item = Result<Frame, DecodeError>>,
     packetizer: &mut Packetizer,
     track: &mut Track,
+    stop: &Stop,
 ) -> Result<(), ClipError> {
     for frame in frames {
+        if stop() {
+            return Err(ClipError::Late);
+        }
         let frame = match frame {
             Ok(frame) => frame,
+            Err(DecodeError::Stopped) => return Err(ClipError::Late),
             Err(error) if track.packets.is_empty() => return Err(error.into()),
             Err(_) => break,
         };

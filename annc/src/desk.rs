@@ -8,15 +8,17 @@ use std::time::Instant;
 use sip::{HeaderId, Outgoing, Request, ResponseBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::call::{Call, Medium, Opening, Wire};
-use crate::clip::Clip;
+use crate::call::{Call, Medium, Opening, Spare, Unacked, Wire};
+use crate::clip::{Clip, Tools};
 use crate::dialog::{Dialog, DialogId, SessionTimer};
+use crate::effort::{Bench, Effort};
+use crate::memory::Memory;
 use crate::order::Order;
 use crate::refusal::Refusal;
 use crate::rtp::{Pacer, Ports, Sockets};
-use crate::sdp::{self, Agreed, Key, Means, Session};
+use crate::sdp::{self, Agreed, Key, Making, Means, Session, Suite};
 use crate::settings::{Settings, StartError};
-use crate::source::{Names, Sources};
+use crate::source::{Content, Names, Sources};
 
 /// The methods a call takes.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
@@ -34,14 +36,19 @@ pub struct Annc {
 pub(crate) struct Inside {
     pub(crate) settings: Settings,
     sources: Sources,
+    pub(crate) bench: Bench,
+    pub(crate) memory: Memory,
     pub(crate) pacer: Pacer,
     ports: Ports,
     streams: Arc<Semaphore>,
     calls: Mutex<HashMap<DialogId, Weak<Wire>>>,
 }
 
+/// Whether media may be sent to an address.
+pub type Open = Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>;
+
 /// Where and how an INVITE came.
-pub struct Meeting<'a> {
+pub struct Meeting {
     /// Our address that it came to.
     pub local: IpAddr,
     /// Whether nobody else could read it: TLS.
@@ -49,7 +56,22 @@ pub struct Meeting<'a> {
     /// The value of our Contact.
     pub contact: String,
     /// Whether the caller may have media sent to an address.
-    pub open: &'a (dyn Fn(SocketAddr) -> bool + Send + Sync),
+    pub open: Open,
+}
+
+/// The answer to a request within a call.
+#[derive(Debug)]
+pub struct Answered {
+    /// To be sent now.
+    pub response: Outgoing,
+    /// And again, until its ACK comes.
+    pub unacked: Option<Unacked>,
+}
+
+impl From<Outgoing> for Answered {
+    fn from(response: Outgoing) -> Answered {
+        Answered { response, unacked: None }
+    }
 }
 
 /// A call that was taken.
@@ -73,6 +95,8 @@ impl Annc {
             sources,
             pacer: Pacer::start()?,
             ports: Ports::new(first, last),
+            bench: Bench::new(settings.children, settings.effort),
+            memory: Memory::new(settings.memory.max(settings.sources.octets)),
             streams: Arc::new(Semaphore::new(settings.streams.min(Semaphore::MAX_PERMITS))),
             calls: Mutex::default(),
             settings,
@@ -84,7 +108,7 @@ impl Annc {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn invite(&self, invite: &Request, meeting: &Meeting<'_>) -> Result<Accepted, Refusal> {
+    pub async fn invite(&self, invite: &Request, meeting: &Meeting) -> Result<Accepted, Refusal> {
         let begun = Instant::now();
         let outcome = self.take(invite, meeting).await;
         let word = match &outcome {
@@ -96,7 +120,7 @@ impl Annc {
         outcome
     }
 
-    async fn take(&self, invite: &Request, meeting: &Meeting<'_>) -> Result<Accepted, Refusal> {
+    async fn take(&self, invite: &Request, meeting: &Meeting) -> Result<Accepted, Refusal> {
         let inside = &self.inside;
         let order = Order::read(&invite.uri())?;
         let unknown =
@@ -112,21 +136,37 @@ impl Annc {
         let dialog = Dialog::of_invite(invite, &tag).ok_or(Refusal::NoContact)?;
         let permit = Arc::clone(&inside.streams).try_acquire_owned().map_err(|_none| Refusal::Full)?;
         let keys = meeting.secure || inside.settings.keys_in_clear;
-        let clip = self.clip(&order).await?;
+        let most = &inside.settings.sources;
+        let mut held = inside.memory.wait(most.octets, most.deadline).await?;
+        let content = inside.sources.fetch(&order).await?;
+        held.shrink(content.octets.len());
+        let effort = inside.bench.begin();
+        let clip = self.clip(content, offer.as_ref(), &effort).await?;
         let means = clip.means(keys);
-        let opening = self.open(offer, clip, &means, meeting).await?;
-        let call = self.call(dialog, order, opening, timer, permit);
+        let mut opening = self.open(offer, clip, &means, meeting, &effort).await?;
+        // Packets that are pieces of it need it as long as they are there.
+        let is_needed = |medium: &Medium| medium.agreed.making == Making::Pass;
+        if opening.clip.is_some() || opening.media.iter().flatten().any(is_needed) {
+            opening.held.push(held);
+        }
+        let call = self.call(dialog, order, opening, invite, meeting, timer, permit);
         let answer = self.answer(invite, &tag, &call, meeting);
         Ok(Accepted { answer, call })
     }
 
-    /// Fetches an announcement and looks at it.
-    async fn clip(&self, order: &Order) -> Result<Clip, Refusal> {
+    /// Looks at an announcement; at its pictures if the caller may want them.
+    async fn clip(
+        &self,
+        content: Content,
+        offer: Option<&Session>,
+        effort: &Effort,
+    ) -> Result<Clip, Refusal> {
         let settings = &self.inside.settings;
         let limits = media::Limits { octets: settings.sources.octets, seconds: settings.seconds };
-        let content = self.inside.sources.fetch(order).await?;
-        let opened = tokio::task::spawn_blocking(move || Clip::open(content, limits)).await;
-        Ok(opened.map_err(|_panicked| Refusal::Ports)??)
+        let tools = Tools { limits, ffmpeg: settings.ffmpeg.clone() };
+        let wants_pictures = offer.is_none_or(Session::wants_video);
+        // Looking takes a child a moment and no turn.
+        effort.run(false, move |stop| Clip::open(content, tools, wants_pictures, stop)).await
     }
 
     /// Agrees on media, opens their ports and makes their packets; without an offer makes one.
@@ -135,7 +175,8 @@ impl Annc {
         offer: Option<Session>,
         clip: Clip,
         means: &Means,
-        meeting: &Meeting<'_>,
+        meeting: &Meeting,
+        effort: &Effort,
     ) -> Result<Opening, Refusal> {
         let address = if self.inside.settings.address.is_unspecified() {
             meeting.local
@@ -143,17 +184,19 @@ impl Annc {
             self.inside.settings.address
         };
         let id = u64::from_be_bytes(*random()?.first_chunk().ok_or(Refusal::Ports)?) >> 2;
-        let mut local =
-            sdp::Local { id, version: id, address, media: Vec::new(), parameter_sets: clip.parameter_sets() };
+        let mut local = sdp::Local { id, version: id, address, media: Vec::new(), sets: Vec::new() };
         let Some(offer) = offer else {
+            local.sets = clip.parameter_sets().to_vec();
             return self.offer(clip, means, local);
         };
-        let agreement = sdp::agree(&offer, means, meeting.open)?;
-        let mut media = Vec::new();
+        let agreement = sdp::agree(&offer, means, &*meeting.open)?;
+        let (mut media, mut held) = (Vec::new(), Vec::new());
         for agreed in &agreement {
             let (medium, ours) = match agreed {
                 Some(agreed) => {
-                    let (medium, ours) = self.medium(&clip, agreed, address).await?;
+                    let (medium, ours) = self.medium(&clip, agreed, address, effort).await?;
+                    local.sets.extend_from_slice(&medium.track.sets);
+                    held.extend(self.inside.memory.hold_track(&medium.track, agreed.making)?);
                     (Some(medium), Some(ours))
                 }
                 None => (None, None),
@@ -162,25 +205,29 @@ impl Annc {
             local.media.push(ours);
         }
         let body = sdp::answer(&offer, &agreement, &local);
-        Ok(Opening { clip, means: means.clone(), local, body, media, spare: Vec::new() })
+        Ok(Opening { clip: None, means: means.clone(), local, body, media, spare: Vec::new(), held })
     }
 
-    /// An offer of everything, to who made none (RFC 3261 §13.2.1).
+    /// An offer of everything, to who made none (RFC 3261 §13.2.1); encrypted if that is wanted and nobody else reads it.
     fn offer(&self, clip: Clip, means: &Means, local: sdp::Local) -> Result<Opening, Refusal> {
-        // In clear only: keys of ours would have to be in an offer that the answer may not take.
-        let means = Means { keys: false, ..means.clone() };
-        let all = || means.passes.iter().chain(&means.makes);
-        let mut spare = Vec::new();
-        let mut ports = [None, None];
-        for (is_video, port) in [false, true].into_iter().zip(&mut ports) {
+        let is_srtp = means.keys && self.inside.settings.offer_srtp;
+        let means = Means { keys: is_srtp, ..means.clone() };
+        let all = || means.passes.iter().chain(&means.encodes).chain(&means.transcodes);
+        let mut spare: Vec<Spare> = Vec::new();
+        let mut is_offered = [false, false];
+        for (is_video, is_offered) in [false, true].into_iter().zip(&mut is_offered) {
             if all().any(|form| form.is_video() == is_video) {
-                let sockets = self.inside.ports.open(local.address).ok_or(Refusal::Ports)?;
-                *port = Some(sockets.port);
-                spare.push(Arc::new(sockets));
+                let sockets = Arc::new(self.inside.ports.open(local.address).ok_or(Refusal::Ports)?);
+                let suites = [(1, Suite::Sha1_80), (2, Suite::Sha1_32)].into_iter().filter(|_| is_srtp);
+                let keys = suites.map(|(tag, suite)| fresh_key(tag, suite)).collect::<Result<_, _>>()?;
+                spare.push(Spare { sockets, keys });
+                *is_offered = true;
             }
         }
-        let body = sdp::offer(&means, &local, ports);
-        Ok(Opening { clip, means, local, body, media: Vec::new(), spare })
+        let mut ends = spare.iter().map(|spare| (spare.sockets.port, spare.keys.as_slice()));
+        let ends = is_offered.map(|is_offered| if is_offered { ends.next() } else { None });
+        let body = sdp::offer(&means, &local, ends);
+        Ok(Opening { clip: Some(clip), means, local, body, media: Vec::new(), spare, held: Vec::new() })
     }
 
     async fn medium(
@@ -188,31 +235,36 @@ impl Annc {
         clip: &Clip,
         agreed: &Agreed,
         address: IpAddr,
+        effort: &Effort,
     ) -> Result<(Medium, sdp::LocalMedium), Refusal> {
         let sockets = Arc::new(self.inside.ports.open(address).ok_or(Refusal::Ports)?);
-        let key = agreed.key.as_ref().map(own_key).transpose()?;
+        let key = agreed.key.as_ref().map(|theirs| fresh_key(theirs.tag, theirs.suite)).transpose()?;
         let ours = sdp::LocalMedium { port: sockets.port, key: key.clone() };
-        let medium = make(clip.clone(), agreed.clone(), sockets, key).await?;
+        let medium = make(clip.clone(), agreed.clone(), sockets, key, effort).await?;
         Ok((medium, ours))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all that was found out on the way to the call")]
     fn call(
         &self,
         dialog: Dialog,
         order: Order,
         opening: Opening,
+        invite: &Request,
+        meeting: &Meeting,
         timer: Option<SessionTimer>,
         permit: OwnedSemaphorePermit,
     ) -> Call {
         let id = dialog.id().clone();
-        let call = Call::new(Arc::clone(&self.inside), dialog, order, opening, timer, permit);
+        let call =
+            Call::new(Arc::clone(&self.inside), dialog, order, opening, invite, meeting, timer, permit);
         let mut calls = self.inside.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.insert(id, Arc::downgrade(call.wire()));
         metrics::gauge!("annc_calls").set(u32::try_from(calls.len()).unwrap_or(u32::MAX));
         call
     }
 
-    fn answer(&self, invite: &Request, tag: &str, call: &Call, meeting: &Meeting<'_>) -> Outgoing {
+    fn answer(&self, invite: &Request, tag: &str, call: &Call, meeting: &Meeting) -> Outgoing {
         let mut builder = ResponseBuilder::to_request(invite, 200, "OK")
             .to_tag(tag)
             .copy(invite, HeaderId::RecordRoute)
@@ -227,6 +279,12 @@ impl Annc {
             }
         }
         builder.body(call.body()).build()
+    }
+
+    /// The work of all calls.
+    #[cfg(test)]
+    pub(crate) fn bench(&self) -> &Bench {
+        &self.inside.bench
     }
 
     /// Whether those may call who are no users.
@@ -248,14 +306,14 @@ impl Annc {
     }
 
     /// The answer to a request within a dialog; not for ACK. `None` once nobody needs one any more.
-    pub fn request(&self, request: &Request, meeting: &Meeting<'_>) -> Outgoing {
+    pub fn request(&self, request: &Request, meeting: &Meeting) -> Answered {
         let answered = match self.wire(request) {
             Some(wire) => wire.request(request, meeting),
             None => Err(Refusal::NoDialog),
         };
         match answered {
             Ok(answer) => answer,
-            Err(refusal) => refusal.verdict(self.inside.settings.failed).response(request).build(),
+            Err(refusal) => refusal.verdict(self.inside.settings.failed).response(request).build().into(),
         }
     }
 
@@ -313,18 +371,18 @@ pub(crate) async fn make(
     agreed: Agreed,
     sockets: Arc<Sockets>,
     key: Option<Key>,
+    effort: &Effort,
 ) -> Result<Medium, Refusal> {
     let wanted = agreed.clone();
-    let made = tokio::task::spawn_blocking(move || clip.track(&wanted)).await;
-    let track = made.map_err(|_panicked| Refusal::Ports)??;
+    let track = effort.run(clip.needs_child(&agreed), move |stop| clip.track(&wanted, stop)).await?;
     Ok(Medium { agreed, track, sockets, key, playing: None, is_held: false })
 }
 
-/// A key of ours for the suite and with the tag of theirs.
-fn own_key(theirs: &Key) -> Result<Key, Refusal> {
+/// A key of ours.
+fn fresh_key(tag: u32, suite: Suite) -> Result<Key, Refusal> {
     let mut secret = [0; 30];
     getrandom::fill(&mut secret).map_err(|_| Refusal::Ports)?;
-    Ok(Key { tag: theirs.tag, suite: theirs.suite, secret })
+    Ok(Key { tag, suite, secret })
 }
 
 pub(crate) fn random() -> Result<[u8; 16], Refusal> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sip::{Contact, HeaderId, Method, NameAddr, Outgoing, Request, RequestBuilder};
+use sip::{AddressError, Contact, HeaderId, Method, NameAddr, Outgoing, Request, RequestBuilder};
 
 /// The shortest session interval that may be (RFC 4028 §5).
 pub const LEAST_INTERVAL: u32 = 90;
@@ -70,7 +70,7 @@ impl Dialog {
             local,
             remote: field(HeaderId::From)?,
             routes: invite.values(HeaderId::RecordRoute).map(<[u8]>::to_vec).collect(),
-            target: contact(invite)?,
+            target: contact(invite.contacts())?,
             sent: 0,
             received: invite.cseq().number,
         })
@@ -94,9 +94,9 @@ impl Dialog {
         self.received
     }
 
-    /// Takes the Contact of a request that may move it.
-    pub fn moved(&mut self, request: &Request) {
-        if let Some(target) = contact(request) {
+    /// Takes the Contact of what may move it.
+    pub fn moved<'c>(&mut self, contacts: impl Iterator<Item = Result<Contact<'c>, AddressError>>) {
+        if let Some(target) = contact(contacts) {
             self.target = target;
         }
     }
@@ -115,19 +115,28 @@ impl Dialog {
     }
 
     /// A request of ours in it. Routes are taken to be loose, as all are since RFC 3261.
-    pub fn request(&mut self, method: Method<'_>) -> Outgoing {
+    pub fn request(&mut self, method: Method<'_>) -> RequestBuilder {
         self.sent = self.sent.wrapping_add(1);
+        self.numbered(method, self.sent)
+    }
+
+    /// The ACK for the 2xx to an INVITE of ours with that number.
+    pub fn ack(&self, number: u32) -> Outgoing {
+        self.numbered(Method::Ack, number).build()
+    }
+
+    fn numbered(&self, method: Method<'_>, number: u32) -> RequestBuilder {
         let builder = RequestBuilder::new(method, &self.target)
             .from(&self.local)
             .to(&self.remote)
             .call_id(&self.id.call_id)
-            .cseq(self.sent);
-        self.routes.iter().fold(builder, |builder, route| builder.header(HeaderId::Route, route)).build()
+            .cseq(number);
+        self.routes.iter().fold(builder, |builder, route| builder.header(HeaderId::Route, route))
     }
 }
 
-fn contact(request: &Request) -> Option<Vec<u8>> {
-    match request.contacts().next()?.ok()? {
+fn contact<'c>(mut contacts: impl Iterator<Item = Result<Contact<'c>, AddressError>>) -> Option<Vec<u8>> {
+    match contacts.next()?.ok()? {
         Contact::Address(address) => Some(address.uri_octets().to_vec()),
         Contact::Wildcard => None,
     }
@@ -197,7 +206,7 @@ mod tests {
         let invite = invite("Record-Route: <sip:one;lr>, <sip:two;lr>\r\n");
         let mut dialog = Dialog::of_invite(&invite, "ours").unwrap();
         assert_eq!(dialog.next().unwrap().to_string(), "sip:one;lr");
-        let bye = text(&dialog.request(Method::Bye));
+        let bye = text(&dialog.request(Method::Bye).build());
         assert!(bye.starts_with("BYE sip:a@192.0.2.7:5070 SIP/2.0\r\n"), "{bye}");
         for line in [
             "From: <sip:annc@example.com>;tag=ours\r\n",
@@ -207,7 +216,7 @@ mod tests {
         ] {
             assert!(bye.contains(line), "{line} in {bye}");
         }
-        assert!(text(&dialog.request(Method::Options)).contains("CSeq: 2 OPTIONS\r\n"));
+        assert!(text(&dialog.request(Method::Options).build()).contains("CSeq: 2 OPTIONS\r\n"));
     }
 
     #[test]

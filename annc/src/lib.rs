@@ -18,8 +18,11 @@ mod call;
 pub mod clip;
 mod desk;
 pub mod dialog;
+mod effort;
 mod form;
+mod memory;
 pub mod order;
+mod picture;
 mod refusal;
 pub mod rtp;
 pub mod sdp;
@@ -28,8 +31,8 @@ pub mod source;
 #[cfg(test)]
 mod testing;
 
-pub use call::{Call, Say};
-pub use desk::{Accepted, Annc, Meeting};
+pub use call::{Call, Say, Unacked};
+pub use desk::{Accepted, Annc, Answered, Meeting, Open};
 pub use form::Form;
 pub use lemonade::TlsMode;
 pub use refusal::{Refusal, Verdict};

@@ -35,6 +35,9 @@ pub enum Refusal {
     /// As many play as may.
     #[error("as many announcements play as may")]
     Full,
+    /// All octets that announcements may hold are held.
+    #[error("announcements hold as much memory as they may")]
+    Memory,
     /// The INVITE has no Contact, so that nothing could be said in its dialog.
     #[error("an INVITE has a Contact")]
     NoContact,
@@ -92,6 +95,7 @@ impl Refusal {
             Refusal::Source(SourceError::NotRetrieved(_) | SourceError::TooLarge(_) | SourceError::Late) => {
                 warned(failed, NOT_RETRIEVED, 399)
             }
+            Refusal::Clip(ClipError::Late) => warned(503, "Service Unavailable", 399),
             // The media type that is not supported is that of the announcement; Accept says what a body may be.
             Refusal::Clip(_) => Verdict { headers: accept(), ..warned(415, "Unsupported Media Type", 399) },
             Refusal::Body => Verdict { headers: accept(), ..warned(415, "Unsupported Media Type", 399) },
@@ -106,7 +110,7 @@ impl Refusal {
             },
             Refusal::NoContact => warned(400, "Missing Contact", 399),
             Refusal::Full => warned(486, "Busy Here", 399),
-            Refusal::Ports => warned(503, "Service Unavailable", 399),
+            Refusal::Ports | Refusal::Memory => warned(503, "Service Unavailable", 399),
             Refusal::Stranger => warned(403, "Forbidden", 399),
             Refusal::NoDialog => plain(481, "Call/Transaction Does Not Exist"),
             Refusal::Sequence => plain(500, "Server Internal Error"),
@@ -135,6 +139,7 @@ mod tests {
         assert_eq!(answer(SourceError::Late.into()), (400, "Announcement content could not be retrieved"));
         assert_eq!(Refusal::Source(SourceError::Late).verdict(404).status, 404);
         assert_eq!(answer(ClipError::Nothing.into()).0, 415);
+        assert_eq!((answer(ClipError::Transcode.into()).0, answer(ClipError::Late.into()).0), (415, 503));
         assert_eq!(answer(Disagreement::Codec.into()).0, 488);
         assert_eq!(Refusal::Disagreement(Disagreement::Codec).verdict(400).warning.unwrap().0, 305);
         assert_eq!((answer(Refusal::Full).0, answer(Refusal::Ports).0), (486, 503));

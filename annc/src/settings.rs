@@ -25,6 +25,16 @@ pub struct Settings {
     pub longest: Duration,
     /// Seconds of a clip that are decoded.
     pub seconds: u32,
+    /// The child for what is not decoded or coded in process; `None`: there is none, such clips are answered 415.
+    pub ffmpeg: Option<media::Ffmpeg>,
+    /// Children at once; a call waits for its turn.
+    pub children: usize,
+    /// What decoding and coding an announcement may take.
+    pub effort: Duration,
+    /// Octets that all calls may hold together; at least one announcement.
+    pub memory: usize,
+    /// Whether an offer of ours is of SRTP, where keys may be sent.
+    pub offer_srtp: bool,
     /// How long a call may be held.
     pub hold: Duration,
     /// How long nothing may come of a phone that was heard, or a port be closed.

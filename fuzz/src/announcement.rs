@@ -17,16 +17,21 @@ pub fn run(data: &[u8]) {
         let _ = lemonade::ImapUrl::parse(&order.play);
     }
     let Ok(session) = Session::read(description) else { return };
-    let means =
-        Means { passes: vec![Form::H264, Form::Amr], makes: Form::ALL.to_vec(), h264: None, keys: true };
+    let means = Means {
+        passes: vec![Form::H264, Form::Amr],
+        encodes: vec![Form::Pcmu, Form::G722],
+        transcodes: Form::ALL.to_vec(),
+        h264: None,
+        keys: true,
+    };
     let local = Local {
         id: 1,
         version: 1,
         address: [192, 0, 2, 1].into(),
         media: session.media.iter().map(|_| Some(sdp::LocalMedium { port: 30_000, key: None })).collect(),
-        parameter_sets: None,
+        sets: Vec::new(),
     };
-    assert!(Session::read(offer(&means, &local, [Some(1), Some(3)]).as_bytes()).is_ok());
+    assert!(Session::read(offer(&means, &local, [Some((1, &[])), Some((3, &[]))]).as_bytes()).is_ok());
     let Ok(agreement) = agree(&session, &means, &|_| true) else { return };
     assert_eq!(agreement.len(), session.media.len());
     let text = answer(&session, &agreement, &local);

@@ -1,6 +1,7 @@
 //! What must hold for any octets, one module per target: `run` takes them and panics where it does not hold.
 
 pub mod announcement;
+pub mod clip;
 pub mod cpi;
 pub mod document;
 pub mod expression;

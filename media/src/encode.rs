@@ -5,9 +5,10 @@ use audio_codec::pcma::PcmaEncoder;
 use audio_codec::pcmu::PcmuEncoder;
 use bytes::Bytes;
 
-use crate::audio::{Audio, Pcm};
+use crate::audio::Pcm;
 use crate::error::DecodeError;
 use crate::frames::Frame;
+use crate::resample::Resampled;
 
 /// A coding that is written for RTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +140,11 @@ impl Encoder {
 ///
 /// # Errors
 /// [`DecodeError`] if the clip's samples can't be brought to the codec's rate.
-pub fn encode(audio: Audio, codec: Codec, millis: u32) -> Result<Encoded, DecodeError> {
-    let pcm = audio.at(codec.rate(), 1)?;
+pub fn encode(pcm: Box<dyn Pcm>, codec: Codec, millis: u32) -> Result<Encoded, DecodeError> {
+    let pcm = match (pcm.rate(), pcm.channels()) == (codec.rate(), 1) {
+        true => pcm,
+        false => Box::new(Resampled::new(pcm, codec.rate(), 1)?),
+    };
     let millis = millis.clamp(10, 60);
     Ok(Encoded {
         pcm,

@@ -86,6 +86,20 @@ impl Kind {
         }
     }
 
+    /// Whether there may be pictures beside its sound.
+    pub const fn may_have_pictures(self) -> bool {
+        matches!(
+            self,
+            Kind::Mp4
+                | Kind::Ogg
+                | Kind::Matroska
+                | Kind::MpegVideo
+                | Kind::Avi
+                | Kind::TransportStream
+                | Kind::Flv
+        )
+    }
+
     /// By the media type, parameters left aside.
     pub fn by_type(media_type: &str) -> Option<Kind> {
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -13,10 +13,12 @@
 //! not read is a [`DecodeError`], and so is a panic of a decoder. No sockets.
 
 mod audio;
+mod boxes;
 mod encode;
 mod error;
 mod ffmpeg;
 mod frames;
+mod gapless;
 mod kind;
 mod limits;
 mod probe;
@@ -30,7 +32,8 @@ pub use audio::{Audio, Pcm, decode};
 pub use encode::{Codec, Encoded, Encoder, encode};
 pub use error::DecodeError;
 pub use ffmpeg::{
-    Bounds, Clip, Ffmpeg, FindError, Launcher, Recipe, RunError, Running, Samples, Sound, Source, Stop,
+    Bounds, Clip, Ffmpeg, FindError, Launcher, Pictures, Recipe, RunError, Running, Samples, Sound, Source,
+    Stop,
 };
 pub use frames::{Coding, Frame, Frames, Stream, nal_units, streams};
 pub use kind::Kind;

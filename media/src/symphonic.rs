@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
@@ -17,6 +18,7 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::packet::Packet;
 
 use crate::error::DecodeError;
+use crate::gapless;
 use crate::kind::Kind;
 
 /// Packets in a row that may be unreadable before the clip is given up.
@@ -131,7 +133,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Resul
 }
 
 fn open(octets: Bytes, kind: Kind) -> Result<(Symphonic, Shape), DecodeError> {
-    let mut reader = reader(octets, kind)?;
+    let mut reader = reader(octets.clone(), kind)?;
     let track =
         reader.default_track(TrackType::Audio).ok_or(DecodeError::Unsupported("a clip without sound"))?;
     let Some(CodecParameters::Audio(parameters)) = track.codec_params.clone() else {
@@ -141,14 +143,28 @@ fn open(octets: Bytes, kind: Kind) -> Result<(Symphonic, Shape), DecodeError> {
     let frames = track.num_frames;
     // Decoders of MPEG audio and Opus leave these out themselves.
     let trims_itself = matches!(kind, Kind::MpegAudio | Kind::Ogg | Kind::Matroska);
-    let skip = if trims_itself { 0 } else { track.delay.unwrap_or(0).into() };
-    let most = frames.filter(|_| !trims_itself);
+    let mut skip = if trims_itself { 0 } else { track.delay.unwrap_or(0).into() };
+    let mut most = frames.filter(|_| !trims_itself);
     let mut decoder = codecs()
         .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
         .map_err(|_| DecodeError::Unsupported("its coding"))?;
     let (first, rate, channels) = shape(&mut *reader, &mut *decoder, id)?;
-    let shape = Shape { rate, channels, frames };
+    if kind == Kind::Matroska && parameters.codec == CODEC_ID_OPUS {
+        // symphonia's demuxer of Matroska does not say it, as that of Ogg does.
+        skip = pre_skip(parameters.extra_data.as_deref().unwrap_or_default());
+    }
+    let heard = if kind == Kind::Mp4 { gapless::heard(&octets, id, rate) } else { None };
+    if let Some(heard) = heard {
+        (skip, most) = (heard.skip, heard.frames);
+    }
+    let shape = Shape { rate, channels, frames: most.or(frames) };
     Ok((Symphonic { reader, decoder, track: id, first, skip, most, ended: false }, shape))
+}
+
+/// Frames at 48 kHz that are not to be heard, in the head of Opus (RFC 7845 §5.1).
+fn pre_skip(head: &[u8]) -> u64 {
+    let frames = head.strip_prefix(b"OpusHead").and_then(|head| head.get(2..)?.first_chunk());
+    frames.map_or(0, |frames| u16::from_le_bytes(*frames).into())
 }
 
 /// Decodes up to the first packet that can be: only then the shape is sure (SBR doubles the rate, a mono MP3 may say it is

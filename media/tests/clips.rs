@@ -58,7 +58,7 @@ fn every_tone_is_heard_at_its_rate_and_at_every_other() {
             let audio = media::decode(clip(name), media_type, Limits::default()).unwrap();
             let heard = samples(audio.at(to, 1).unwrap());
             let seconds = heard.len() as f64 / f64::from(to);
-            assert!((2.97..3.06).contains(&seconds), "{name} at {to}: {seconds} s");
+            assert!((2.98..3.02).contains(&seconds), "{name} at {to}: {seconds} s");
             assert!(share(&heard, to, 440.0) > 0.98, "{name} at {to}: {}", share(&heard, to, 440.0));
         }
     }
@@ -150,8 +150,9 @@ fn frames_for_rtp_have_the_right_octets_and_times() {
     for (codec, octets, ticks) in [(Codec::Pcmu, 160, 160), (Codec::Pcma, 160, 160), (Codec::G722, 160, 160)]
     {
         let audio = media::decode(clip("tone.mp3"), "audio/mpeg", Limits::default()).unwrap();
-        let frames: Vec<Frame> = media::encode(audio, codec, 20).unwrap().map(Result::unwrap).collect();
-        assert!((149..=153).contains(&frames.len()), "{codec:?}: {}", frames.len());
+        let frames: Vec<Frame> =
+            media::encode(Box::new(audio), codec, 20).unwrap().map(Result::unwrap).collect();
+        assert!((149..=151).contains(&frames.len()), "{codec:?}: {}", frames.len());
         for (at, frame) in frames.iter().enumerate() {
             assert_eq!((frame.octets.len(), frame.duration), (octets, ticks));
             assert_eq!(frame.timestamp, at as u64 * u64::from(ticks));
@@ -163,7 +164,8 @@ fn frames_for_rtp_have_the_right_octets_and_times() {
 #[test]
 fn opus_is_written_and_is_what_it_was() {
     let audio = media::decode(clip("tone.mp3"), "audio/mpeg", Limits::default()).unwrap();
-    let frames: Vec<Frame> = media::encode(audio, Codec::Opus, 20).unwrap().map(Result::unwrap).collect();
+    let frames: Vec<Frame> =
+        media::encode(Box::new(audio), Codec::Opus, 20).unwrap().map(Result::unwrap).collect();
     assert!((149..=153).contains(&frames.len()));
     assert!(frames.iter().all(|frame| frame.duration == 960 && frame.octets.len() < 400));
 }
@@ -172,15 +174,19 @@ fn opus_is_written_and_is_what_it_was() {
 fn companded_samples_are_those_of_the_file() {
     // Decoded and encoded again nothing changes: the tables are each other's inverse.
     let audio = media::decode(clip("tone.ul"), "audio/basic", Limits::default()).unwrap();
-    let again: Vec<u8> =
-        media::encode(audio, Codec::Pcmu, 20).unwrap().flat_map(|frame| frame.unwrap().octets).collect();
+    let again: Vec<u8> = media::encode(Box::new(audio), Codec::Pcmu, 20)
+        .unwrap()
+        .flat_map(|frame| frame.unwrap().octets)
+        .collect();
     assert!(again == clip("tone.ul"));
     let passed = media::streams(clip("tone_alaw.wav"), "audio/wav", Limits::default(), 20).unwrap();
     let passed: Vec<u8> =
         passed.into_iter().flat_map(|stream| stream.frames).flat_map(|frame| frame.unwrap().octets).collect();
     let audio = media::decode(clip("tone_alaw.wav"), "audio/wav", Limits::default()).unwrap();
-    let again: Vec<u8> =
-        media::encode(audio, Codec::Pcma, 20).unwrap().flat_map(|frame| frame.unwrap().octets).collect();
+    let again: Vec<u8> = media::encode(Box::new(audio), Codec::Pcma, 20)
+        .unwrap()
+        .flat_map(|frame| frame.unwrap().octets)
+        .collect();
     assert!(again == passed);
 }
 
@@ -255,4 +261,16 @@ fn slices_of_mpeg_video_carry_the_header_of_their_picture() {
     times.sort_unstable();
     let times: Vec<u64> = times.iter().map(|time| time - times[0]).collect();
     assert_eq!(times, (0..75).map(|at| at * 3600).collect::<Vec<u64>>());
+}
+
+#[test]
+fn clips_of_codings_without_a_name_here_say_what_they_are_all_the_same() {
+    let probe = media::probe(&clip("clip.3gp"), "video/3gpp", Limits::default()).unwrap();
+    assert_eq!(probe.pictures.map(|pictures| (pictures.pixels, pictures.frames)), Some(([176, 144], 15)));
+    assert_eq!(probe.sound.map(|sound| (sound.rate, sound.channels)), Some((8000, 1)));
+    assert!(probe.millis.is_some_and(|millis| (2900..3100).contains(&millis)), "{probe:?}");
+    let whole = clip("clip.3gp");
+    for end in (0..whole.len()).step_by(97).chain(whole.len() - 3000..whole.len()) {
+        let _ = media::probe(&whole.slice(..end), "video/3gpp", Limits::default());
+    }
 }

@@ -7,12 +7,14 @@
 //! |---|---|
 //! | what does a PUBLISH do? | [`compositor`], on [`publication`]s |
 //! | what does a SUBSCRIBE ask for? | [`notifier`], which makes [`subscription`]s |
-//! | may that watcher? | [`rules`] |
+//! | and what is told of a list's members elsewhere? | [`backend`] |
+//! | may that watcher? | [`rules`]; who went away before that was said is [`waiting`] |
 //! | who is told, and when? | [`table`] |
 //! | how is it said? | [`notice`], [`ending`], [`watchers`] |
 //! | what is said? | [`document`] |
 //! | what is answered? | [`refusal`] |
 
+pub mod backend;
 mod codec;
 pub mod compositor;
 pub mod document;
@@ -26,4 +28,5 @@ pub mod rules;
 pub mod subscription;
 pub mod table;
 pub mod time;
+pub mod waiting;
 pub mod watchers;

@@ -2,6 +2,8 @@
 
 use crate::document;
 use crate::document::rules::SubHandling;
+use crate::document::view::View;
+use crate::time::Moment;
 
 /// What a watcher is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,20 +152,42 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// As [`Rules::decide`].
-    pub fn decide(&self, watcher: &Watcher<'_>, default: Decision) -> Decision {
+    /// As [`Rules::decide`], by the rules that hold at that time.
+    pub fn decide(&self, watcher: &Watcher<'_>, default: Decision, now: Moment) -> Decision {
         let rules = match self {
             Self::Listed(rules) => return rules.decide(watcher, default),
             Self::Document(rules) => rules,
         };
         let same = |one: &str, aor: &str| one.parse::<sip::Uri>().is_ok_and(|uri| uri.aor() == aor);
-        let of = |watcher: Option<&str>| rules.handling(watcher, same).map(Decision::from);
+        let of = |watcher: Option<&str>| rules.handling(watcher, now, same).map(Decision::from);
         let about = of(Some(watcher.aor));
         if watcher.proven {
             return about.unwrap_or(default);
         }
         let anybody = of(None).unwrap_or(default);
         about.map_or(anybody, |about| about.min(anybody))
+    }
+}
+
+impl Policy {
+    /// What a watcher who is let in is shown at that time; `None`: everything.
+    pub fn view(&self, watcher: &Watcher<'_>, now: Moment) -> Option<View> {
+        let Self::Document(rules) = self else { return None };
+        let same = |one: &str, aor: &str| one.parse::<sip::Uri>().is_ok_and(|uri| uri.aor() == aor);
+        rules.view(watcher.proven.then_some(watcher.aor), now, same)
+    }
+
+    /// Whether something is hidden from somebody who is let in.
+    pub fn hides(&self) -> bool {
+        matches!(self, Self::Document(rules) if rules.hides())
+    }
+
+    /// When a rule begins or ends to hold next; Unix seconds.
+    pub fn next_change(&self, now: Moment) -> Option<u64> {
+        match self {
+            Self::Listed(_) => None,
+            Self::Document(rules) => rules.next_change(now),
+        }
     }
 }
 

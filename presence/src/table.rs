@@ -148,6 +148,11 @@ impl<B> Table<B> {
         self.tidy(resource);
     }
 
+    /// The lists that have that resource among their members.
+    pub fn lists_of(&self, resource: &Resource) -> Vec<(Id, Arc<Resource>)> {
+        self.resources.get(resource).map(|watched| watched.lists.clone()).unwrap_or_default()
+    }
+
     /// What there is of a subscription.
     pub fn find(&self, id: Id) -> Option<Found<'_>> {
         self.hot.get(&id).map(|hot| hot.found(id))

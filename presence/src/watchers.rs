@@ -30,8 +30,7 @@ impl Seen<'_> {
         };
         let left = |end: Moment| end.seconds().saturating_sub(now.seconds());
         Watcher {
-            // The tag of the dialog is nobody else's business.
-            id: format!("w{:x}", self.id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            id: name(self.id),
             uri: self.watcher.to_owned(),
             display_name: None,
             status,
@@ -40,6 +39,11 @@ impl Seen<'_> {
             expires: self.expires_at.map(left),
         }
     }
+}
+
+/// What a subscription is called in documents: the tag of its dialog is nobody else's business.
+pub(crate) fn name(id: Id) -> String {
+    format!("w{:x}", id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// How a subscription stands that goes on. Who is politely blocked believes that he watches, and the presentity sees

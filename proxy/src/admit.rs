@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sip::{HeaderId, Host, Method, Request, Via};
 
+use crate::announce;
 use crate::journey::Journey;
 use crate::local;
 use crate::loops;
@@ -27,8 +28,15 @@ pub(crate) struct Admitted {
 /// The first check that fails.
 pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refused> {
     let request = &journey.request;
-    if !matches!(request.uri().scheme(), sip::Scheme::Sip) {
-        // Without TLS a sips URI can't be kept to (RFC 5630 §3.2); a tel URI has no route here.
+    let uri = request.uri();
+    let is_taken = match uri.scheme() {
+        sip::Scheme::Sip => true,
+        // What ends here came over TLS all the way if its last hop did (RFC 5630 §3.2): the others had to see to it.
+        sip::Scheme::Sips => journey.flow.protocol.is_secure() && announce::is_ours(journey, &uri),
+        // A tel URI has no route here.
+        _ => false,
+    };
+    if !is_taken {
         return Err(Refused::Scheme);
     }
     if !recipient && request.max_forwards() == Some(0) {

@@ -4,9 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use annc::{Accepted, Call, Meeting, Refusal, Say};
-use sip::{Method, Outgoing, ResponseBuilder};
-use transport::{Asker, ClientEvent, Destination};
+use annc::{Accepted, Answered, Call, Meeting, Open, Refusal, Say};
+use sip::{Method, Outgoing, Response, ResponseBuilder, Scheme};
+use tracing::Instrument;
+use transport::{Asker, ClientEvent, ClientTransaction, Destination, Protocol};
 
 use crate::hop;
 use crate::journey::Journey;
@@ -20,11 +21,13 @@ const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
 
 /// Whether a request is for the service.
 pub(crate) fn is_for(journey: &Journey, way: &Way) -> bool {
-    let is_annc = way.uri.user().is_some_and(|user| user.eq_ignore_ascii_case(b"annc"));
-    is_annc
-        && journey.rooms.annc.get().is_some()
-        && way.routes.is_empty()
-        && journey.place(&way.uri) != Place::Foreign
+    way.routes.is_empty() && is_ours(journey, &way.uri)
+}
+
+/// Whether a URI means the service.
+pub(crate) fn is_ours(journey: &Journey, uri: &sip::Uri) -> bool {
+    let is_annc = uri.user().is_some_and(|user| user.eq_ignore_ascii_case(b"annc"));
+    is_annc && journey.rooms.annc.get().is_some() && journey.place(uri) != Place::Foreign
 }
 
 /// Whether it belongs to a call.
@@ -42,41 +45,47 @@ pub(crate) fn shown(uri: &[u8]) -> &[u8] {
 }
 
 /// Answers a request within a call.
-pub(crate) fn within(journey: &Journey, upstream: &mut Upstream) {
+pub(crate) fn within(journey: Arc<Journey>, mut upstream: Upstream) {
     let Some(annc) = journey.rooms.annc.get() else { return };
-    let open = |addr| may_send(journey, addr);
-    let answer = annc.request(&journey.request, &meeting(journey, &open));
+    let Answered { response, unacked } = annc.request(&journey.request, &meeting(&journey));
     journey.note(|| "announcement".to_owned());
-    send(journey, upstream, answer);
+    send(&journey, &mut upstream, response.clone());
+    if let Some(mut unacked) = unacked {
+        drop(tokio::spawn(async move {
+            while unacked.again().await {
+                send(&journey, &mut upstream, response.clone());
+            }
+        }));
+    }
 }
 
 /// Takes a call, or answers what is none.
 pub(crate) async fn answer(journey: Arc<Journey>, mut upstream: Upstream) {
+    if journey.request.to_tag().is_some() {
+        return within(journey, upstream);
+    }
     let Some(annc) = journey.rooms.annc.get() else { return };
     let request = &journey.request;
-    if request.to_tag().is_some() {
-        return within(&journey, &mut upstream);
-    }
     if request.method() != Method::Invite {
         let answer = otherwise(request);
         return send(&journey, &mut upstream, answer.build());
     }
-    let open = |addr| may_send(&journey, addr);
-    let meeting = meeting(&journey, &open);
+    let meeting = meeting(&journey);
+    let span = tracing::info_span!("announcement", call = %journey.redacted(request.call_id()));
     let is_stranger =
         matches!(journey.standing(), Standing::Stranger) && journey.rooms.registrar.is_guarded();
     let taken = if is_stranger && !annc.takes_strangers() {
         Err(Refusal::Stranger)
     } else {
         tokio::select! {
-            taken = annc.invite(request, &meeting) => taken,
+            taken = annc.invite(request, &meeting).instrument(span.clone()) => taken,
             () = upstream.cancelled() => Err(Refusal::Cancelled),
         }
     };
     match taken {
         Ok(Accepted { answer, call }) => {
             journey.note(|| "announcement".to_owned());
-            drop(tokio::spawn(drive(Arc::clone(&journey), upstream, answer, call)));
+            drop(tokio::spawn(drive(Arc::clone(&journey), upstream, answer, call).instrument(span)));
         }
         Err(refusal) => {
             journey.note(|| refusal.to_string());
@@ -109,26 +118,61 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
     loop {
         match call.next().await {
             Say::Again => send(&journey, &mut upstream, answer.clone()),
-            Say::Request(request) => {
-                let status = ask(&journey, &call, *request).await;
-                call.answered(status);
+            Say::Request(request) => ask(&journey, &mut call, *request).await,
+            Say::Over => {
+                tracing::debug!("over");
+                return;
             }
-            Say::Over => return,
         }
     }
 }
 
-/// Sends a request of ours in the call; the status of what is answered.
-async fn ask(journey: &Journey, call: &Call, mut request: Outgoing) -> Option<u16> {
+/// Sends a request of ours in the call, and tells it what came of it.
+async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing) {
     request.append(sip::HeaderId::UserAgent, &journey.policy.settings.server);
+    tracing::debug!(request = %String::from_utf8_lossy(method(&request)), "asks");
     for destination in ways(journey, call).await {
-        match journey.rooms.endpoint.request(request.clone(), destination).last().await {
-            Some(ClientEvent::Response(response)) => return Some(response.status()),
-            Some(ClientEvent::TransportError(_)) => {}
-            Some(ClientEvent::Timeout) | None => return None,
+        let mut transaction = journey.rooms.endpoint.request(request.clone(), destination.clone());
+        let answer = loop {
+            match transaction.next().await {
+                Some(ClientEvent::Response(response)) if response.status() < 200 => {}
+                Some(ClientEvent::TransportError(_)) => break None,
+                Some(ClientEvent::Response(response)) => break Some(Some(response)),
+                Some(ClientEvent::Timeout) | None => break Some(None),
+            }
+        };
+        // Another way, where this one is closed.
+        let Some(answer) = answer else { continue };
+        if let Some(ack) = call.answered(answer.as_deref()) {
+            drop(tokio::spawn(acknowledge(Arc::clone(journey), transaction, ack, destination)));
+        }
+        return;
+    }
+    call.answered(None);
+}
+
+fn method(request: &Outgoing) -> &[u8] {
+    request.start_line().split(|octet| *octet == b' ').next().unwrap_or_default()
+}
+
+/// Sends the ACK for a 2xx, and again whenever that comes again (RFC 3261 §13.2.2.4).
+async fn acknowledge(
+    journey: Arc<Journey>,
+    mut transaction: ClientTransaction,
+    ack: Outgoing,
+    destination: Destination,
+) {
+    loop {
+        journey.rooms.endpoint.send_stateless(&ack, destination.clone(), None);
+        match transaction.next().await {
+            Some(ClientEvent::Response(response)) if is_taken(&response) => {}
+            _ => return,
         }
     }
-    None
+}
+
+fn is_taken(response: &Response) -> bool {
+    (200..300).contains(&response.status())
 }
 
 /// The ways to the caller: over the flow his INVITE came on, where nobody stands between us (a phone behind NAT is
@@ -148,14 +192,22 @@ async fn ways(journey: &Journey, call: &Call) -> Vec<Destination> {
     ways
 }
 
-fn meeting<'a>(journey: &Journey, open: &'a (dyn Fn(SocketAddr) -> bool + Send + Sync)) -> Meeting<'a> {
+fn meeting(journey: &Arc<Journey>) -> Meeting {
     let flow = &journey.flow;
     let here = journey.rooms.endpoint.sent_by(flow.protocol).unwrap_or_else(|| flow.local.to_string());
     let local = match flow.local.ip() {
         ip if ip.is_unspecified() => towards(flow.remote).unwrap_or(ip),
         ip => ip,
     };
-    let contact = format!("<sip:annc@{here};transport={}>", flow.protocol.name());
+    let contact = match (journey.request.uri().scheme(), flow.protocol) {
+        // RFC 5630 §5.1.1.1, §3.1.4: whoever calls a sips URI is given one, which names what TLS is below of.
+        (Scheme::Sips, Protocol::Wss) => format!("<sips:annc@{here};transport=ws>"),
+        (Scheme::Sips, _) => format!("<sips:annc@{here}>"),
+        (_, protocol) => format!("<sip:annc@{here};transport={}>", protocol.name()),
+    };
+    let caller = Arc::clone(journey);
+    // To none that lies further inside than the caller does.
+    let open: Open = Arc::new(move |addr| hop::may_reach(&caller, caller.flow.remote.ip(), addr));
     Meeting { local, secure: flow.protocol.is_secure(), contact, open }
 }
 
@@ -165,11 +217,6 @@ fn towards(remote: SocketAddr) -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind(any).ok()?;
     socket.connect(remote).ok()?;
     socket.local_addr().ok().map(|local| local.ip())
-}
-
-/// Whether a caller may have media sent to an address: to none that lies further inside than he does.
-fn may_send(journey: &Journey, addr: SocketAddr) -> bool {
-    hop::may_reach(journey, journey.flow.remote.ip(), addr)
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ use crate::target::Target;
 /// The capabilities that count for a target; `None`: nothing is known. Asks nobody about a body that may
 /// not be adapted anyway.
 pub(crate) async fn of(journey: &Journey, way: &Way, target: &Target) -> Option<Arc<Cpi>> {
-    if let Some(watching) = journey.rooms.passing.cpi(&journey.request) {
+    let presence = journey.rooms.presence.get();
+    if let Some(watching) = presence.and_then(|presence| presence.passing_cpi(&journey.request)) {
         // What the watcher said in the dialog counts before what his binding says (rule L4).
         return gate::carrier(journey, way, target).map(|_| watching);
     }

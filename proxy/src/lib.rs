@@ -53,7 +53,7 @@ mod testing;
 mod upstream;
 
 pub use self::presence::{
-    List, ListError, Presence, Published, RulesError, Watching, settings as presence_settings,
+    List, ListError, Presence, Published, RulesError, WaitingWatcher, Watching, settings as presence_settings,
 };
 pub use offline::Offline;
 pub use pool::Pool;

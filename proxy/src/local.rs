@@ -53,7 +53,7 @@ pub(crate) fn is_answered(journey: &Journey, way: &Way) -> bool {
 pub(crate) async fn answer(journey: &Journey, way: &Way, repeated: bool) -> Answer {
     match journey.request.method() {
         Method::Register => register(journey, way, repeated).await,
-        Method::Options => options().into(),
+        Method::Options => options(journey).into(),
         // RFC 3261 §8.2.1: what nobody but the recipient could know, and the recipient does not.
         _ => Reply::new(501, "Not Implemented").with("Allow", ALLOW).into(),
     }
@@ -72,13 +72,18 @@ impl From<Reply> for Answer {
     }
 }
 
-fn options() -> Reply {
-    Reply::new(200, "OK")
+fn options(journey: &Journey) -> Reply {
+    let reply = Reply::new(200, "OK")
         .with("Allow", ALLOW)
         .with("Accept", ACCEPT)
         .with("Accept-Encoding", "identity")
         .with("Accept-Language", "en")
-        .with("Supported", SUPPORTED.join(", "))
+        .with("Supported", SUPPORTED.join(", "));
+    // RFC 6665 §4.4.3: what can be subscribed to here.
+    match journey.policy.settings.presence.enabled && journey.rooms.presence.get().is_some() {
+        true => reply.with("Allow-Events", ::presence::event::allowed()),
+        false => reply,
+    }
 }
 
 async fn register(journey: &Journey, way: &Way, repeated: bool) -> Answer {

@@ -14,7 +14,7 @@ use crate::journey::Journey;
 use crate::links::Links;
 use crate::offline::{self, Offline, Runs};
 use crate::pool::Pool;
-use crate::presence::{self, Passing, Presence};
+use crate::presence::{self, Presence};
 use crate::rates::{Lateness, Rates};
 use crate::record::{Dialog, RouteKey};
 use crate::refuse::Refused;
@@ -61,7 +61,6 @@ impl Proxy {
                 runs: Runs::default(),
                 annc: OnceLock::new(),
                 presence: OnceLock::new(),
-                passing: Passing::default(),
                 lateness,
                 sources,
                 users,
@@ -80,8 +79,6 @@ impl Proxy {
     pub fn serve_presence(&self, presence: Arc<Presence>, stop: &CancellationToken) {
         // Only the first is served.
         if self.rooms.presence.set(Arc::clone(&presence)).is_ok() {
-            // Nobody has set them before.
-            let _first = self.rooms.passing.extensions.set(presence.extensions.clone());
             presence::start(&self.rooms, &presence, stop);
         }
     }
@@ -127,7 +124,7 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
     };
     // The tag of its dialog, which nobody can guess, proves enough.
     if announce::is_within(&journey, &way) {
-        return announce::within(&journey, &mut upstream);
+        return announce::within(journey, upstream);
     }
     if let Err(refused) = authenticate::check(&journey, &way, recipient) {
         return upstream.refuse(&refused);
@@ -149,7 +146,7 @@ async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
         upstream.reply(&answer.reply);
         return local::follow_up(&journey, answer.reachable.as_deref());
     }
-    journey.rooms.passing.remember(&journey);
+    presence::passes(&journey).await;
     let groups = match target::find(&journey, &way) {
         Ok(groups) => groups,
         Err(Refused::Unavailable) => {

@@ -14,7 +14,7 @@ use crate::links::Links;
 use crate::offline::{Offline, Runs};
 use crate::ours::Ours;
 use crate::pool::Pool;
-use crate::presence::{Passing, Presence};
+use crate::presence::Presence;
 use crate::rates::{Lateness, Rates};
 use crate::record::RouteKey;
 use crate::settings::Settings;
@@ -38,8 +38,6 @@ pub(crate) struct Rooms {
     pub(crate) annc: OnceLock<Annc>,
     /// The presence server, once it is there.
     pub(crate) presence: OnceLock<Arc<Presence>>,
-    /// Watchers of ours at other presence servers.
-    pub(crate) passing: Passing,
     /// Whether requests wait too long for their turn.
     pub(crate) lateness: Lateness,
     /// Rates of addresses.

@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /api/v1/presence` | totals |
-//! | `GET /api/v1/presence/{aor}` | the watchers of one user and his publications, never what these say |
+//! | `GET /api/v1/presence/{aor}` | the watchers of one user, who waits for his word, his publications, never what these say |
 //! | `GET`, `PUT`, `DELETE /api/v1/presence/{aor}/rules` | his rules: `[{"who": "bob@example.com", "give": "block"}]` |
 //! | the same with `Content-Type: application/auth-policy+xml` | his rules as a document (RFC 5025) |
 //! | `GET`, `PUT`, `DELETE /api/v1/lists/{uri}` | a list to subscribe to (RFC 4662): `{"members": [..], "owner": ..}` |
@@ -63,8 +63,17 @@ async fn of_user(State(admin): State<Admin>, Path(aor): Path<String>) -> Respons
             "expires_at": httpdate::fmt_http_date(published.expires_at),
         })
     });
+    let waiting = admin.presence.waiting(&aor).into_iter().map(|waiting| {
+        json!({
+            "watcher": Redacted::new(waiting.watcher.as_bytes(), admin.open).to_string(),
+            "proven": waiting.proven,
+            "since": httpdate::fmt_http_date(waiting.since),
+            "until": httpdate::fmt_http_date(waiting.until),
+        })
+    });
     let (watchers, publications): (Vec<Value>, Vec<Value>) = (watchers.collect(), publications.collect());
-    answer(&json!({ "aor": aor, "watchers": watchers, "publications": publications }))
+    let waiting: Vec<Value> = waiting.collect();
+    answer(&json!({ "aor": aor, "watchers": watchers, "waiting": waiting, "publications": publications }))
 }
 
 async fn rules(State(admin): State<Admin>, Path(aor): Path<String>) -> Response {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use annc::source::{Allowed, ImapServer, Network, SystemNames};
 use annc::{Annc, StartError, TlsMode, TrustError};
+use media::Ffmpeg;
 
 use super::settings;
 use crate::config::{self, Config, MailTls};
@@ -27,11 +28,17 @@ pub(crate) enum AnncError {
 }
 
 /// The service, if it is wanted.
-pub(super) fn start(config: &Config) -> Result<Option<Annc>, AnncError> {
+pub(super) fn start(config: &Config, ffmpeg: Option<Ffmpeg>) -> Result<Option<Annc>, AnncError> {
     if !config.annc.enabled {
         return Ok(None);
     }
-    let settings = settings_of(config)?;
+    if ffmpeg.is_none() {
+        tracing::warn!(
+            "no ffmpeg for announcements: AMR and the sound of most videos are 415 where they can't pass as they are, \
+             and video in another coding than the phone's is left out"
+        );
+    }
+    let settings = settings_of(config, ffmpeg)?;
     Ok(Some(Annc::start(settings, Arc::new(SystemNames))?))
 }
 
@@ -69,6 +76,9 @@ pub(crate) fn check(annc: &config::Annc) -> Result<(), (String, String)> {
     if !matches!(annc.failed, 404 | 400) {
         return Err(wrong("failed", "write 404 or 400".to_owned()));
     }
+    if annc.memory.octets() < annc.octets.octets() {
+        return Err(wrong("memory", "is below annc.octets: nothing could be fetched".to_owned()));
+    }
     if annc.session.0.as_secs() < u64::from(annc::dialog::LEAST_INTERVAL) {
         return Err(wrong("session", "below 90s, the least RFC 4028 has".to_owned()));
     }
@@ -81,7 +91,7 @@ fn ports(text: &str) -> Option<(u16, u16)> {
     (first > 0 && first < last).then_some((first, last))
 }
 
-fn settings_of(config: &Config) -> Result<annc::Settings, AnncError> {
+fn settings_of(config: &Config, ffmpeg: Option<Ffmpeg>) -> Result<annc::Settings, AnncError> {
     let annc = &config.annc;
     check(annc).map_err(|(key, what)| AnncError::Key(key, what))?;
     let first = config.domain.first().map_or("localhost", |domain| &domain.name);
@@ -101,12 +111,18 @@ fn settings_of(config: &Config) -> Result<annc::Settings, AnncError> {
         contact: annc.contact.clone().unwrap_or_else(|| format!("annc@{first}")),
         connections: [settings::count(annc.connections), settings::count(annc.idle_connections)],
     };
+    let seconds = u32::try_from(annc.longest.0.as_secs() + BEYOND).unwrap_or(u32::MAX);
     Ok(annc::Settings {
         address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         ports: ports(&annc.ports).unwrap_or_default(),
         streams: settings::count(annc.calls),
         longest: annc.longest.0,
-        seconds: u32::try_from(annc.longest.0.as_secs() + BEYOND).unwrap_or(u32::MAX),
+        seconds,
+        ffmpeg: ffmpeg.map(|ffmpeg| ffmpeg.reading(seconds)),
+        children: settings::count(annc.transcodes),
+        effort: annc.effort.0,
+        memory: annc.memory.octets(),
+        offer_srtp: annc.offer_srtp,
         hold: annc.hold.0,
         patience: annc.silence.0,
         session: u32::try_from(annc.session.0.as_secs()).unwrap_or(u32::MAX),
@@ -167,6 +183,7 @@ mod tests {
         assert_eq!(wrong("[[imap]]\nhost = \"h\"\nport = 0"), "imap[0].port");
         assert_eq!(wrong("[[imap]]\nhost = \"h\"\nuser = \"u\""), "imap[0].user");
         assert_eq!(wrong("failed = 500"), "failed");
+        assert_eq!(wrong("memory = \"1MiB\""), "memory");
         assert_eq!(wrong("session = \"60s\""), "session");
     }
 }

@@ -277,7 +277,7 @@ pub(super) fn presence(config: &Config) -> proxy::presence_settings::Settings {
         publications: settings::Publications {
             publications: count(config.publications),
             min_expires: config.min_expires,
-            default_expires: config.default_expires.clamp(config.min_expires, config.max_expires),
+            default_expires: config.default_expires.min(config.max_expires).max(config.min_expires),
             max_expires: config.max_expires,
             octets: config.body.octets(),
             ..defaults.publications
@@ -291,6 +291,9 @@ pub(super) fn presence(config: &Config) -> proxy::presence_settings::Settings {
         most: count(config.subscriptions),
         of_watcher: count(config.watcher_subscriptions),
         of_presentity: count(config.user_subscriptions),
+        waiting: count(config.waiting),
+        waiting_for: config.waiting_for.0,
+        elsewhere: count(config.elsewhere),
         sending: count(config.sending),
         lists,
     }

@@ -36,6 +36,15 @@ section! {
         octets: Size = Size(16 << 20),
         /// What fetching one may take.
         deadline: Period = Period::seconds(10),
+        /// Runs of ffmpeg at once (`media.ffmpeg`), which decodes and codes what is not turned in process: one
+        /// for each stream, before the call is answered. A call waits for its turn.
+        transcodes: u32 = 2,
+        /// What decoding and coding an announcement may take, waiting for a turn included; then the call is
+        /// answered 503.
+        effort: Period = Period::seconds(20),
+        /// What all calls may hold together: what they fetched and its packets. A call waits for its share as
+        /// long as it may fetch (`deadline`), then it is answered 503. At least `octets`.
+        memory: Size = Size(256 << 20),
         /// How long an announcement is played, all its repetitions together; `repeat=forever` means this.
         longest: Period = Period::seconds(600),
         /// How long a call may be held.
@@ -52,6 +61,9 @@ section! {
         strangers: bool = false,
         /// Believe keys of SRTP that came without TLS: everybody on the way has read them.
         keys_in_clear: bool = false,
+        /// Offer SRTP alone to who calls without an offer over TLS (or where `keys_in_clear` is set); else such
+        /// offers are in clear.
+        offer_srtp: bool = false,
         /// The status for what could not be fetched though it may be there: 404 as in
         /// draft-cook-lemonade-streaming, or 400 as in RFC 4240.
         failed: u32 = 404,

@@ -25,6 +25,7 @@ pub(super) fn problems(source: &Source) -> Vec<Problem> {
     checks.registrar();
     checks.terminals();
     checks.users();
+    checks.presence();
     checks.numbers();
     checks.announcements();
     checks.not_in_this_version();
@@ -234,6 +235,49 @@ impl Checks<'_> {
         }
     }
 
+    fn presence(&mut self) {
+        let presence = &self.config.presence;
+        let min = presence.min_expires;
+        if presence.max_expires < min {
+            let what = format!("below presence.min_expires, which is {min}");
+            self.wrong("presence.max_expires", what);
+        }
+        for (at, list) in self.config.list.iter().enumerate() {
+            let path = |key: &str| format!("list[{at}].{key}");
+            let uri = address_of_record(&list.uri);
+            match &uri {
+                None if list.uri.is_empty() => {
+                    self.wrong(&path("uri"), "missing: what is subscribed to? As in \"friends@example.com\"");
+                }
+                None => self.wrong(&path("uri"), no_address(&list.uri)),
+                Some(uri) if !self.is_of_ours(uri) => {
+                    let what = format!("`{}` is in no domain of `domain`: nobody would ask here", list.uri);
+                    self.wrong(&path("uri"), what);
+                }
+                Some(_) => {}
+            }
+            let others = self.config.list.iter().take(at);
+            if uri.is_some() && others.into_iter().any(|other| address_of_record(&other.uri) == uri) {
+                self.wrong(&path("uri"), "stands there twice");
+            }
+            if let Some(owner) = list.owner.as_ref().filter(|owner| address_of_record(owner).is_none()) {
+                self.wrong(&path("owner"), no_address(owner));
+            }
+            for member in list.members.iter().filter(|member| address_of_record(member).is_none()) {
+                self.wrong(&path("members"), no_address(member));
+            }
+            let most = proxy::Presence::MOST_MEMBERS;
+            if list.members.len() > most {
+                self.wrong(&path("members"), format!("{} members: {most} at most", list.members.len()));
+            }
+        }
+    }
+
+    fn is_of_ours(&self, aor: &str) -> bool {
+        let host = aor.rsplit('@').next().unwrap_or_default();
+        self.config.domain.iter().any(|domain| domain.name.eq_ignore_ascii_case(host))
+    }
+
     fn terminals(&mut self) {
         for (at, device) in self.config.device.iter().enumerate() {
             if device.user_agent.is_empty() {
@@ -373,6 +417,17 @@ fn is_base_url(url: &str) -> bool {
     })
 }
 
+/// The canonical form of an address of record, which may be written without its scheme.
+fn address_of_record(text: &str) -> Option<String> {
+    let text = if text.contains(':') { text.to_owned() } else { format!("sip:{text}") };
+    let uri = text.parse::<sip::Uri>().ok()?;
+    uri.user().is_some().then(|| uri.aor())
+}
+
+fn no_address(text: &str) -> String {
+    format!("`{text}` is no address of record: write one as in \"alice@example.com\"")
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -393,6 +448,31 @@ mod tests {
         for (text, expected) in asks {
             assert_eq!(said(text), [expected], "{text}");
         }
+    }
+
+    #[test]
+    fn a_list_that_nobody_could_watch_is_refused_with_what_is_wrong() {
+        let list = |keys: &str| said(&format!("domain = [\"example.com\"]\n[[list]]\n{keys}"));
+        let good =
+            "uri = \"friends@example.com\"\nowner = \"sip:a@example.com\"\nmembers = [\"b@other.example\"]";
+        assert_eq!(list(good), [""; 0]);
+        for (keys, expected) in [
+            ("members = [\"a@example.com\"]", "list[0].uri: missing: what is subscribed to?"),
+            ("uri = \"friends\"", "list[0].uri: `friends` is no address of record"),
+            ("uri = \"a@other.example\"", "list[0].uri: `a@other.example` is in no domain of `domain`"),
+            ("uri = \"a@example.com\"\nowner = \"\"", "list[0].owner: `` is no address of record"),
+            ("uri = \"a@example.com\"\nmembers = [\"b\", \"c@d\"]", "list[0].members: `b` is no address"),
+        ] {
+            let said = list(keys);
+            assert!(said.len() == 1 && said[0].contains(expected), "{keys}: {said:?}");
+        }
+        let twice = list("uri = \"a@example.com\"\n[[list]]\nuri = \"sip:a@Example.com\"");
+        assert!(twice[0].contains("list[1].uri: stands there twice"), "{twice:?}");
+        let many = format!("uri = \"a@example.com\"\nmembers = [{}]", "\"b@c\", ".repeat(101));
+        assert!(list(&many)[0].contains("list[0].members: 101 members: 100 at most"));
+        assert!(
+            said("[presence]\nmin_expires = 70\nmax_expires = 60")[0].contains("below presence.min_expires")
+        );
     }
 
     #[test]

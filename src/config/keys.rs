@@ -459,6 +459,14 @@ section! {
         watcher_subscriptions: u32 = 1000,
         /// Subscriptions to one user.
         user_subscriptions: u32 = 20_000,
+        /// Watchers whose pending subscription ended before a word was said, and who are still shown to the user
+        /// (`waiting`), for each user; of more the oldest go first. 0: none.
+        waiting: u32 = 100,
+        /// How long one of them is remembered.
+        waiting_for: Period = Period::seconds(7 * 86_400),
+        /// Subscriptions at the presence servers of domains that have a `[[route]]`, for members of lists who are users
+        /// there, each in the name of who watches the list and proved it. 0: of such members nothing is known.
+        elsewhere: u32 = 0,
         /// NOTIFYs that leave at the same time; one that is not answered within a second counts no more.
         sending: u32 = 1000,
     }
@@ -471,7 +479,7 @@ section! {
         uri: String = String::new(),
         /// Who alone may watch it. Unset: everybody, and each member decides for himself.
         owner: Option<String> = None,
-        /// Whose presence it tells; of users of other domains nothing is known.
+        /// Whose presence it tells; of users of other domains if `presence.elsewhere` has them watched there.
         members: List<String> = List(Vec::new()),
     }
 }

@@ -111,6 +111,11 @@ fn orders_and_descriptions_of_announcements_hold_for_the_corpus_and_for_random_i
     fuzz("announcement", 40_000, Vec::new(), targets::announcement::run);
 }
 
+#[test]
+fn clips_hold_for_the_corpus_and_for_random_input() {
+    fuzz("clip", 4_000, Vec::new(), targets::clip::run);
+}
+
 fn prefixed(first: u8, octets: &[u8]) -> Vec<u8> {
     [&[first], octets].concat()
 }

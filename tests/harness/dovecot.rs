@@ -10,7 +10,7 @@ use super::server::free_port;
 use super::{PATIENCE, data, eventually};
 
 /// The parts of the mail, from 2 on; part 1 is text. Name and media type.
-pub(crate) const PARTS: [(&str, &str); 13] = [
+pub(crate) const PARTS: [(&str, &str); 15] = [
     ("tone_ulaw.wav", "audio/x-wav"),
     ("tone.mp3", "audio/mpeg"),
     ("clip.mpg", "video/mpeg"),
@@ -24,6 +24,8 @@ pub(crate) const PARTS: [(&str, &str); 13] = [
     ("tone.m4a", "audio/mp4"),
     ("tone.ul", "audio/basic"),
     ("tone.amrraw", "audio/AMR"),
+    ("clip.avi", "video/x-msvideo"),
+    ("clip.3gp", "video/3gpp"),
 ];
 
 /// A running server. Ended, by pid, when dropped.

@@ -65,7 +65,7 @@ impl Line {
     }
 
     /// The host of this end's Via.
-    fn sent_by(&self) -> String {
+    pub(crate) fn sent_by(&self) -> String {
         match self {
             Line::Piped(..) => "phone.invalid".to_owned(),
             _ => self.local().to_string(),

@@ -115,6 +115,11 @@ impl Server {
         (self.child, self.log, self.readers) = launch(command);
     }
 
+    /// The processes it started.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        children_of(self.pid())
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         if self.wrapped {

@@ -14,6 +14,9 @@ mod harness;
 
 mod adapted;
 mod bombs;
+mod bounded;
+mod elsewhere;
+mod entitled;
 mod fetched;
 mod flows;
 mod forked;
@@ -21,12 +24,16 @@ mod hostile;
 mod linked;
 mod lists;
 mod multipart;
+mod notified;
 mod opened;
+mod passing;
 mod passwords;
 mod presence;
 mod refused;
 mod registered;
+mod ruled;
 mod untouched;
+mod waiting;
 
 use harness::{Line, Message, Phone, Server};
 

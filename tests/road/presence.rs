@@ -5,10 +5,10 @@ use crate::harness::picture::picture;
 use crate::harness::{self, Line, Message, Phone, Server, http};
 use crate::{param, parts};
 
-const PIDF: &str = "application/pidf+xml";
+pub(crate) const PIDF: &str = "application/pidf+xml";
 
 /// A document of `user`, with that note and those lines before its end.
-fn document(user: &str, note: &str, links: &str) -> String {
+pub(crate) fn document(user: &str, note: &str, links: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
          <presence xmlns=\"urn:ietf:params:xml:ns:pidf\" xmlns:b=\"urn:ietf:params:xml:ns:pidf-ext-cont\" \
@@ -17,7 +17,7 @@ fn document(user: &str, note: &str, links: &str) -> String {
     )
 }
 
-fn publish(user: &str) -> Message {
+pub(crate) fn publish(user: &str) -> Message {
     Message::new(&format!("PUBLISH sip:{user} SIP/2.0"))
         .with("Max-Forwards", "70")
         .with("From", &format!("<sip:{user}>;tag=p{}", serial()))
@@ -89,7 +89,7 @@ pub(crate) fn watch(server: &Server, phone: &mut Phone, request: &Message) -> (M
 }
 
 /// A request in the dialog of `first` and its `answer`.
-fn in_dialog(first: &Message, answer: &Message, cseq: u32) -> Message {
+pub(crate) fn in_dialog(first: &Message, answer: &Message, cseq: u32) -> Message {
     let contact = answer.get("Contact").trim_matches(['<', '>']).to_owned();
     let mut request = first.clone().set("To", answer.get("To")).set("CSeq", &format!("{cseq} SUBSCRIBE"));
     request.start = format!("SUBSCRIBE {contact} SIP/2.0");
@@ -175,6 +175,50 @@ fn who_takes_parts_gets_the_photo_beside_the_document_and_another_as_a_link() {
         assert_eq!(parts[1].get("Content-ID"), "<own_photo@example.com>");
         assert!(parts[2].body.len() < large.len(), "it is smaller, or a link");
         assert!(notify.body.len() <= small.len() + 4096);
+    }
+}
+
+/// CPI.md §5: a link's part is looked for in the whole message, and of alternatives each watcher gets the one he takes.
+#[test]
+fn what_is_published_deeper_in_the_message_is_found_by_its_content_id() {
+    let server = Server::start();
+    let jpeg = parts(&harness::example("054"))[1].body.clone();
+    let png = harness::data("images/astronaut_pal_800x600.png");
+    let links = "<b:ObjLink>cid:deep@x</b:ObjLink>\r\n<b:ObjLink>cid:either@x</b:ObjLink>\r\n";
+    let part = |kind: &str, id: &str, octets: &[u8]| {
+        let mut part = format!("\r\n--in\r\nContent-Type: {kind}\r\nContent-ID: <{id}>\r\n\r\n").into_bytes();
+        part.extend(octets);
+        part
+    };
+    let mut body = b"--out\r\nContent-Type: application/pidf+xml\r\n\r\n".to_vec();
+    body.extend(document("john@example.com", "Hi", links).bytes());
+    body.extend(b"\r\n--out\r\nContent-Type: multipart/mixed;boundary=in\r\n\r\n");
+    body.extend(part("image/jpeg", "deep@x", &jpeg));
+    body.extend(b"\r\n--in--\r\n--out\r\nContent-Type: multipart/alternative;boundary=in\r\n\r\n");
+    body.extend(part("image/jpeg", "either@x", &jpeg));
+    body.extend(part("image/png", "either@x", &png));
+    body.extend(b"\r\n--in--\r\n--out--\r\n");
+    let kind = "multipart/related;type=\"application/pidf+xml\";boundary=out";
+    let answer = Line::tcp(server.sip).request(&publish("john@example.com").body(kind, &body));
+    assert_eq!(answer.status(), 200, "{answer}");
+
+    let told = |accept: &str| {
+        let mut phone = Phone::tcp("bob");
+        let request = subscribe(&phone, "john@example.com", &[("Accept", accept)]);
+        watch(&server, &mut phone, &request).1
+    };
+    let all = told("application/pidf+xml, multipart/related, image/png;q=0.9, image/jpeg;q=0.5");
+    let shown = parts(&all);
+    assert_eq!((shown[1].get("Content-ID"), &shown[1].body), ("<deep@x>", &jpeg));
+    let body = text(&all);
+    assert!(body.contains("Content-ID: <either@x>") && body.contains("image/png"), "{body}");
+    let links = told("application/pidf+xml, image/png");
+    let body = text(&links);
+    assert_eq!(body.matches("ContentType=\"image/png\">http://").count(), 2, "{body}");
+    for (at, width) in [(1, 64), (2, 800)] {
+        let url = body.split("http://").nth(at).unwrap().split('<').next().unwrap();
+        let fetched = http::get(server.http, &format!("http://{url}"), &[]);
+        assert_eq!(picture(&fetched.body).width, width);
     }
 }
 
@@ -468,84 +512,4 @@ fn switched_off_it_is_the_phones_business() {
     line.send(&line.with_via(&request).octets());
     assert_eq!(john.take().method(), "SUBSCRIBE");
     assert_eq!(line.final_response().status(), 200);
-}
-
-/// The NOTIFY that a presence server elsewhere sends in the dialog of that SUBSCRIBE.
-fn foreign_notify(subscribe: &Message, cseq: u32) -> Message {
-    let target = subscribe.get("Contact").trim_matches(['<', '>']).to_owned();
-    let mut notify = Message::new(&format!("NOTIFY {target} SIP/2.0"));
-    for route in subscribe.all("Record-Route") {
-        notify = notify.with("Route", route);
-    }
-    notify
-        .with("Max-Forwards", "70")
-        .with("From", &format!("{};tag=theirs", subscribe.get("To")))
-        .with("To", subscribe.get("From"))
-        .with("Call-ID", subscribe.get("Call-ID"))
-        .with("CSeq", &format!("{cseq} NOTIFY"))
-        .with("Contact", "<sip:presence.test>")
-        .with("Event", "presence")
-        .with("Subscription-State", "active;expires=600")
-}
-
-/// CPI.md 3.1, L4: what the watcher said when he subscribed elsewhere counts for what passes to him from there.
-#[test]
-fn a_notify_of_another_server_is_made_to_fit_on_its_way() {
-    let mut theirs = Phone::tcp("alice");
-    let hop =
-        format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", theirs.addr());
-    let server = Server::with(&[&hop, "peer=[{address=\"127.0.0.1\"}]"]);
-    let mut john = Phone::tcp("john");
-    let accept =
-        "application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+160;media-pix-y=max+160";
-    let request = subscribe(&john, "alice@presence.test", &[("Accept", accept), ("Expires", "600")]);
-    let mut line = Line::tcp(server.sip);
-    line.send(&line.with_via(&request).octets());
-    let passed = theirs.receive();
-    let answer = passed.answer(200, "OK").with("Contact", "<sip:presence.test>").with("Expires", "600");
-    theirs.respond(&answer);
-    assert_eq!(line.final_response().status(), 200);
-
-    let large = harness::data("images/life_640x480.jpg");
-    let mut body = b"--xx\r\nContent-Type: application/pidf+xml\r\nContent-ID: <root@x>\r\n\r\n".to_vec();
-    body.extend(document("alice@presence.test", "Hi", "<b:ObjLink>cid:big@x</b:ObjLink>").bytes());
-    body.extend(b"\r\n--xx\r\nContent-Type: image/jpeg\r\nContent-ID: <big@x>\r\n\r\n");
-    body.extend(&large);
-    body.extend(b"\r\n--xx--\r\n");
-    let kind = "multipart/related;type=\"application/pidf+xml\";start=\"<root@x>\";boundary=xx";
-    let notify = foreign_notify(&passed, 1).body(kind, &body);
-    let mut from = Line::tcp(server.sip);
-    from.send(&from.with_via(&notify).octets());
-    let received = john.take();
-    assert_eq!(from.final_response().status(), 200);
-    let parts = parts(&received);
-    assert!(text(&parts[0]).contains("cid:big@x"), "the document is as it was");
-    assert_eq!(parts[1].get("Content-ID"), "<big@x>");
-    let shown = picture(&parts[1].body);
-    assert_eq!((shown.width, shown.height), (160, 120));
-    assert!(received.header("Content-Adapted").is_some(), "{received}");
-}
-
-/// 052 as printed is understood, and goes on as it came to a watcher who takes all of it.
-#[test]
-fn a_notify_with_the_draft_s_defects_passes_as_it_is() {
-    let mut theirs = Phone::tcp("alice");
-    let hop =
-        format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{};transport=tcp\"}}]", theirs.addr());
-    let server = Server::with(&[&hop, "peer=[{address=\"127.0.0.1\"}]"]);
-    let mut john = Phone::tcp("john");
-    let accept = "application/cpim-pidf+xml, multipart/related, message/external-body, image/*";
-    let request = subscribe(&john, "alice@presence.test", &[("Accept", accept)]);
-    let mut line = Line::tcp(server.sip);
-    line.send(&line.with_via(&request).octets());
-    let passed = theirs.receive();
-    theirs.respond(&passed.answer(200, "OK").with("Contact", "<sip:presence.test>").with("Expires", "600"));
-    assert_eq!(line.final_response().status(), 200);
-    let printed = harness::example("052");
-    let notify = foreign_notify(&passed, 1).body(printed.get("Content-Type"), &printed.body);
-    let mut from = Line::tcp(server.sip);
-    from.send(&from.with_via(&notify).octets());
-    let received = john.take();
-    assert_eq!(from.final_response().status(), 200);
-    assert_eq!(received.body, printed.body);
 }

@@ -76,17 +76,19 @@ fn follow_references(ctx: &mut Context, units: &[(usize, bool)]) {
     for related in &mut all {
         let container = ctx.tree.node(related.container).map(|node| node.content_type.clone());
         let taken = container.is_none_or(|container| ctx.takes_container(&container));
-        let others: Vec<usize> =
-            ctx.tree.children(related.container).filter(|&child| child != related.root).collect();
+        let is_root = related::root(&ctx.tree, related.container) == Some(related.root);
+        let below = ctx.tree.below(related.container);
+        let others = units.iter().map(|(unit, _)| *unit).filter(|unit| below.contains(unit));
+        let mut others = others.filter(|unit| *unit != related.root);
         // What lies elsewhere already needs no store.
         let reachable = |node: usize| match ctx.tree.node(node).map(|inner| (inner, &inner.shape)) {
             Some((_, Shape::External(external))) => external.web_url().is_some(),
             Some((inner, _)) => ctx.settings.links.is_some() && guarding(ctx, node, inner).is_storable(),
             None => false,
         };
-        related.collapses = !taken
-            && others.iter().all(|&child| is_unit(child) && reachable(child))
-            && related.names_all(&ctx.tree);
+        // Nothing is lost when only the root stays.
+        related.collapses =
+            !taken && is_root && others.all(|other| related.to(other).next().is_some() && reachable(other));
     }
     ctx.related = all;
 }

@@ -81,7 +81,7 @@ pub(crate) fn alternatives(
 /// What can be done with an external-body that came in: it is never fetched (CPI.md C5).
 pub(crate) fn received(ctx: &Context, unit: &Unit, node: &Node, link: &External) -> Vec<Variant> {
     let octets = node.body.len() as u64;
-    if let Some(related) = shown_by(ctx, unit.node).filter(|related| related.collapses) {
+    if let Some(related) = left_of(ctx, unit.node) {
         return by_their_reference(link, related, unit.node).into_iter().collect();
     }
     let q = ctx.quality(&node.content_type, octets, None);
@@ -217,7 +217,14 @@ fn shown_by_presence(ctx: &Context, node: usize) -> Option<&Related> {
 
 /// Whether the part's container goes, so that only a reference is left of it.
 pub(crate) fn goes_with_its_container(ctx: &Context, node: usize) -> bool {
-    shown_by(ctx, node).is_some_and(|related| related.collapses)
+    left_of(ctx, node).is_some()
+}
+
+/// The document that is left of a container which goes, if it shows that part of it.
+fn left_of(ctx: &Context, node: usize) -> Option<&Related> {
+    let shows = |related: &&Related| related.to(node).next().is_some();
+    let mut going = ctx.related.iter().filter(|related| related.collapses).filter(shows);
+    going.find(|related| ctx.tree.below(related.container).contains(&node))
 }
 
 fn by_reference(ctx: &Context, unit: &Unit, node: &Node, related: &Related, link: &LinkText) -> Variant {

@@ -83,9 +83,15 @@ impl Reference {
         Reference { target: String::from_utf8_lossy(octets).into_owned(), range, typed: None }
     }
 
-    /// Whether it names that part: by `cid:` (RFC 2392, also undecoded, as its own example has it), or by its
-    /// Content-Location. The Content-ID of an external-body is that of its content (RFC 4483 §5.6).
+    /// Whether it names that part, by its Content-ID or by its Content-Location.
     pub(crate) fn names(&self, node: &Node) -> bool {
+        let by_location = || node.text("content-location").map(|location| location.trim() == self.target);
+        self.names_by_id(node) || by_location().unwrap_or(false)
+    }
+
+    /// Whether it names that part by `cid:` (RFC 2392, also undecoded, as its own example has it). The Content-ID of an
+    /// external-body is that of its content (RFC 4483 §5.6).
+    pub(crate) fn names_by_id(&self, node: &Node) -> bool {
         let by_id = || {
             let written = self.target.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("cid:"))?;
             let written = self.target.get(written.len()..)?;
@@ -95,8 +101,7 @@ impl Reference {
             };
             Some(id.as_bytes() == &*grammar::percent_decode(written.as_bytes()) || id == written)
         };
-        let by_location = || node.text("content-location").map(|location| location.trim() == self.target);
-        by_id().or_else(by_location).unwrap_or(false)
+        by_id().unwrap_or(false)
     }
 }
 

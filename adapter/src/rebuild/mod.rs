@@ -279,9 +279,9 @@ impl Assembly<'_> {
     }
 
     fn pointed(&self, related: &Related, reference: &layout::Reference) -> Vec<layout::Edit> {
-        let named = self.picked_below(related).find(|(_, unit, variant)| {
-            let names = self.ctx.tree.node(unit.node).is_some_and(|node| reference.names(node));
-            names && matches!(variant.make, Make::Reference | Make::TheirReference(..))
+        let named = self.picked_of(related).find(|(_, unit, variant)| {
+            related.names(reference, unit.node)
+                && matches!(variant.make, Make::Reference | Make::TheirReference(..))
         });
         let Some((at, unit, variant)) = named else { return Vec::new() };
         if let Make::TheirReference(url, media_type) = &variant.make {
@@ -295,21 +295,19 @@ impl Assembly<'_> {
 
     /// By how much the pictures a document shows got smaller because the terminal's screen is: the strongest.
     fn shrinkage(&self, related: &Related) -> Option<(u32, u32)> {
-        self.picked_below(related)
-            .filter(|(_, unit, _)| related.to(unit.node).next().is_some())
+        self.picked_of(related)
             .filter_map(|(_, unit, variant)| Some((*variant.demanded?.first()?, *unit.pixels?.first()?)))
             .filter(|(new, old)| new < old)
             .min_by(|a, b| (u64::from(a.0) * u64::from(b.1)).cmp(&(u64::from(b.0) * u64::from(a.1))))
     }
 
-    fn picked_below(&self, related: &Related) -> impl Iterator<Item = (usize, &Unit, &Variant)> {
-        let children = self.ctx.tree.children(related.container);
-        self.units.iter().enumerate().filter(move |(_, unit)| children.contains(&unit.node)).filter_map(
-            |(at, unit)| {
-                let pick = self.picks.get(at).copied().flatten()?;
-                Some((at, unit, unit.variants.get(pick)?))
-            },
-        )
+    /// What was picked for the parts that a document shows.
+    fn picked_of(&self, related: &Related) -> impl Iterator<Item = (usize, &Unit, &Variant)> {
+        let shown = |unit: &Unit| related.to(unit.node).next().is_some();
+        self.units.iter().enumerate().filter(move |(_, unit)| shown(unit)).filter_map(|(at, unit)| {
+            let pick = self.picks.get(at).copied().flatten()?;
+            Some((at, unit, unit.variants.get(pick)?))
+        })
     }
 
     /// The fields of the message's head.

@@ -241,6 +241,118 @@ fn a_cid_that_points_nowhere_stays_and_hurts_nobody() {
     assert!(told(&all, &from).is_identical(&from));
 }
 
+/// A part with its header lines.
+fn part(lines: &str, octets: &[u8]) -> Vec<u8> {
+    [lines.as_bytes(), b"\r\n\r\n", octets].concat()
+}
+
+/// A photo of that name.
+fn photo(id: &str) -> Vec<u8> {
+    part(&format!("Content-Type: image/jpeg\r\nContent-ID: <{id}>"), &image("life_640x480.jpg"))
+}
+
+fn icon_of(id: &str) -> Vec<u8> {
+    let document = format!(
+        "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" xmlns:b=\"urn:ietf:params:xml:ns:pidf-ext-cont\" entity=\"sip:a@h\"><b:ObjLink>cid:{id}</b:ObjLink></presence>"
+    );
+    part("Content-Type: application/pidf+xml", document.as_bytes())
+}
+
+/// These parts in a container.
+fn container(kind: &str, boundary: &str, parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for part in parts {
+        body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+        body.extend_from_slice(part);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    part(&format!("Content-Type: {kind}; boundary={boundary}"), &body)
+}
+
+fn message_of(kind: &str, parts: &[Vec<u8>]) -> Entity {
+    let whole = container(kind, "outer", parts);
+    let at = whole.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    of(&format!("{kind}; boundary=outer"), whole[at + 4..].to_vec())
+}
+
+/// CPI.md §5: the whole message is searched, not the container of the document alone.
+#[test]
+fn a_cid_is_found_wherever_in_the_message_its_part_stands() {
+    let related = |parts: &[Vec<u8>]| container("multipart/related", "inner", parts);
+    for (place, from) in [
+        ("outside", message_of("multipart/mixed", &[related(&[icon_of("a@h")]), photo("a@h")])),
+        ("no related", message_of("multipart/mixed", &[icon_of("a@h"), photo("a@h")])),
+        (
+            "deeper",
+            message_of(
+                "multipart/related",
+                &[icon_of("a@h"), container("multipart/mixed", "inner", &[photo("a@h")])],
+            ),
+        ),
+    ] {
+        let small = accepts("application/pidf+xml, multipart/related, image/jpeg;media-pix-x=max+48");
+        let got = told(&small, &from);
+        let text = String::from_utf8_lossy(&got.entity.body).into_owned();
+        assert!(
+            text.contains("cid:a@h</b:ObjLink>") && text.contains("Content-ID: <a@h>"),
+            "{place}: {text}"
+        );
+
+        // No picture is taken, and no part with a link: the document leads to the store.
+        let got = told(&accepts("application/pidf+xml, multipart/related"), &from);
+        let text = String::from_utf8_lossy(&got.entity.body).into_owned();
+        let link = "ContentType=\"image/jpeg\">https://store.example.com/c/token-0000000001</b:ObjLink>";
+        assert!(text.contains(link), "{place}: {text}");
+        assert!(!text.contains("cid:a@h") && !text.contains("image/jpeg\r\n"), "{place}: {text}");
+        assert_eq!(got.stored.len(), 1, "{place}");
+    }
+}
+
+#[test]
+fn all_parts_below_a_related_that_goes_are_links_in_its_document() {
+    let inner = container("multipart/mixed", "inner", &[photo("a@h")]);
+    let from = message_of("multipart/related", &[icon_of("a@h"), inner]);
+    let got = told(&accepts("application/pidf+xml, image/jpeg"), &from);
+    assert_eq!(got.text("content-type").as_deref(), Some("application/pidf+xml"));
+    assert!(objlinks(&got.entity.body)[0].1.starts_with("https://store.example.com/"));
+
+    // What stands outside needs no link when only the related goes.
+    let inner = container("multipart/related", "inner", &[icon_of("a@h")]);
+    let from = message_of("multipart/mixed", &[inner, photo("a@h")]);
+    let got = told(&accepts("application/pidf+xml, image/jpeg"), &from);
+    let text = String::from_utf8_lossy(&got.entity.body).into_owned();
+    assert!(text.contains("cid:a@h</b:ObjLink>") && text.contains("Content-ID: <a@h>"), "{text}");
+    assert!(got.stored.is_empty());
+}
+
+#[test]
+fn of_alternatives_under_one_content_id_the_container_s_rule_selects() {
+    let png = part("Content-Type: image/png\r\nContent-ID: <a@h>", &image("astronaut_pal_800x600.png"));
+    let choice = container("multipart/alternative", "inner", &[photo("a@h"), png]);
+    let from = message_of("multipart/related", &[icon_of("a@h"), choice]);
+    let got = told(&accepts("application/pidf+xml, multipart/related, image/png"), &from);
+    let text = String::from_utf8_lossy(&got.entity.body).into_owned();
+    assert!(text.contains("cid:a@h") && text.contains("image/png") && !text.contains("image/jpeg"), "kept");
+    let got = told(&accepts("application/pidf+xml, image/png"), &from);
+    assert_eq!(got.text("content-type").as_deref(), Some("application/pidf+xml"));
+    assert_eq!(objlinks(&got.entity.body)[0].0, " ContentType=\"image/png\"");
+    assert_eq!(got.stored.len(), 1);
+}
+
+/// A part beside the document goes before one of the same name that is farther away.
+#[test]
+fn the_nearest_part_of_a_name_is_meant() {
+    let mine = container("multipart/related", "inner", &[icon_of("a@h"), photo("a@h")]);
+    let png = part("Content-Type: image/png\r\nContent-ID: <a@h>", &image("astronaut_pal_800x600.png"));
+    let from = message_of("multipart/mixed", &[png, mine]);
+    let got = told(&accepts("application/pidf+xml, image/png"), &from);
+    let photo = image("life_640x480.jpg");
+    assert_eq!(got.stored.iter().filter(|stored| stored.content == photo).count(), 1);
+    let text = String::from_utf8_lossy(&got.entity.body).into_owned();
+    assert!(text.contains("Content-ID: <a@h>") && !text.contains("cid:a@h"), "the other one stays: {text}");
+}
+
 #[test]
 fn a_bomb_in_a_presence_document_is_carried_and_not_opened() {
     let bomb = "<!DOCTYPE p [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><p xmlns=\"urn:ietf:params:xml:ns:pidf-ext-cont\"><ObjLink>cid:&b;</ObjLink></p>";

@@ -217,7 +217,12 @@ mod tests {
 
     fn plan(times: Option<u32>) -> Plan {
         let packet = |at| Packet { at, marker: at == 0, payload: Bytes::from_static(&[7; 160]) };
-        let track = Track { clock: 8000, packets: vec![packet(0), packet(160), packet(320)], ticks: 480 };
+        let track = Track {
+            clock: 8000,
+            packets: vec![packet(0), packet(160), packet(320)],
+            ticks: 480,
+            sets: Vec::new(),
+        };
         let limit = Duration::from_secs(60);
         Plan { track: track.into(), times, delay: 100 * MS, limit, payload_type: 0, cname: "c".into() }
     }
@@ -288,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_track_without_packets_is_over_at_once() {
-        let track = Track { clock: 8000, packets: Vec::new(), ticks: 0 };
+        let track = Track { clock: 8000, packets: Vec::new(), ticks: 0, sets: Vec::new() };
         let mut sender = Sender::new(Plan { track: track.into(), ..plan(None) }, None, [9; 16]);
         assert_eq!((sender.due(), sender.end()), (None, Duration::ZERO));
         assert_eq!(sender.write(&mut Vec::new()), None);

@@ -22,11 +22,14 @@ pub struct Track {
     pub packets: Vec<Packet>,
     /// Ticks from its beginning to its end.
     pub ticks: u64,
+    /// Parameter sets of H.264, for the description.
+    pub sets: Vec<Bytes>,
 }
 
 impl Track {
-    /// Octets of all payloads.
+    /// Octets of all payloads and of what is known of each.
     pub fn octets(&self) -> usize {
-        self.packets.iter().map(|packet| packet.payload.len()).sum()
+        let payloads: usize = self.packets.iter().map(|packet| packet.payload.len()).sum();
+        payloads + size_of_val(self.packets.as_slice())
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::crypto::Key;
 use super::{Direction, Media, Session};
 use crate::form::Form;
+use crate::picture;
 
 /// Octets of media in a packet, in milliseconds: what nobody asked otherwise for, and what may be asked for.
 const PTIME: u32 = 20;
@@ -15,12 +16,25 @@ const PTIMES: [u32; 5] = [10, 20, 30, 40, 60];
 pub struct Means {
     /// What the clip has as it is: best, since nothing is lost.
     pub passes: Vec<Form>,
-    /// What can be made of it.
-    pub makes: Vec<Form>,
+    /// What its sound can be coded as in process.
+    pub encodes: Vec<Form>,
+    /// What a child makes of it, which costs most.
+    pub transcodes: Vec<Form>,
     /// The `profile-level-id` of its H.264, three octets.
     pub h264: Option<[u8; 3]>,
     /// Whether keys in the description may be believed: it came where nobody else could read it.
     pub keys: bool,
+}
+
+/// How what is sent comes about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// The clip has it as it is.
+    Pass,
+    /// Coded in process.
+    Encode,
+    /// By a child.
+    Transcode,
 }
 
 /// One medium that was agreed on.
@@ -28,6 +42,8 @@ pub struct Means {
 pub struct Agreed {
     /// What is sent.
     pub form: Form,
+    /// How it comes about.
+    pub making: Making,
     /// Its payload type.
     pub payload_type: u8,
     /// `a=fmtp` of the format, as it was offered.
@@ -113,7 +129,7 @@ fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Resul
     if !is_kind || medium.port == 0 {
         return Err(Disagreement::Medium);
     }
-    let (form, format) = choose(medium, means).ok_or(Disagreement::Codec)?;
+    let (form, making, format) = choose(medium, means).ok_or(Disagreement::Codec)?;
     let key = key(medium, means, is_srtp)?;
     let payload_type = format.parse().ok().filter(|number| *number < 128).ok_or(Disagreement::Codec)?;
     let rtp = SocketAddr::new(medium.address.ok_or(Disagreement::Address)?, medium.port);
@@ -126,6 +142,7 @@ fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Resul
     }
     Ok(Agreed {
         form,
+        making,
         payload_type,
         fmtp: medium.fmtp(format).map(str::to_owned),
         rtp,
@@ -140,34 +157,42 @@ fn is_kind(medium: &Media, form: Form) -> bool {
     (medium.kind == "video") == form.is_video()
 }
 
-/// What the clip has as it is, in the order of the offer; else what can be made of it.
-fn choose<'m>(medium: &'m Media, means: &Means) -> Option<(Form, &'m str)> {
-    let named = |format: &String| {
-        let (name, clock, channels) = medium.rtpmap(format)?;
-        let form = Form::of(&name, clock).filter(|form| is_kind(medium, *form))?;
-        let is_stereo_sound = channels > 1 && form != Form::Opus;
-        (!is_stereo_sound && takes(medium, format, form, means)).then_some(form)
-    };
-    let all = || medium.formats.iter().filter_map(|format| Some((named(format)?, format.as_str())));
-    let passed = all().find(|(form, _)| means.passes.contains(form));
-    passed.or_else(|| all().find(|(form, _)| means.makes.contains(form)))
+/// What the clip has as it is, in the order of the offer; else what can be made of it at the least cost.
+fn choose<'m>(medium: &'m Media, means: &Means) -> Option<(Form, Making, &'m str)> {
+    let tiers = [
+        (Making::Pass, &means.passes),
+        (Making::Encode, &means.encodes),
+        (Making::Transcode, &means.transcodes),
+    ];
+    tiers.into_iter().find_map(|(making, forms)| {
+        medium.formats.iter().find_map(|format| {
+            let (name, clock, channels) = medium.rtpmap(format)?;
+            let form =
+                Form::of(&name, clock).filter(|form| is_kind(medium, *form) && forms.contains(form))?;
+            let is_stereo_sound = channels > 1 && form != Form::Opus;
+            let fmtp = medium.fmtp(format).unwrap_or_default();
+            (!is_stereo_sound && takes(fmtp, form, making, means)).then_some((form, making, format.as_str()))
+        })
+    })
 }
 
 /// Whether the format's parameters allow what we would send.
-fn takes(medium: &Media, format: &str, form: Form, means: &Means) -> bool {
-    let fmtp = medium.fmtp(format).unwrap_or_default();
-    let value = |name: &str| {
-        let mut all = fmtp.split(';').filter_map(|pair| pair.trim().split_once('='));
-        all.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    match form {
-        Form::H264 => {
+fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
+    let value = |name: &str| picture::value(fmtp, name);
+    match (form, making) {
+        (Form::H264, Making::Pass) => {
             let fragments = value("packetization-mode") == Some("1");
             let offered = value("profile-level-id").and_then(|id| u32::from_str_radix(id, 16).ok());
             fragments && means.h264.is_none_or(|ours| plays(offered, ours))
         }
+        // What is made has no slice that is longer than a packet, and keeps to the level.
+        (Form::H264, _) => {
+            let mode = value("packetization-mode").unwrap_or("0");
+            matches!(mode, "0" | "1") && picture::recipe(form, Some(fmtp), [16, 16]).is_some()
+        }
+        (Form::Vp8, Making::Transcode) => picture::recipe(form, Some(fmtp), [16, 16]).is_some(),
         // Interleaving, robust sorting and CRCs are not written here.
-        Form::Amr | Form::AmrWb => {
+        (Form::Amr | Form::AmrWb, _) => {
             value("interleaving").is_none()
                 && value("crc") != Some("1")
                 && value("robust-sorting") != Some("1")
@@ -231,7 +256,8 @@ mod tests {
     fn means() -> Means {
         Means {
             passes: vec![Form::Pcma, Form::H264],
-            makes: vec![Form::Pcmu, Form::Opus],
+            encodes: vec![Form::Pcmu, Form::Opus],
+            transcodes: vec![Form::Vp8, Form::H264],
             h264: Some([66, 0xc0, 13]),
             keys: true,
         }
@@ -313,13 +339,29 @@ mod tests {
     fn h264_is_sent_to_who_plays_its_profile_and_takes_fragments() {
         let plays = |fmtp: &str| {
             let media = format!("m=video 4000 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\na=fmtp:99 {fmtp}");
-            agreed(&media).is_ok()
+            with(&media, &Means { transcodes: Vec::new(), ..means() }).is_ok()
         };
         assert!(plays("packetization-mode=1;profile-level-id=42e01f"));
         assert!(plays("profile-level-id=640028; packetization-mode=1"));
         assert!(plays("packetization-mode=1"));
         assert!(!plays("profile-level-id=42e01f"));
         assert!(!plays("packetization-mode=1;profile-level-id=42e00a"), "level 1.0 is below 1.3");
+    }
+
+    #[test]
+    fn what_the_phone_plays_is_made_only_if_it_can_not_pass() {
+        let making = |media: &str| first(media).making;
+        let h264 =
+            |fmtp: &str| format!("m=video 4000 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\na=fmtp:99 {fmtp}");
+        assert_eq!(making("m=audio 4000 RTP/AVP 0 8"), Making::Pass);
+        assert_eq!(making("m=audio 4000 RTP/AVP 0"), Making::Encode);
+        assert_eq!(making(&h264("packetization-mode=1;profile-level-id=42e01f")), Making::Pass);
+        assert_eq!(making(&h264("profile-level-id=42e01f")), Making::Transcode, "whole units only");
+        assert_eq!(making(&h264("packetization-mode=1;profile-level-id=42e00a")), Making::Transcode);
+        assert_eq!(agreed(&h264("packetization-mode=2")), Err(Disagreement::Codec));
+        let two = "m=video 4000 RTP/AVP 100 99\r\na=rtpmap:100 VP8/90000\r\na=rtpmap:99 H264/90000\r\n\
+                   a=fmtp:99 packetization-mode=1;profile-level-id=42e01f";
+        assert_eq!((first(two).form, first(two).making), (Form::H264, Making::Pass));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod agree;
 mod crypto;
 mod write;
 
-pub use agree::{Agreed, Agreement, Disagreement, Means, agree};
+pub use agree::{Agreed, Agreement, Disagreement, Making, Means, agree};
 pub use crypto::{Key, Suite};
 pub use write::{Local, LocalMedium, answer, offer};
 
@@ -119,6 +119,11 @@ fn known(format: &str) -> Option<(String, u32, u16)> {
 }
 
 impl Session {
+    /// Whether pictures are offered to be sent here.
+    pub fn wants_video(&self) -> bool {
+        self.media.iter().any(|medium| medium.kind == "video" && medium.port > 0)
+    }
+
     /// Reads a description.
     ///
     /// # Errors

@@ -3,6 +3,10 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
 use super::agree::{Agreed, Agreement, Means};
 use super::crypto::Key;
 use super::{Media, Session};
@@ -19,8 +23,8 @@ pub struct Local {
     pub address: IpAddr,
     /// Our port and key of each medium, in the order of the description; `None`: none.
     pub media: Vec<Option<LocalMedium>>,
-    /// Parameter sets of H.264: the value of `sprop-parameter-sets`.
-    pub parameter_sets: Option<String>,
+    /// Parameter sets of H.264, for `sprop-parameter-sets` (RFC 6184 §8.1).
+    pub sets: Vec<Bytes>,
 }
 
 /// Our end of one medium.
@@ -49,16 +53,22 @@ pub fn answer(offer: &Session, agreement: &Agreement, local: &Local) -> String {
     text
 }
 
-/// An offer of all that `means` can send, each kind of medium at the port given for it (sound, video).
-pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
+/// An offer of all that `means` can send, each kind of medium at the port given for it (sound, video), encrypted under the
+/// keys that stand beside it.
+pub fn offer(means: &Means, local: &Local, ends: [Option<(u16, &[Key])>; 2]) -> String {
     let mut text = head(local, "0 0");
-    for (kind, port) in ["audio", "video"].into_iter().zip(ports) {
-        let Some(port) = port else { continue };
+    for (kind, end) in ["audio", "video"].into_iter().zip(ends) {
+        let Some((port, keys)) = end else { continue };
+        let protocol = if keys.is_empty() { "RTP/AVP" } else { "RTP/SAVP" };
         let wanted = |form: &&Form| form.is_video() == (kind == "video");
         let mut forms: Vec<Form> = means.passes.iter().filter(wanted).copied().collect();
-        forms.extend(means.makes.iter().filter(wanted).filter(|form| !means.passes.contains(form)));
+        for more in [&means.encodes, &means.transcodes] {
+            let more: Vec<Form> =
+                more.iter().filter(wanted).filter(|form| !forms.contains(form)).copied().collect();
+            forms.extend(more);
+        }
         let types: Vec<String> = forms.iter().map(|form| form.payload_type().to_string()).collect();
-        line(&mut text, &format!("m={kind} {port} RTP/AVP {}", types.join(" ")));
+        line(&mut text, &format!("m={kind} {port} {protocol} {}", types.join(" ")));
         for form in forms {
             line(&mut text, &format!("a=rtpmap:{} {}", form.payload_type(), form.rtpmap()));
             if let Some(fmtp) = fmtp(form, None, local) {
@@ -66,6 +76,7 @@ pub fn offer(means: &Means, local: &Local, ports: [Option<u16>; 2]) -> String {
             }
         }
         line(&mut text, "a=sendonly");
+        keys.iter().for_each(|key| line(&mut text, &format!("a=crypto:{}", key.write())));
     }
     text
 }
@@ -87,7 +98,7 @@ fn accepted(text: &mut String, medium: &Media, agreed: &Agreed, ours: &LocalMedi
     let number = agreed.payload_type;
     line(text, &format!("m={} {} {} {number}", medium.kind, ours.port, medium.protocol));
     line(text, &format!("a=rtpmap:{number} {}", agreed.form.rtpmap()));
-    if let Some(fmtp) = fmtp(agreed.form, agreed.fmtp.as_deref(), local) {
+    if let Some(fmtp) = fmtp(agreed.form, Some(agreed.fmtp.as_deref().unwrap_or_default()), local) {
         line(text, &format!("a=fmtp:{number} {fmtp}"));
     }
     if !agreed.form.is_video() {
@@ -102,20 +113,38 @@ fn accepted(text: &mut String, medium: &Media, agreed: &Agreed, ours: &LocalMedi
     }
 }
 
-/// The parameters of what we send. Those of AMR are of the session: what was offered holds (RFC 4867 §8.3.1).
+/// The parameters of what we send; `offered` is `None` in an offer of ours. Those of AMR are of the session: what was
+/// offered holds (RFC 4867 §8.3.1), and so does the packetization mode of H.264 (RFC 6184 §8.2.2).
 fn fmtp(form: Form, offered: Option<&str>, local: &Local) -> Option<String> {
-    match form {
-        Form::Amr | Form::AmrWb => offered.map(str::to_owned).or_else(|| Some("octet-align=1".to_owned())),
+    let fmtp = match form {
+        Form::Amr | Form::AmrWb => offered.unwrap_or("octet-align=1").to_owned(),
         Form::H264 => {
-            let ours = offered.unwrap_or("packetization-mode=1");
+            let ours = match (offered, profile(&local.sets)) {
+                (Some(offered), _) => offered.to_owned(),
+                (None, Some(id)) => format!("packetization-mode=1;profile-level-id={id}"),
+                (None, None) => format!("packetization-mode=1;profile-level-id={MADE}"),
+            };
             // A phone may repeat what was sent to it before.
-            let kept: Vec<&str> =
-                ours.split(';').map(str::trim).filter(|pair| !pair.starts_with("sprop-")).collect();
-            let sets = local.parameter_sets.iter().map(|sets| format!("sprop-parameter-sets={sets}"));
-            Some(kept.into_iter().map(str::to_owned).chain(sets).collect::<Vec<_>>().join(";"))
+            let pairs = ours.split(';').map(str::trim);
+            let kept =
+                pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("sprop-")).map(str::to_owned);
+            let sets = local.sets.iter().map(|set| STANDARD.encode(set)).collect::<Vec<_>>().join(",");
+            let sets = Some(sets).filter(|sets| !sets.is_empty());
+            let sets = sets.map(|sets| format!("sprop-parameter-sets={sets}"));
+            kept.chain(sets).collect::<Vec<_>>().join(";")
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(fmtp).filter(|fmtp| !fmtp.is_empty())
+}
+
+/// What is made where the offer is ours: constrained baseline, up to level 3.1.
+const MADE: &str = "42e01f";
+
+/// The `profile-level-id` of a clip's own H.264: three octets of its sequence parameter set.
+fn profile(sets: &[Bytes]) -> Option<String> {
+    let id: &[u8; 3] = sets.first()?.get(1..4)?.first_chunk()?;
+    Some(id.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 fn line(text: &mut String, line: &str) {
@@ -130,7 +159,13 @@ mod tests {
 
     fn local(media: Vec<Option<LocalMedium>>) -> Local {
         let address = "192.0.2.1".parse().unwrap();
-        Local { id: 7, version: 8, address, media, parameter_sets: Some("Zw==,aA==".into()) }
+        Local {
+            id: 7,
+            version: 8,
+            address,
+            media,
+            sets: vec![Bytes::from_static(b"g"), Bytes::from_static(b"h")],
+        }
     }
 
     const fn medium(port: u16) -> Option<LocalMedium> {
@@ -142,7 +177,7 @@ mod tests {
         let offer = "v=0\r\nc=IN IP4 192.0.2.7\r\nt=1 2\r\nm=video 4002 RTP/AVP 34 35\r\nm=audio 4000 RTP/AVPF 0 101\r\n\
                      a=rtcp-mux\r\na=sendrecv\r\n";
         let offer = Session::read(offer.as_bytes()).unwrap();
-        let means = Means { makes: vec![Form::Pcmu], ..Means::default() };
+        let means = Means { encodes: vec![Form::Pcmu], ..Means::default() };
         let agreement = agree(&offer, &means, &|_| true).unwrap();
         let text = answer(&offer, &agreement, &local(vec![None, medium(30_000)]));
         assert_eq!(
@@ -171,8 +206,8 @@ mod tests {
     #[test]
     fn an_offer_lists_what_passes_before_what_is_made() {
         let means =
-            Means { passes: vec![Form::Mpa], makes: vec![Form::Pcmu, Form::Opus], ..Means::default() };
-        let text = offer(&means, &local(Vec::new()), [Some(30_000), None]);
+            Means { passes: vec![Form::Mpa], encodes: vec![Form::Pcmu, Form::Opus], ..Means::default() };
+        let text = offer(&means, &local(Vec::new()), [Some((30_000, &[])), None]);
         assert!(text.contains("m=audio 30000 RTP/AVP 14 0 96\r\na=rtpmap:14 MPA/90000\r\n"), "{text}");
         assert!(!text.contains("m=video"), "{text}");
     }

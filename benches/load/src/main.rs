@@ -4,6 +4,7 @@
 //! server, so that it measures any. Two ways of working: requests at a rate that does not wait for answers
 //! ([`rate`]), and phones that stay connected ([`held`]).
 
+mod burst;
 mod held;
 mod line;
 mod message;
@@ -78,6 +79,13 @@ pub(crate) struct Arguments {
     /// In place of a rate: so many users who publish, each watched by one (UDP)
     #[arg(long)]
     published: Option<u32>,
+    /// In place of a rate: so many users who publish, each watched by one, which all ends in the same second, while
+    /// MESSAGEs go back and forth at --rate (UDP); the server's least Expires must be below --expires
+    #[arg(long)]
+    burst: Option<u32>,
+    /// With --burst: seconds from the start of the load until the end of all that it made
+    #[arg(long, default_value_t = 90)]
+    expires: u64,
     /// The server's process, whose processor time and memory are read from /proc
     #[arg(long)]
     pid: Option<u32>,
@@ -134,6 +142,9 @@ fn run(arguments: &Arguments) -> Result<(), LoadError> {
         return Err(LoadError::Arguments("--rate, --duration, --users and --lines are at least 1"));
     }
     allow_files();
+    if let Some(count) = arguments.burst {
+        return told(arguments, &burst::run(arguments, count)?);
+    }
     let watched = match (arguments.watchers, arguments.published) {
         (Some(count), _) => Some(presence::watchers(arguments, count)?),
         (None, Some(count)) => Some(presence::held(arguments, count)?),

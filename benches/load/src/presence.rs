@@ -71,22 +71,26 @@ impl fmt::Display for Watched {
 
 /// What the threads count.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     answered: AtomicU64,
     refused: AtomicU64,
-    notifies: AtomicU64,
+    pub(crate) notifies: AtomicU64,
+    /// Of them those that end a subscription.
+    pub(crate) ended: AtomicU64,
     repeated: AtomicU64,
     stop: AtomicBool,
     tag: Mutex<String>,
 }
 
-struct Phones {
+pub(crate) struct Phones {
     sockets: Vec<Arc<UdpSocket>>,
     threads: Vec<JoinHandle<()>>,
-    seen: Arc<Seen>,
+    pub(crate) seen: Arc<Seen>,
     server: SocketAddr,
     domain: String,
     sent: u64,
+    /// Seconds that what they ask for lasts.
+    pub(crate) expires: u64,
 }
 
 /// Watchers of one user: he publishes, and changes what he published so many times.
@@ -157,12 +161,12 @@ pub(crate) fn held(arguments: &Arguments, count: u32) -> Result<Watched, LoadErr
 
 /// What the server's processes have taken.
 #[derive(Clone, Copy)]
-struct Cost {
-    pid: Option<u32>,
+pub(crate) struct Cost {
+    pub(crate) pid: Option<u32>,
 }
 
 impl Cost {
-    fn cpu(self) -> Option<f64> {
+    pub(crate) fn cpu(self) -> Option<f64> {
         let all = process::tree(self.pid?);
         Some(all.into_iter().filter_map(process::cpu_seconds).sum())
     }
@@ -187,7 +191,7 @@ const fn as_float(number: u64) -> f64 {
 }
 
 impl Phones {
-    fn open(arguments: &Arguments) -> Result<Self, LoadError> {
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, LoadError> {
         let failed = |source| LoadError::System { what: "no socket", source };
         let seen = Arc::new(Seen::default());
         let (mut sockets, mut threads) = (Vec::new(), Vec::new());
@@ -200,10 +204,10 @@ impl Phones {
             sockets.push(socket);
         }
         let (server, domain) = (arguments.server, arguments.domain.clone());
-        Ok(Self { sockets, threads, seen, server, domain, sent: 0 })
+        Ok(Self { sockets, threads, seen, server, domain, sent: 0, expires: 3600 })
     }
 
-    fn close(self) {
+    pub(crate) fn close(self) {
         self.seen.stop.store(true, Ordering::SeqCst);
         for thread in self.threads {
             // One that broke has said why.
@@ -212,22 +216,22 @@ impl Phones {
     }
 
     /// A SUBSCRIBE of that watcher.
-    fn subscribe(&mut self, number: u32, to: &str) -> Result<(), LoadError> {
-        let domain = self.domain.clone();
+    pub(crate) fn subscribe(&mut self, number: u32, to: &str) -> Result<(), LoadError> {
+        let (domain, expires) = (self.domain.clone(), self.expires);
         self.send(number, |local, branch| {
             format!(
                 "SUBSCRIBE sip:{to}@{domain} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch}\r\n\
                  Max-Forwards: 70\r\nFrom: <sip:watcher{number}@{domain}>;tag=w{number}\r\n\
                  To: <sip:{to}@{domain}>\r\nCall-ID: s{branch}@load\r\nCSeq: 1 SUBSCRIBE\r\n\
-                 Contact: <sip:w{number}@{local}>\r\nEvent: presence\r\nExpires: 3600\r\n\
+                 Contact: <sip:w{number}@{local}>\r\nEvent: presence\r\nExpires: {expires}\r\n\
                  Accept: application/pidf+xml\r\nContent-Length: 0\r\n\r\n"
             )
         })
     }
 
     /// What a user publishes, the first time or in place of what he did before; waits for the answer of the latter.
-    fn publish(&mut self, user: &str, round: u32) -> Result<(), LoadError> {
-        let domain = self.domain.clone();
+    pub(crate) fn publish(&mut self, user: &str, round: u32) -> Result<(), LoadError> {
+        let (domain, expires) = (self.domain.clone(), self.expires);
         let tag = self.seen.tag.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let matching = if round > 0 { format!("SIP-If-Match: {tag}\r\n") } else { String::new() };
         let note = format!("Round {round} of what there is to say");
@@ -240,7 +244,7 @@ impl Phones {
             format!(
                 "PUBLISH sip:{user}@{domain} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch}\r\n\
                  Max-Forwards: 70\r\nFrom: <sip:{user}@{domain}>;tag=p{branch}\r\nTo: <sip:{user}@{domain}>\r\n\
-                 Call-ID: p{branch}@load\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: 3600\r\n{matching}\
+                 Call-ID: p{branch}@load\r\nCSeq: 1 PUBLISH\r\nEvent: presence\r\nExpires: {expires}\r\n{matching}\
                  Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             )
@@ -260,7 +264,7 @@ impl Phones {
         self.until(|seen| seen.answered.load(Ordering::SeqCst) + WINDOW > sent)
     }
 
-    fn all_answered(&self) -> Result<(), LoadError> {
+    pub(crate) fn all_answered(&self) -> Result<(), LoadError> {
         let sent = self.sent;
         self.until(|seen| seen.answered.load(Ordering::SeqCst) >= sent)?;
         let refused = self.seen.refused.load(Ordering::SeqCst);
@@ -271,11 +275,11 @@ impl Phones {
         Ok(())
     }
 
-    fn notified(&self, count: u64) -> Result<(), LoadError> {
+    pub(crate) fn notified(&self, count: u64) -> Result<(), LoadError> {
         self.until(|seen| seen.notifies.load(Ordering::SeqCst) >= count)
     }
 
-    fn until(&self, is_so: impl Fn(&Seen) -> bool) -> Result<(), LoadError> {
+    pub(crate) fn until(&self, is_so: impl Fn(&Seen) -> bool) -> Result<(), LoadError> {
         let late = Instant::now() + PATIENCE;
         while !is_so(&self.seen) {
             if Instant::now() > late {
@@ -325,7 +329,11 @@ fn answer(socket: &UdpSocket, seen: &Seen) {
         answer.push_str("Content-Length: 0\r\n\r\n");
         // One that is lost comes again.
         let _lost = socket.send_to(answer.as_bytes(), from);
-        let count = if known.insert(hasher.finish()) { &seen.notifies } else { &seen.repeated };
+        let is_new = known.insert(hasher.finish());
+        let count = if is_new { &seen.notifies } else { &seen.repeated };
         count.fetch_add(1, Ordering::SeqCst);
+        if is_new && lines().any(|line| line.starts_with("Subscription-State: terminated")) {
+            seen.ended.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod argument;
 mod find;
+mod look;
 mod pcm;
 mod recipe;
 mod running;
@@ -21,12 +22,13 @@ use bytes::Bytes;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use crate::kind::Kind;
+use crate::probe::Probe;
 use crate::sandbox::Cage;
 
 pub use argument::Source;
 pub use find::FindError;
 pub use pcm::Samples;
-pub use recipe::{Clip, Recipe, Sound};
+pub use recipe::{Clip, Pictures, Recipe, Sound};
 pub use running::{RunError, Running};
 
 /// Asked whether to give up.
@@ -64,7 +66,7 @@ pub struct Ffmpeg {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     program: PathBuf,
     launcher: Launcher,
@@ -81,6 +83,14 @@ impl Ffmpeg {
     /// [`FindError`]: not there, or not in a cage.
     pub fn find(program: Option<PathBuf>, launcher: Launcher, bounds: Bounds) -> Result<Ffmpeg, FindError> {
         find::find(program, launcher, bounds)
+    }
+
+    /// The same, reading so many seconds of a clip.
+    #[must_use]
+    pub fn reading(&self, seconds: u32) -> Ffmpeg {
+        let inner = &*self.inner;
+        let bounds = Bounds { seconds, ..inner.bounds };
+        Ffmpeg { inner: Arc::new(Inner { bounds, ..inner.clone() }) }
     }
 
     /// Where it is.
@@ -101,6 +111,15 @@ impl Ffmpeg {
     /// Whether it can make that at all.
     pub fn makes(&self, recipe: &Recipe) -> bool {
         recipe.encoders().iter().all(|encoder| self.encodes(encoder))
+    }
+
+    /// What it finds in a clip: whether there is sound, whether there are pictures and how large they are. Decodes nothing.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn look(&self, source: &Source, stop: &dyn Fn() -> bool) -> Result<Probe, RunError> {
+        let said = self.start(source, &look::arguments())?.collect(look::MOST_SAID, stop)?;
+        Ok(look::read(&String::from_utf8_lossy(&said)))
     }
 
     /// Makes `recipe` of `source`, in at most `most` octets.
@@ -186,6 +205,11 @@ fn anonymous(octets: &[u8]) -> std::io::Result<File> {
 
 /// A clip for it, of a kind it may read.
 impl Source {
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// `None`: no demuxer is let near it.
     pub fn new(octets: Bytes, media_type: &str) -> Option<Source> {
         let kind = Kind::of(media_type, &octets)?;

@@ -1,5 +1,7 @@
 //! What it is asked to make.
 
+use crate::frames::Coding;
+
 /// What comes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipe {
@@ -9,6 +11,8 @@ pub enum Recipe {
     Still,
     /// Pictures with their sound.
     Clip(Clip),
+    /// Pictures alone, in a form that [`crate::streams`] splits.
+    Pictures(Pictures),
 }
 
 /// Sound, coded.
@@ -39,6 +43,21 @@ pub struct Clip {
     pub sound: Option<Sound>,
 }
 
+/// Pictures to be sent as they are made: every one of them refers to earlier ones only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pictures {
+    /// [`Coding::H264`] (constrained baseline), [`Coding::Vp8`] or [`Coding::Mpv`] (MPEG-1).
+    pub coding: Coding,
+    /// Width and height, even.
+    pub pixels: [u32; 2],
+    /// Pictures a second at most.
+    pub frames: u32,
+    /// Bits a second.
+    pub bits: u32,
+    /// `level_idc` of H.264.
+    pub level: u8,
+}
+
 impl Sound {
     /// What it is asked for: media type, encoder, muxer.
     const CODINGS: &[(&str, &str, &str)] = &[
@@ -61,10 +80,15 @@ impl Sound {
     }
 
     fn options(&self, encoder: &str) -> Vec<String> {
-        let (rate, channels, bits) =
-            (self.rate.to_string(), self.channels.to_string(), self.bits.to_string());
+        let rate = if encoder == "libopus" { opus_rate(self.rate) } else { self.rate };
+        let (rate, channels, bits) = (rate.to_string(), self.channels.to_string(), self.bits.to_string());
         ["-c:a", encoder, "-ar", &rate, "-ac", &channels, "-b:a", &bits].map(str::to_owned).to_vec()
     }
+}
+
+/// The least rate Opus has that loses nothing.
+fn opus_rate(rate: u32) -> u32 {
+    [8000, 12_000, 16_000, 24_000].into_iter().find(|known| *known >= rate).unwrap_or(48_000)
 }
 
 impl Clip {
@@ -86,12 +110,56 @@ impl Clip {
     }
 }
 
+/// Octets of a slice of H.264 at most: it fits one packet, so that receivers that know no fragments can be served.
+const SLICE: &str = "slice-max-size=1180";
+
+impl Pictures {
+    /// The media type of what comes out, for [`crate::streams`].
+    pub const fn media_type(&self) -> &'static str {
+        match self.coding {
+            Coding::Vp8 => "video/webm",
+            Coding::Mpv => "video/mpeg",
+            _ => "video/mp4",
+        }
+    }
+
+    const fn encoder(&self) -> &'static str {
+        match self.coding {
+            Coding::Vp8 => "libvpx",
+            Coding::Mpv => "mpeg1video",
+            _ => "libx264",
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let ([width, height], frames, bits) = (self.pixels, self.frames, self.bits.to_string());
+        let level = self.level.to_string();
+        let filter = format!("fps='min(source_fps,{frames})',scale={width}:{height},format=yuv420p");
+        let mut all = vec!["-map", "0:V:0", "-an", "-vf", &filter, "-c:v", self.encoder()];
+        all.extend(["-b:v", &bits, "-maxrate", &bits, "-bufsize", &bits, "-bf", "0", "-g", "50"]);
+        match self.coding {
+            Coding::Vp8 => {
+                all.extend(["-deadline", "realtime", "-cpu-used", "8", "-auto-alt-ref", "0", "-f", "webm"]);
+            }
+            Coding::Mpv => all.extend(["-f", "mpeg1video"]),
+            _ => {
+                all.extend(["-profile:v", "baseline", "-level", &level, "-preset", "veryfast"]);
+                all.extend(["-x264-params", SLICE]);
+                all.extend(FRAGMENTS);
+                all.extend(["-f", "mp4"]);
+            }
+        }
+        all.into_iter().map(str::to_owned).collect()
+    }
+}
+
 impl Recipe {
     /// The encoders it needs.
     pub fn encoders(&self) -> Vec<&'static str> {
         match self {
             Recipe::Sound(sound) => vec![sound.coding().0],
             Recipe::Still => vec!["png"],
+            Recipe::Pictures(pictures) => vec![pictures.encoder()],
             Recipe::Clip(clip) => {
                 let (pictures, sound, _) = clip.coding();
                 std::iter::once(pictures).chain(clip.sound.is_some().then_some(sound)).collect()
@@ -131,6 +199,7 @@ impl Recipe {
                 "image2pipe",
             ]),
             Recipe::Clip(clip) => clip_arguments(clip),
+            Recipe::Pictures(pictures) => pictures.arguments(),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use bytes::{Buf, Bytes};
 
+use crate::boxes;
+
 /// Offsets from decoding to showing, one for each sample in the order of decoding.
 pub(super) struct Composition {
     /// Runs that are left: how many samples, and by how much.
@@ -13,11 +15,8 @@ pub(super) struct Composition {
 impl Composition {
     /// Those of a track; `None` if its pictures are shown as they are decoded.
     pub(super) fn of(file: &Bytes, track: u32) -> Option<Composition> {
-        let movie = child(file, b"moov")?;
-        let trak =
-            Boxes { rest: movie }.find(|(kind, body)| kind == b"trak" && track_id(body) == Some(track))?.1;
-        let table =
-            [b"mdia", b"minf", b"stbl", b"ctts"].iter().try_fold(trak, |body, kind| child(&body, kind))?;
+        let trak = boxes::track(file, track)?;
+        let table = boxes::at(&trak, &[b"mdia", b"minf", b"stbl", b"ctts"])?;
         // Version and flags, the number of runs.
         Some(Composition { runs: table.get(8..).map(|runs| table.slice_ref(runs))?, left: 0, offset: 0 })
     }
@@ -36,46 +35,10 @@ impl Composition {
     }
 }
 
-fn track_id(trak: &Bytes) -> Option<u32> {
-    let header = child(trak, b"tkhd")?;
-    // Two times of 32 bits, or of 64 in version 1, stand before it.
-    let at = if header.first() == Some(&1) { 20 } else { 12 };
-    header.get(at..)?.first_chunk().map(|id| u32::from_be_bytes(*id))
-}
-
-/// The content of the first box of that kind.
-fn child(body: &Bytes, wanted: &[u8; 4]) -> Option<Bytes> {
-    Boxes { rest: body.clone() }.find(|(kind, _)| kind == wanted).map(|(_, body)| body)
-}
-
-/// Boxes in a row. Ends at one that is longer than what is left.
-struct Boxes {
-    rest: Bytes,
-}
-
-impl Iterator for Boxes {
-    type Item = ([u8; 4], Bytes);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let size = self.rest.try_get_u32().ok()?;
-        let kind = *self.rest.first_chunk()?;
-        self.rest.advance(4);
-        let length = match size {
-            0 => self.rest.len(),
-            1 => usize::try_from(self.rest.try_get_u64().ok()?).ok()?.checked_sub(16)?,
-            size => usize::try_from(size).ok()?.checked_sub(8)?,
-        };
-        (length <= self.rest.len()).then(|| (kind, self.rest.split_to(length)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat()
-    }
+    use crate::boxes::boxed;
 
     fn file(track: u8) -> Bytes {
         let runs = [[0, 0, 0, 1, 0, 0, 2, 0], [0, 0, 0, 2, 0xff, 0xff, 0xff, 0]].concat();

@@ -27,6 +27,8 @@ pub mod reginfo;
 pub mod rlmi;
 pub mod rules;
 mod tree;
+pub mod validity;
+pub mod view;
 pub mod watcherinfo;
 mod writer;
 

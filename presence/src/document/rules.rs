@@ -1,13 +1,18 @@
 //! Who may watch: application/auth-policy+xml (RFC 4745, RFC 5025), as far as it says how a subscription is handled.
 //!
-//! What a rule shows or hides of a document (`transformations`) is not done. A rule that grants all is the same
-//! without; one that would hide something is refused, since to ignore it would show what the user wants hidden.
+//! Conditions are who watches (`identity`) and when (`validity`).
+//!
+//! What an allowing rule shows is its `transformations`. Deviation: one without them shows everything, where RFC 5025 §3.3
+//! would show nothing: who writes a rule by hand that lets somebody in means that he sees something.
 
 use super::error::DocumentError;
 use super::limits::Limits;
 use super::namespace::{COMMON_POLICY, PRES_RULES};
 use super::reader;
 use super::tree::Element;
+use super::validity::Validity;
+use super::view::View;
+use crate::time::Moment;
 
 /// The media type.
 pub const MEDIA_TYPE: &str = "application/auth-policy+xml";
@@ -42,8 +47,12 @@ pub struct Rule {
     pub id: String,
     /// Whom it is about: any of these; `None`: everybody, known or not.
     pub identities: Option<Vec<Identity>>,
+    /// When it holds; `None`: always.
+    pub validity: Option<Validity>,
     /// What it grants.
     pub handling: SubHandling,
+    /// What it shows; `None`: everything.
+    pub view: Option<View>,
 }
 
 /// Whom a rule is about (RFC 4745 §7.1).
@@ -77,11 +86,45 @@ impl Rules {
         if rules.len() > RULES { Err(DocumentError::TooMany(RULES)) } else { Ok(Rules { rules }) }
     }
 
-    /// What becomes of that watcher's subscription. `None`: no rule is about it. `watcher` is the URI it is known by,
-    /// `None` if it is not known; `same` says whether two URIs name the same user.
-    pub fn handling(&self, watcher: Option<&str>, same: impl Fn(&str, &str) -> bool) -> Option<SubHandling> {
-        let matching = self.rules.iter().filter(|rule| rule.is_about(watcher, &same));
+    /// What becomes of that watcher's subscription at that time. `None`: no rule is about it. `watcher` is the URI it is
+    /// known by, `None` if it is not known; `same` says whether two URIs name the same user.
+    pub fn handling(
+        &self,
+        watcher: Option<&str>,
+        now: Moment,
+        same: impl Fn(&str, &str) -> bool,
+    ) -> Option<SubHandling> {
+        let matching = self.rules.iter().filter(|rule| rule.holds(now) && rule.is_about(watcher, &same));
         matching.map(|rule| rule.handling).max()
+    }
+
+    /// What that watcher is shown at that time, of all rules that let him in; `None`: everything. As for
+    /// [`Self::handling`].
+    pub fn view(
+        &self,
+        watcher: Option<&str>,
+        now: Moment,
+        same: impl Fn(&str, &str) -> bool,
+    ) -> Option<View> {
+        let matching = self.rules.iter().filter(|rule| rule.holds(now) && rule.is_about(watcher, &same));
+        let views =
+            matching.filter(|rule| rule.handling == SubHandling::Allow).map(|rule| rule.view.as_ref());
+        let mut all: Option<View> = None;
+        for view in views {
+            // One that shows everything leaves nothing to add.
+            all.get_or_insert_default().add(view?);
+        }
+        all.filter(|view| !view.is_whole())
+    }
+
+    /// Whether something is hidden from somebody.
+    pub fn hides(&self) -> bool {
+        self.rules.iter().any(|rule| rule.view.is_some())
+    }
+
+    /// When a rule begins or ends to hold next; Unix seconds.
+    pub fn next_change(&self, now: Moment) -> Option<u64> {
+        self.rules.iter().filter_map(|rule| rule.validity.as_ref()?.next_change(now)).min()
     }
 }
 
@@ -99,6 +142,10 @@ impl SubHandling {
 }
 
 impl Rule {
+    fn holds(&self, now: Moment) -> bool {
+        self.validity.as_ref().is_none_or(|validity| validity.holds(now))
+    }
+
     fn is_about(&self, watcher: Option<&str>, same: &dyn Fn(&str, &str) -> bool) -> bool {
         let Some(identities) = &self.identities else { return true };
         // An empty identity is everybody's, known or not (RFC 5025 §3.1.1.2).
@@ -124,11 +171,17 @@ fn domain(uri: &str) -> String {
 }
 
 fn rule(element: &Element) -> Result<Rule, DocumentError> {
-    let mut identities = None;
+    let (mut identities, mut validity) = (None, None);
     if let Some(conditions) = element.first(COMMON_POLICY, "conditions") {
         for condition in conditions.elements() {
+            if condition.name.is(COMMON_POLICY, "validity") {
+                if validity.replace(Validity::read(condition)?).is_some() {
+                    return Err(DocumentError::Content("a rule has two validities"));
+                }
+                continue;
+            }
             if !condition.name.is(COMMON_POLICY, "identity") {
-                return Err(DocumentError::Unsupported("a condition other than identity"));
+                return Err(DocumentError::Unsupported("a condition other than identity and validity"));
             }
             if identities.is_some() {
                 return Err(DocumentError::Content("a rule has two identities"));
@@ -136,9 +189,7 @@ fn rule(element: &Element) -> Result<Rule, DocumentError> {
             identities = Some(condition.elements().map(identity).collect::<Result<Vec<_>, _>>()?);
         }
     }
-    if let Some(transformations) = element.first(COMMON_POLICY, "transformations") {
-        transformations.elements().try_for_each(grants_all)?;
-    }
+    let view = element.first(COMMON_POLICY, "transformations").map(View::read).transpose()?;
     let handling =
         element.first(COMMON_POLICY, "actions").and_then(|it| it.first(PRES_RULES, "sub-handling"));
     let handling = match handling {
@@ -147,7 +198,7 @@ fn rule(element: &Element) -> Result<Rule, DocumentError> {
         None => SubHandling::Block,
     };
     let id = element.attribute("id").unwrap_or_default().into_owned();
-    Ok(Rule { id, identities, handling })
+    Ok(Rule { id, identities, validity, handling, view: view.filter(|view| !view.is_whole()) })
 }
 
 fn identity(element: &Element) -> Result<Identity, DocumentError> {
@@ -171,20 +222,6 @@ fn identity(element: &Element) -> Result<Identity, DocumentError> {
     })
 }
 
-/// Whether a transformation leaves everything as it is.
-fn grants_all(element: &Element) -> Result<(), DocumentError> {
-    const WHOLE: [(&str, &str); 3] = [
-        ("provide-devices", "all-devices"),
-        ("provide-persons", "all-persons"),
-        ("provide-services", "all-services"),
-    ];
-    let is_whole = |&(name, all): &(&str, &str)| {
-        element.name.is(PRES_RULES, name) && element.first(PRES_RULES, all).is_some()
-    };
-    let grants = element.name.is(PRES_RULES, "provide-all-attributes") || WHOLE.iter().any(is_whole);
-    if grants { Ok(()) } else { Err(DocumentError::Unsupported("rules that show a part of the document")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,7 +240,7 @@ mod tests {
     }
 
     fn handling(rules: &Rules, watcher: &str) -> Option<SubHandling> {
-        rules.handling(Some(watcher), |a, b| a == b)
+        rules.handling(Some(watcher), Moment::default(), |a, b| a == b)
     }
 
     #[test]
@@ -214,7 +251,7 @@ mod tests {
         .unwrap();
         assert_eq!(handling(&rules, "sip:user@example.com"), Some(SubHandling::Allow));
         assert_eq!(handling(&rules, "sip:other@example.com"), None);
-        assert_eq!(rules.handling(None, |a, b| a == b), None);
+        assert_eq!(rules.handling(None, Moment::default(), |a, b| a == b), None);
     }
 
     #[test]
@@ -226,21 +263,40 @@ mod tests {
         assert_eq!(handling(&rules, "sip:a@example.com;transport=tcp"), Some(SubHandling::Allow));
         assert_eq!(handling(&rules, "sip:bad@example.com"), Some(SubHandling::PoliteBlock));
         assert_eq!(handling(&rules, "sip:a@spam.example"), Some(SubHandling::PoliteBlock));
-        assert_eq!(rules.handling(None, |a, b| a == b), Some(SubHandling::PoliteBlock));
+        assert_eq!(rules.handling(None, Moment::default(), |a, b| a == b), Some(SubHandling::PoliteBlock));
         let rules = read(&(one(anybody, "confirm") + &one("<cr:identity/>", "block"))).unwrap();
         assert_eq!(handling(&rules, "sip:a@h"), Some(SubHandling::Confirm));
         assert_eq!(handling(&rules, "sip:a@spam.example"), Some(SubHandling::Block));
-        assert_eq!(rules.handling(None, |a, b| a == b), Some(SubHandling::Block));
+        assert_eq!(rules.handling(None, Moment::default(), |a, b| a == b), Some(SubHandling::Block));
         assert!(SubHandling::Block < SubHandling::Confirm && SubHandling::PoliteBlock < SubHandling::Allow);
+    }
+
+    #[test]
+    fn a_rule_holds_in_its_times_and_in_no_other() {
+        let span = |from: u32, until: u32| {
+            format!(
+                "<cr:from>1970-01-01T00:00:{from}Z</cr:from><cr:until>1970-01-01T00:00:{until}Z</cr:until>"
+            )
+        };
+        let validity = format!("<cr:validity>{}{}</cr:validity>", span(10, 20), span(40, 50));
+        let rules = read(&(one(&validity, "allow") + &one("", "confirm"))).unwrap();
+        let at = |second| rules.handling(Some("sip:a@h"), Moment::from_seconds(second), |a, b| a == b);
+        for (second, expected) in
+            [(9, "confirm"), (10, "allow"), (19, "allow"), (20, "confirm"), (45, "allow")]
+        {
+            assert_eq!(at(second), SubHandling::of(expected), "{second}");
+        }
+        let next = [0, 10, 20, 40, 50].map(|second| rules.next_change(Moment::from_seconds(second)));
+        assert_eq!(next, [Some(10), Some(20), Some(40), Some(50), None]);
     }
 
     #[test]
     fn a_rule_that_would_hide_something_is_refused_and_not_ignored() {
         for rule in [
-            "<cr:rule id=\"a\"><cr:transformations><provide-devices><class>x</class></provide-devices></cr:transformations></cr:rule>",
-            "<cr:rule id=\"a\"><cr:transformations><provide-mood>true</provide-mood></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-devices><colour>x</colour></provide-devices></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-shoes>true</provide-shoes></cr:transformations></cr:rule>",
+            "<cr:rule id=\"a\"><cr:transformations><provide-mood xmlns=\"urn:x\">true</provide-mood></cr:transformations></cr:rule>",
             &one("<cr:sphere value=\"work\"/>", "allow"),
-            &one("<cr:validity/>", "allow"),
             &one("<cr:identity><other xmlns=\"urn:x\"/></cr:identity>", "allow"),
         ] {
             assert!(matches!(read(rule), Err(DocumentError::Unsupported(_))), "{rule}");
@@ -248,6 +304,9 @@ mod tests {
         for rule in [
             one("<cr:identity><cr:one/></cr:identity>", "allow"),
             one("", "perhaps"),
+            one("<cr:validity/>", "allow"),
+            one("<cr:validity><cr:from>2026-01-01T00:00:00Z</cr:from></cr:validity>", "allow"),
+            one("<cr:validity><cr:from>now</cr:from><cr:until>then</cr:until></cr:validity>", "allow"),
             one("<cr:identity/><cr:identity/>", "allow"),
         ] {
             assert!(matches!(read(&rule), Err(DocumentError::Content(_))), "{rule}");

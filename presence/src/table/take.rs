@@ -88,6 +88,8 @@ pub struct Gone {
     pub kind: Kind,
     /// Who watched.
     pub watcher: Arc<str>,
+    /// Whether that was proven.
+    pub proven: bool,
     /// What the presentity said of him.
     pub decision: Decision,
     /// When it began; Unix seconds.
@@ -197,6 +199,7 @@ impl<B> Hot<B> {
             resource: self.resource,
             kind: self.kind,
             watcher: self.watcher,
+            proven: self.proven,
             decision: self.decision,
             created_at: self.created_at,
             ending,

@@ -15,6 +15,7 @@ mod hostile;
 mod kept;
 mod objects;
 mod partial;
+mod viewed;
 
 const MESSAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/messages/");
 

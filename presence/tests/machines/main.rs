@@ -7,6 +7,7 @@
     reason = "a failed step here is a failed test"
 )]
 
+mod backing;
 mod publishing;
 mod subscribing;
 

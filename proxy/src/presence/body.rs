@@ -10,7 +10,7 @@ use presence::document::{Document, Form, partial};
 use presence::ending::{Ending, Reason};
 use presence::event::Package;
 use presence::notifier::Format;
-use presence::rules::Decision;
+use presence::rules::{self, Decision};
 use presence::subscription::{Kind, Resource, Subscription};
 use presence::table::{Delta, Notice};
 use presence::time::Moment;
@@ -60,16 +60,21 @@ impl Maker<'_> {
             return (Arc::default(), None);
         }
         if notice.kind != Kind::One {
-            return (self.of_list(notice, subscription).await, None);
+            return (self.of_list(notice, subscription, message).await, None);
         }
         match notice.resource.package {
-            Package::Presence => self.of_presence(notice, message).await,
+            Package::Presence => self.of_presence(notice, subscription, message).await,
             Package::Winfo => (self.of_watchers(notice), None),
             Package::Reg => (registrations::body(self.rooms, notice), None),
         }
     }
 
-    async fn of_presence(self, notice: &Notice<Base>, message: Option<u64>) -> (Arc<Made>, Option<Base>) {
+    async fn of_presence(
+        self,
+        notice: &Notice<Base>,
+        subscription: &Subscription,
+        message: Option<u64>,
+    ) -> (Arc<Made>, Option<Base>) {
         let aor = &notice.resource.aor;
         let plain = |document: &Document| Arc::new(written(document, notice));
         match notice.decision {
@@ -77,7 +82,8 @@ impl Maker<'_> {
             Decision::PoliteBlock => return (plain(&Document::closed(&entity(aor))), None),
             Decision::Pending | Decision::Block => return (plain(&Document::pending(&entity(aor))), None),
         }
-        let state = self.state(aor);
+        let watcher = rules::Watcher { aor: &subscription.watcher, proven: subscription.proven };
+        let state = self.state(aor).seen_by(&watcher);
         if notice.format == Format::PidfDiff {
             let (body, document) = self.partially(notice, &state).await;
             return (Arc::new(Made::of(Format::PidfDiff, body)), Some(Base(document)));
@@ -146,7 +152,9 @@ impl Maker<'_> {
                 since: found.created_at,
                 expires_at: Some(found.expires_at),
             });
-            seen.map(|seen| seen.watcher(WatcherEvent::Subscribe, now)).collect()
+            let goes_on = seen.map(|seen| seen.watcher(WatcherEvent::Subscribe, now));
+            let waiting = self.presence.waiters(aor).into_iter();
+            goes_on.chain(waiting.map(|waiter| waiter.told(WatcherEvent::Timeout, now))).collect()
         });
         let list = WatcherList { resource: aor, package: Package::Presence.name(), watchers: &watchers };
         let body = watcherinfo::watcherinfo(&[list], notice.version, is_full);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use presence::time::Moment;
 use tokio_util::sync::CancellationToken;
 
-use super::{Presence, ends, registrations, send};
+use super::{Presence, elsewhere, ends, registrations, send, timed, waiting};
 use crate::rooms::Rooms;
 
 /// NOTIFYs of one share that begin before others may run.
@@ -19,6 +19,9 @@ pub(crate) fn start(rooms: &Arc<Rooms>, presence: &Arc<Presence>, stop: &Cancell
         tokio::spawn(run(Arc::clone(rooms), Arc::clone(presence), share, stop.clone()));
     }
     tokio::spawn(ends::run(Arc::clone(presence), stop.clone()));
+    tokio::spawn(elsewhere::run(Arc::clone(rooms), Arc::clone(presence), stop.clone()));
+    tokio::spawn(timed::run(Arc::clone(rooms), Arc::clone(presence), stop.clone()));
+    tokio::spawn(waiting::run(Arc::clone(rooms), Arc::clone(presence), stop.clone()));
     tokio::spawn(registrations::run(Arc::clone(rooms), Arc::clone(presence), stop.clone()));
 }
 

@@ -12,7 +12,7 @@ use crate::rooms::Rooms;
 use crate::tailor;
 
 /// Octets that the head of a NOTIFY is reckoned to have: one body is for many heads.
-const HEAD: u64 = 1024;
+pub(super) const HEAD: u64 = 1024;
 
 /// How often a plan may be made anew.
 const ROUNDS: usize = 8;
@@ -98,13 +98,30 @@ async fn store(rooms: &Rooms, plan: &Plan, owner: &str) -> Option<Vec<adapter::L
     Some(links)
 }
 
+/// Whether all that is left of a body is a link to it.
+pub(super) fn is_link(entity: &Entity) -> bool {
+    let content_type = entity.field("Content-Type").unwrap_or_default();
+    adapter::mime::ContentType::read(content_type).is("message/external-body")
+}
+
+/// Octets of body that a terminal takes, and the way to it; `None`: any number.
+pub(super) fn room(cpi: &Cpi, message: Option<u64>) -> Option<u64> {
+    let of_message = cpi.max_size.into_iter().chain(message).map(|message| message.saturating_sub(HEAD));
+    of_message.chain(matching::whole_limit(cpi, "identity").hi).min()
+}
+
 /// Whether a terminal takes a body as a whole: its outer type, within its limit.
-pub(super) fn is_taken(entity: &Entity, cpi: &Cpi, settings: &adapter::Settings) -> bool {
+pub(super) fn is_taken(
+    entity: &Entity,
+    cpi: &Cpi,
+    message: Option<u64>,
+    settings: &adapter::Settings,
+) -> bool {
     let content_type = entity.field("Content-Type").unwrap_or_default();
     let kind = adapter::mime::ContentType::read(content_type);
     let options =
         matching::Options { strict_specificity: settings.strict_specificity, implied: settings.implied };
     let octets = u64::try_from(entity.body.len()).unwrap_or(u64::MAX);
     matching::type_quality(cpi, &kind.essence, &[], options) > 0
-        && matching::whole_limit(cpi, "identity").within_high(octets)
+        && room(cpi, message).is_none_or(|room| octets <= room)
 }

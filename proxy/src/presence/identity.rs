@@ -8,8 +8,10 @@ use sip::{HeaderId, NameAddr, Uri};
 use super::Presence;
 use crate::authenticate;
 use crate::journey::Journey;
+use crate::metrics;
 use crate::refuse::Refused;
 use crate::relay::Standing;
+use crate::route::Way;
 use crate::target;
 
 /// Who sent a request.
@@ -24,9 +26,14 @@ pub(super) struct Identity {
 /// (RFC 3856 §6.6, RFC 3903 §14).
 ///
 /// # Errors
-/// As [`authenticate::check_recipient`].
-pub(super) fn of(journey: &Journey) -> Result<Identity, Refused> {
+/// As [`authenticate::check_recipient`]; [`Refused::Busy`] for a user who sends more than he may (`limits.user_rate`).
+pub(super) fn of(journey: &Journey, way: &Way) -> Result<Identity, Refused> {
     authenticate::check_recipient(journey)?;
+    // Where nobody proves anything he was counted before.
+    if matches!(journey.standing(), Standing::User(_)) && !authenticate::is_in_rate(journey, way) {
+        metrics::overload("user");
+        return Err(Refused::Busy);
+    }
     let claimed = || journey.request.from().uri().map(|uri| uri.aor()).unwrap_or_default();
     let (aor, proven) = match journey.standing() {
         Standing::User(user) => (user.aor(), true),

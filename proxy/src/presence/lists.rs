@@ -3,21 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use presence::document::rlmi::{Instance, InstanceState, ResourceList};
-use presence::document::{Document, Form, Limits, lists, multipart::Part, rlmi};
+use presence::document::{Limits, lists};
 use presence::event::Package;
-use presence::notifier::Format;
 use presence::refusal::Refusal;
-use presence::rules::{Decision, Watcher};
-use presence::subscription::{Id, Resource, Subscription};
-use presence::table::{Delta, Notice};
+use presence::subscription::{Id, Resource};
 use sip::{HeaderId, Request, Uri};
 use store::SwapError;
 
-use super::Presence;
-use super::body::{Base, Made, Maker};
-use super::settings;
-use super::state::entity;
+use super::{Presence, settings};
 use crate::ours::Place;
 use crate::rooms::Rooms;
 
@@ -122,91 +115,7 @@ pub(super) fn carried(request: &Request, limits: &Limits) -> Result<Vec<String>,
     }
 }
 
-impl Maker<'_> {
-    /// What a NOTIFY of a list says: all of its members, or those that changed.
-    pub(super) async fn of_list(self, notice: &Notice<Base>, subscription: &Subscription) -> Arc<Made> {
-        let changed: Option<Vec<Arc<str>>> = notice.deltas.as_ref().map(|deltas| {
-            let member = |delta: &'_ Delta| match delta {
-                Delta::Member(aor) => Some(Arc::clone(aor)),
-                Delta::Watcher(_) | Delta::Contacts(_) => None,
-            };
-            deltas.iter().filter_map(member).collect()
-        });
-        let policy = self.rooms.policy.load_full();
-        let host = &policy.settings.host;
-        let (mut resources, mut parts) = (Vec::new(), Vec::new());
-        for (at, member) in subscription.members.iter().enumerate() {
-            let Ok(member) = std::str::from_utf8(member) else { continue };
-            if changed.as_ref().is_some_and(|changed| changed.iter().all(|aor| **aor != *member)) {
-                continue;
-            }
-            let content_id = format!("{at}.{}.{:x}@{host}", notice.version, notice.id.0 >> 32);
-            let (state, reason, part) = self.of_member(notice, subscription, member, &content_id).await;
-            let instance = state.map(|state| Instance {
-                id: "1".to_owned(),
-                state,
-                reason: reason.map(str::to_owned),
-                content_id: part.is_some().then(|| content_id.clone()),
-            });
-            resources.push(rlmi::Resource { uri: member.to_owned(), name: None, instance });
-            parts.extend(part);
-        }
-        let list = ResourceList {
-            uri: notice.resource.aor.to_string(),
-            name: None,
-            version: notice.version,
-            full_state: changed.is_none(),
-            resources,
-        };
-        let root = format!("rlmi.{}.{:x}@{host}", notice.version, notice.id.0 >> 32);
-        let body = list.assemble(&root, &parts);
-        let fields = [("MIME-Version", "1.0".to_owned()), ("Content-Type", body.content_type)];
-        let fields = fields.map(|(name, value)| (Bytes::from_static(name.as_bytes()), Bytes::from(value)));
-        Arc::new(Made { fields: fields.to_vec(), body: body.octets })
-    }
-
-    /// One member as this watcher may see it. Of users of other domains nothing is known.
-    async fn of_member(
-        self,
-        notice: &Notice<Base>,
-        subscription: &Subscription,
-        member: &str,
-        content_id: &str,
-    ) -> (Option<InstanceState>, Option<&'static str>, Option<Part>) {
-        if !is_ours(self.rooms, member) {
-            return (None, None, None);
-        }
-        let form = if notice.format == Format::CpimPidf { Form::CpimPidf } else { Form::Pidf };
-        let plain = |document: Document| Some(Part::new(form.media_type(), content_id, document.write(form)));
-        match self.decision(subscription, member) {
-            Decision::Block => (Some(InstanceState::Terminated), Some("rejected"), None),
-            Decision::Pending => (Some(InstanceState::Pending), None, None),
-            Decision::PoliteBlock => {
-                (Some(InstanceState::Active), None, plain(Document::closed(&entity(member))))
-            }
-            Decision::Allow => {
-                let state = self.state(&member.into());
-                let made = self.cached(&state, form, &notice.cpi, None).await;
-                let kind = made.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"Content-Type"));
-                let kind = kind.map(|(_, kind)| String::from_utf8_lossy(kind).into_owned());
-                let part = Part::new(kind.unwrap_or_default(), content_id, made.body.clone());
-                (Some(InstanceState::Active), None, Some(part))
-            }
-        }
-    }
-
-    /// What a member says of who watches the list.
-    fn decision(self, subscription: &Subscription, member: &str) -> Decision {
-        if subscription.proven && *subscription.watcher == *member {
-            return Decision::Allow;
-        }
-        let watcher = Watcher { aor: &subscription.watcher, proven: subscription.proven };
-        let default = self.rooms.policy.load().settings.presence.default;
-        self.presence.shelf.policy(member).decide(&watcher, default)
-    }
-}
-
-fn is_ours(rooms: &Rooms, member: &str) -> bool {
+pub(super) fn is_ours(rooms: &Rooms, member: &str) -> bool {
     let Ok(uri) = member.parse::<Uri>() else { return false };
     let policy = rooms.policy.load();
     uri.host().is_some_and(|host| {

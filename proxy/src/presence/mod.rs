@@ -9,14 +9,17 @@
 //! | RFC 6665 §4.2.1 | `subscribe` |
 //! | when who is told | `drive`, over tables that each hold a share of all resources |
 //! | what a NOTIFY says | `body`, for each distinct terminal once; `fit` plans it |
+//! | what a NOTIFY of a list says | `listing` |
 //! | where it goes | `send` |
 //! | NOTIFYs of others that pass through | `passing` |
 
 mod body;
 mod drive;
+mod elsewhere;
 mod ends;
 mod fit;
 mod identity;
+mod listing;
 mod lists;
 mod passing;
 mod publish;
@@ -26,7 +29,9 @@ pub mod settings;
 mod shelf;
 mod state;
 mod subscribe;
+mod timed;
 mod view;
+mod waiting;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -34,12 +39,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use cpi::{Cpi, Extensions, Source};
 use presence::document::watcherinfo::Watcher;
 use presence::ending::{Ending, Reason};
 use presence::event::{Event, Package};
 use presence::notifier;
-use presence::subscription::{Id, Resource, Subscription};
+use presence::subscription::{Id, Kind, Resource, Subscription};
 use presence::table::{Entry, Found, Table};
 use presence::time::Moment;
 use sip::{Method, Request};
@@ -55,14 +61,17 @@ use crate::upstream::Upstream;
 
 pub(crate) use drive::start;
 pub use lists::{List, ListError};
-pub(crate) use passing::Passing;
 pub(crate) use settings::Settings;
 pub use view::{Published, RulesError, Watching};
+pub use waiting::WaitingWatcher;
 
 use body::Base;
+use elsewhere::Elsewhere;
 use ends::Ends;
+use passing::Passing;
 use shelf::Shelf;
 use state::States;
+use timed::Timed;
 
 /// Tables; each resource is in one of them.
 const TABLES: usize = 16;
@@ -77,12 +86,16 @@ pub struct Presence {
     /// Subscriptions of each watcher, by a hash of his address.
     of_watchers: Mutex<HashMap<u64, u32>>,
     states: States,
+    elsewhere: Elsewhere,
     publishing: Ends,
+    timed: Timed,
     /// NOTIFYs that leave at the same time.
     slots: Arc<Semaphore>,
     /// NOTIFYs that are not answered and are no longer waited for.
     silent: Arc<Semaphore>,
-    pub(crate) extensions: Extensions,
+    extensions: Extensions,
+    /// Watchers of ours at other presence servers.
+    passing: Passing,
     /// Subscriptions to `reg`, and a word when there is one.
     followers: AtomicUsize,
     followed: Notify,
@@ -107,14 +120,19 @@ impl Presence {
     pub fn open(store: &Store, settings: &Settings, extensions: Extensions) -> Presence {
         let rate = millis(settings.rate);
         let share = || Share { table: Mutex::new(Table::new(rate)), wake: Notify::new() };
+        let cpis = Mutex::default();
+        let passing = Passing::open(store, extensions.clone(), |cpi| shared(&cpis, cpi));
         let presence = Presence {
+            passing,
             shelf: Shelf::open(store),
             tables: std::iter::repeat_with(share).take(TABLES).collect(),
             hasher: RandomState::new(),
-            cpis: Mutex::default(),
+            cpis,
             of_watchers: Mutex::default(),
             states: States::default(),
+            elsewhere: Elsewhere::default(),
             publishing: Ends::default(),
+            timed: Timed::default(),
             slots: Arc::new(Semaphore::new(settings.sending.clamp(1, Semaphore::MAX_PERMITS))),
             silent: Arc::new(Semaphore::new(SILENT)),
             extensions,
@@ -143,6 +161,8 @@ impl Presence {
             }
         });
         let now = Moment::from(transport::now());
+        // At once: one may have begun or ended while nobody looked.
+        self.shelf.each_timed(|aor| self.timed.expect(&aor.into(), Some(now.seconds())));
         self.shelf.each_subscription(|id, version, subscription| {
             let is_fresh = fresh.contains(&*subscription.resource.aor);
             let Some(entry) = self.entry(&subscription, version, None) else { return };
@@ -152,6 +172,17 @@ impl Presence {
             let share = self.share(&subscription.resource);
             share.lock().insert(id, entry, !is_fresh);
         });
+    }
+
+    /// Subscriptions to lists whose watchers proved who they are, with who that is and the members.
+    fn lists_there_are(&self) -> Vec<(Id, Arc<str>, Vec<Bytes>)> {
+        let mut all = Vec::new();
+        self.shelf.each_subscription(|id, _, subscription| {
+            if subscription.kind != Kind::One && subscription.proven {
+                all.push((id, subscription.watcher, subscription.members));
+            }
+        });
+        all
     }
 
     /// Subscriptions there are.
@@ -175,9 +206,14 @@ impl Presence {
         let share = self.share(resource);
         let lists = share.lock().changed(resource, delta);
         share.wake.notify_one();
+        self.mark_lists(&resource.aor, lists);
+    }
+
+    /// A member of those lists is told anew.
+    fn mark_lists(&self, member: &Arc<str>, lists: Vec<(Id, Arc<Resource>)>) {
         for (list, of) in lists {
             let share = self.share(&of);
-            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(&resource.aor))));
+            share.lock().mark(list, Some(presence::table::Delta::Member(Arc::clone(member))));
             share.wake.notify_one();
         }
     }
@@ -200,16 +236,12 @@ impl Presence {
 
     /// The same value for all who have the same capabilities.
     fn shared(&self, cpi: Cpi) -> Arc<Cpi> {
-        let mut all = self.cpis.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(&cpi) {
-            return Arc::clone(known);
-        }
-        if all.len() == all.capacity() {
-            all.retain(|cpi| Arc::strong_count(cpi) > 1);
-        }
-        let cpi = Arc::new(cpi);
-        all.insert(Arc::clone(&cpi));
-        cpi
+        shared(&self.cpis, cpi)
+    }
+
+    /// What the watcher of a NOTIFY said when his SUBSCRIBE passed here.
+    pub(crate) fn passing_cpi(&self, request: &Request) -> Option<Arc<Cpi>> {
+        if request.method() == Method::Notify { self.passing.cpi(request) } else { None }
     }
 
     /// How a subscription stands in its table. `bound` is what is known of the watcher's terminal otherwise.
@@ -284,6 +316,20 @@ fn only(package: Package) -> Cpi {
     Cpi { media: Some(vec![entry]), source: Source::Dialog, ..Cpi::default() }
 }
 
+/// The same value for all who have the same capabilities; those that nobody has any more go.
+fn shared(all: &Mutex<HashSet<Arc<Cpi>>>, cpi: Cpi) -> Arc<Cpi> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = all.get(&cpi) {
+        return Arc::clone(known);
+    }
+    if all.len() == all.capacity() {
+        all.retain(|cpi| Arc::strong_count(cpi) > 1);
+    }
+    let cpi = Arc::new(cpi);
+    all.insert(Arc::clone(&cpi));
+    cpi
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -299,6 +345,9 @@ pub(crate) fn is_for(journey: &Journey, uri: &sip::Uri) -> bool {
     match request.method() {
         Method::Publish => place != Place::Foreign,
         Method::Subscribe => place != Place::Foreign && is_subscription(request, uri),
+        Method::Notify => {
+            journey.rooms.presence.get().is_some_and(|presence| presence.elsewhere.is_for(request))
+        }
         _ => false,
     }
 }
@@ -310,6 +359,15 @@ fn is_subscription(request: &Request, uri: &sip::Uri) -> bool {
     let is_ours = Event::of(request).is_none_or(|event| event.package.is_some());
     // To nobody's terminal could it go on.
     is_ours || uri.user().is_none()
+}
+
+/// A request goes on to others: what a watcher of ours says of his terminal is remembered for the NOTIFYs that come.
+pub(crate) async fn passes(journey: &Journey) {
+    if let Some(presence) = journey.rooms.presence.get()
+        && passing::is_to_be_known(&journey.request)
+    {
+        Box::pin(presence.passing.remember(journey, |cpi| presence.shared(cpi))).await;
+    }
 }
 
 /// Answers a request that [`is_for`] the presence server.
@@ -324,12 +382,17 @@ pub(crate) async fn serve(journey: &Arc<Journey>, way: &Way, mut upstream: Upstr
                 presence.changed(&resource, None);
             }
         }
+        Method::Notify => {
+            let answer = elsewhere::notified(journey, presence);
+            metrics::presence_request("notify", answer.status);
+            upstream.reply(&reply(answer));
+        }
         _ => {
             let (reply, follow) = subscribe::answer(journey, way, presence).await;
             metrics::presence_request("subscribe", reply.status);
             upstream.reply(&reply);
             if let Some(follow) = follow {
-                follow.up(presence);
+                follow.up(journey, presence).await;
             }
         }
     }

@@ -33,7 +33,7 @@ pub(super) async fn answer(
     presence: &Presence,
 ) -> (Reply, Option<Resource>) {
     let settings = &journey.policy.settings;
-    let identity = match identity::of(journey) {
+    let identity = match identity::of(journey, way) {
         Ok(identity) => identity,
         Err(refused) => {
             journey.note(|| refused.to_string());
@@ -149,21 +149,45 @@ fn start(tree: &Tree, root: &Node) -> Option<usize> {
     tree.children(0).find(is_named).or_else(|| tree.children(0).next())
 }
 
-/// The parts beside the document that a link can name.
+/// The parts of the body that a link can name, wherever they stand (CPI.md §5). Alternatives are one object: each watcher
+/// is given the one that suits him.
 fn objects(tree: &Tree, document: usize) -> Vec<(Object, Bytes)> {
-    let parts = tree.children(0).filter(|part| *part != document);
-    let object = |part: usize| {
-        let node = tree.node(part)?;
-        let id = match &node.shape {
-            Shape::External(external) => external.inner_content_id.clone().or_else(|| node.content_id())?,
-            _ => node.content_id()?,
-        };
-        let id = id.trim_matches(['<', '>']).to_owned();
-        // Copied out: a slice would keep the whole message.
-        let octets = Bytes::copy_from_slice(&tree.slice(node.header.start..node.body.end));
-        let digest = Sha256::digest(&octets).into();
-        let count = u32::try_from(octets.len()).ok()?;
-        Some((Object { id: id.into(), digest, octets: count }, octets))
-    };
-    parts.filter_map(object).collect()
+    let mut found = Vec::new();
+    let mut waiting: Vec<usize> = tree.children(0).rev().collect();
+    while let Some(part) = waiting.pop() {
+        if part == document {
+            continue;
+        }
+        let Some(node) = tree.node(part) else { continue };
+        let is_container = matches!(node.shape, Shape::Multipart { .. });
+        match name(tree, part, node) {
+            Some(id) => found.extend(object(tree, node, &id)),
+            None if is_container => waiting.extend(tree.children(part).rev()),
+            None => {}
+        }
+    }
+    found
+}
+
+/// The Content-ID under which a link finds a part.
+fn name(tree: &Tree, part: usize, node: &Node) -> Option<String> {
+    match &node.shape {
+        Shape::External(external) => external.inner_content_id.clone().or_else(|| node.content_id()),
+        Shape::Multipart { .. } if node.content_type.is("multipart/alternative") => {
+            let mut each = tree.children(part).filter_map(|child| tree.node(child)?.content_id());
+            node.content_id().or_else(|| each.next())
+        }
+        // What stands in any other is named by itself.
+        Shape::Multipart { .. } => None,
+        Shape::Leaf | Shape::Opaque => node.content_id(),
+    }
+}
+
+fn object(tree: &Tree, node: &Node, id: &str) -> Option<(Object, Bytes)> {
+    let id = id.trim().trim_matches(['<', '>']).to_owned();
+    // Copied out: a slice would keep the whole message.
+    let octets = Bytes::copy_from_slice(&tree.slice(node.header.start..node.body.end));
+    let digest = Sha256::digest(&octets).into();
+    let count = u32::try_from(octets.len()).ok()?;
+    Some((Object { id: id.into(), digest, octets: count }, octets))
 }

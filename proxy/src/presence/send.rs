@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use presence::ending::Reason;
 use presence::event::Package;
 use presence::notice::{self, Head};
+use presence::rules::Decision;
 use presence::subscription::{Kind, Subscription};
 use presence::table::{Gone, Notice, Outcome};
 use presence::time::Moment;
@@ -15,8 +17,8 @@ use sip::{HeaderId, NameAddr, Outgoing, Response, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use transport::{Asker, ClientEvent, Endpoint, Protocol, TransportError};
 
-use super::Presence;
 use super::body::{Base, Made, Maker};
+use super::{Presence, fit};
 use crate::forward;
 use crate::hop::{self, Hop};
 use crate::journey::Journey;
@@ -27,6 +29,12 @@ use crate::rooms::Rooms;
 
 /// How long a NOTIFY that is not answered keeps others from leaving.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// By so much bodies for narrow ways differ in length: one is for many heads.
+const STEP: usize = 32;
+
+/// Digits of a Content-Length that the shortest head does not have yet.
+const DIGITS: usize = 4;
 
 /// The longest datagram there is.
 const LONGEST_DATAGRAM: usize = 65_507;
@@ -110,14 +118,20 @@ pub(super) async fn deliver(
             }
         };
         presence.leave(gone.id, gone.resource.package, &members);
-        clear(&presence, gone).await;
+        for member in members.iter().filter_map(|member| std::str::from_utf8(member).ok()) {
+            presence.elsewhere.leave(&gone.watcher, member, gone.id);
+        }
+        clear(&rooms, &presence, gone).await;
     }
 }
 
 /// A subscription is over.
-async fn clear(presence: &Presence, gone: Gone) {
+async fn clear(rooms: &Rooms, presence: &Presence, gone: Gone) {
     presence.ends(&gone.watcher, gone.resource.package);
-    if gone.resource.package == Package::Presence && gone.kind == Kind::One {
+    let is_seen = gone.resource.package == Package::Presence && gone.kind == Kind::One;
+    let is_undecided = gone.decision == Decision::Pending && gone.ending.reason == Reason::Timeout;
+    let settings = &rooms.policy.load_full().settings.presence;
+    if is_seen && !(is_undecided && presence.waits(settings, &gone).await) {
         let seen = Seen {
             id: gone.id,
             watcher: &gone.watcher,
@@ -195,7 +209,9 @@ async fn over(
             other => return other,
         }
     }
-    let narrow = u64::try_from(hop::DATAGRAM).ok();
+    let head = draft(hop, &Made::default()).head_len() + DIGITS;
+    let room = hop::DATAGRAM.saturating_sub(head) / STEP * STEP;
+    let narrow = u64::try_from(room).ok().map(|room| room + fit::HEAD);
     let (made, _) = maker.body(notice, subscription, narrow).await;
     let outgoing = draft(hop, &made);
     if outgoing.head_len() + VIA + outgoing.body().len() > LONGEST_DATAGRAM {

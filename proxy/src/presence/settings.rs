@@ -28,6 +28,12 @@ pub struct Settings {
     pub of_watcher: usize,
     /// Subscriptions to one presentity.
     pub of_presentity: usize,
+    /// Watchers who wait for one presentity's word after their subscription ended.
+    pub waiting: usize,
+    /// How long one is remembered.
+    pub waiting_for: Duration,
+    /// Subscriptions at other presence servers, for members of lists; 0: none.
+    pub elsewhere: usize,
     /// NOTIFYs that leave at the same time. One that is not answered for a while counts no more.
     pub sending: usize,
     /// Lists of the config: their address, who may watch them, and their members.
@@ -57,6 +63,9 @@ impl Default for Settings {
             most: 1_000_000,
             of_watcher: 1000,
             of_presentity: 20_000,
+            waiting: 100,
+            waiting_for: Duration::from_secs(7 * 86_400),
+            elsewhere: 0,
             sending: 1000,
             lists: Vec::new(),
         }

@@ -1,11 +1,15 @@
 //! Presence in the store: publications, the objects they show, subscriptions, rules.
 
+use std::sync::Arc;
+
 use super::lists::List;
 use bytes::Bytes;
 use presence::document::{self, Limits};
 use presence::publication::{Digest, Publications};
 use presence::rules::{Decision, Policy, Rule, Rules, Who};
 use presence::subscription::{Id, Subscription};
+use presence::time::Moment;
+use presence::waiting::Waiting;
 use store::{OnDisk, Space, Store, SwapError, Version};
 
 /// Names of the spaces; part of the format on disk.
@@ -14,6 +18,7 @@ const OBJECTS: &str = "presence-objects";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const RULES: &str = "presence-rules";
 const LISTS: &str = "presence-lists";
+const WAITING: &str = "presence-waiting";
 
 /// Octets of one object, at most.
 const OBJECT: usize = 64 * 1024 * 1024;
@@ -27,6 +32,7 @@ pub(crate) struct Shelf {
     subscriptions: Space,
     rules: Space,
     lists: Space,
+    waiting: Space,
 }
 
 impl Shelf {
@@ -42,6 +48,7 @@ impl Shelf {
             subscriptions: store.space(SUBSCRIPTIONS),
             rules: store.space(RULES),
             lists: store.space(LISTS),
+            waiting: store.space(WAITING),
         }
     }
 
@@ -175,10 +182,72 @@ impl Shelf {
         }
     }
 
+    /// Who waits for a user's word.
+    pub(crate) fn waiting(&self, aor: &str) -> Waiting {
+        let record = self.waiting.get(aor.as_bytes());
+        record.and_then(|record| Waiting::decode(record.value)).unwrap_or_default()
+    }
+
+    /// Users for whom somebody waits.
+    pub(crate) fn waited_for(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Users for whom somebody waits whose time is over at that second.
+    pub(crate) fn waited_until(&self, now: u64) -> Vec<Arc<str>> {
+        let mut all = Vec::new();
+        self.waiting.scan(|key, _, value| {
+            let waiting = Waiting::decode(Bytes::copy_from_slice(value)).unwrap_or_default();
+            let is_over = waiting.waiters.is_empty() || waiting.waiters.iter().any(|one| one.until <= now);
+            all.extend(std::str::from_utf8(key).ok().filter(|_| is_over).map(Arc::from));
+        });
+        all
+    }
+
+    /// Changes who waits for a user's word.
+    pub(crate) async fn change_waiting<T>(
+        &self,
+        aor: &str,
+        change: impl Fn(&mut Waiting) -> T,
+    ) -> Result<T, SwapError> {
+        for _ in 0..ATTEMPTS {
+            let record = self.waiting.get(aor.as_bytes());
+            let expected = record.as_ref().map(|record| record.version);
+            let before = record.and_then(|record| Waiting::decode(record.value)).unwrap_or_default();
+            let mut after = before.clone();
+            let changed = change(&mut after);
+            if after == before {
+                return Ok(changed);
+            }
+            let record = (!after.waiters.is_empty()).then(|| after.encode());
+            match self.waiting.swap(aor.as_bytes(), expected, record).await {
+                Err(SwapError::Conflict { .. }) => {}
+                other => return other.map(|_| changed),
+            }
+        }
+        Err(SwapError::Busy)
+    }
+
+    /// The version of a presentity's rules.
+    pub(crate) fn rules_version(&self, aor: &str) -> Option<Version> {
+        self.rules.read(aor.as_bytes(), |version, _| version)
+    }
+
     /// The rules of a presentity.
     pub(crate) fn policy(&self, aor: &str) -> Policy {
         let read = self.rules.read(aor.as_bytes(), |_, text| read_policy(text));
         read.unwrap_or_else(|| Policy::Listed(Rules::default()))
+    }
+
+    /// Calls with each user whose rules depend on the time, in no order.
+    pub(crate) fn each_timed(&self, mut with: impl FnMut(&str)) {
+        self.rules.scan(|key, _, record| {
+            let is_timed =
+                is_document(record) && read_policy(record).next_change(Moment::default()).is_some();
+            if let Some(aor) = std::str::from_utf8(key).ok().filter(|_| is_timed) {
+                with(aor);
+            }
+        });
     }
 
     /// The document of a presentity's rules, if they came as one.
@@ -190,12 +259,12 @@ impl Shelf {
     /// Replaces the rules of a presentity by a list.
     pub(crate) async fn set_rules(&self, aor: &str, rules: &Rules) -> Result<(), SwapError> {
         let record = (!rules.rules.is_empty()).then(|| write_rules(rules));
-        put(&self.rules, aor, record).await
+        put(&self.rules, aor.as_bytes(), record).await
     }
 
     /// Replaces the rules of a presentity by a document that was read.
     pub(crate) async fn set_rules_document(&self, aor: &str, document: Bytes) -> Result<(), SwapError> {
-        put(&self.rules, aor, Some(document)).await
+        put(&self.rules, aor.as_bytes(), Some(document)).await
     }
 
     /// The list that is kept under an address.
@@ -204,23 +273,39 @@ impl Shelf {
     }
 
     pub(crate) async fn set_list(&self, aor: &str, list: Option<&List>) -> Result<(), SwapError> {
-        put(&self.lists, aor, list.map(write_list)).await
+        put(&self.lists, aor.as_bytes(), list.map(write_list)).await
     }
 }
 
 /// Replaces a record, whatever it is.
-async fn put(space: &Space, key: &str, record: Option<Bytes>) -> Result<(), SwapError> {
+pub(super) async fn put(space: &Space, key: &[u8], record: Option<Bytes>) -> Result<(), SwapError> {
     for _ in 0..ATTEMPTS {
-        let expected = space.read(key.as_bytes(), |version, _| version);
+        let expected = space.read(key, |version, _| version);
         if expected.is_none() && record.is_none() {
             return Ok(());
         }
-        match space.swap(key.as_bytes(), expected, record.clone()).await {
+        match space.swap(key, expected, record.clone()).await {
             Err(SwapError::Conflict { .. }) => {}
             other => return other.map(drop),
         }
     }
     Err(SwapError::Busy)
+}
+
+/// What a watcher said of his terminal, and until which second that counts: a line for each.
+pub(super) fn write_said(until: u64, said: &[Bytes]) -> Bytes {
+    let mut text = until.to_string().into_bytes();
+    for line in said {
+        text.push(b'\n');
+        text.extend_from_slice(line);
+    }
+    text.into()
+}
+
+pub(super) fn read_said(text: Bytes) -> Option<(u64, Vec<Bytes>)> {
+    let mut lines = text.split(|octet| *octet == b'\n').map(|line| text.slice_ref(line));
+    let until = grammar::decimal(&lines.next()?)?;
+    Some((until, lines.collect()))
 }
 
 /// The owner or an empty line, then a line for each member.

@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use adapter::{Entity, Field};
 use bytes::Bytes;
 use cpi::Cpi;
+use presence::document::view::View;
 use presence::document::{self, Document, Form};
 use presence::publication::{Object, Publications};
+use presence::rules::{Policy, Watcher};
 use presence::time::Moment;
 use sha2::{Digest as _, Sha256};
 use store::Version;
@@ -26,6 +28,9 @@ const STATES: usize = 4096;
 /// Bodies of one state that are kept: kinds of terminals.
 const KINDS: usize = 256;
 
+/// Views of one state that are kept.
+const VIEWS: usize = 64;
+
 /// States, as they were made last.
 #[derive(Default)]
 pub(super) struct States {
@@ -36,12 +41,19 @@ pub(super) struct States {
 /// One state.
 pub(super) struct State {
     aor: Arc<str>,
-    version: Option<Version>,
+    version: Versions,
+    /// The rules, if they hide something from somebody.
+    rules: Option<Policy>,
+    /// What is left of it for those who don't see everything.
+    views: Mutex<HashMap<View, Arc<State>>>,
     pub(super) document: Arc<Document>,
     /// What it shows, in the order it does.
     pub(super) objects: Vec<Object>,
     made: Mutex<HashMap<Key, (Arc<Cpi>, Cell)>>,
 }
+
+/// Of what is published, and of the rules.
+type Versions = [Option<Version>; 2];
 
 type Cell = Arc<OnceCell<Arc<Made>>>;
 
@@ -69,6 +81,37 @@ impl State {
         Some(cell)
     }
 
+    /// What a watcher may see of it, who is let in.
+    pub(super) fn seen_by(self: &Arc<Self>, watcher: &Watcher<'_>) -> Arc<State> {
+        let is_himself = watcher.proven && *watcher.aor == *self.aor;
+        let now = Moment::from(transport::now());
+        let rules = self.rules.as_ref().filter(|_| !is_himself);
+        let Some(view) = rules.and_then(|rules| rules.view(watcher, now)) else { return Arc::clone(self) };
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = views.get(&view) {
+            return Arc::clone(known);
+        }
+        let document = view.of(&self.document);
+        let links = document.objects();
+        let is_shown = |object: &&Object| {
+            let id = std::str::from_utf8(&object.id);
+            id.is_ok_and(|id| links.iter().any(|link| link.names(id)))
+        };
+        let seen = Arc::new(State {
+            aor: Arc::clone(&self.aor),
+            version: self.version,
+            rules: None,
+            views: Mutex::default(),
+            objects: self.objects.iter().filter(is_shown).cloned().collect(),
+            document: Arc::new(document),
+            made: Mutex::default(),
+        });
+        if views.len() < VIEWS {
+            views.insert(view, Arc::clone(&seen));
+        }
+        seen
+    }
+
     /// The document without its links into the message.
     pub(super) fn without_objects(&self) -> Document {
         let mut document = Document::clone(&self.document);
@@ -81,7 +124,7 @@ impl Maker<'_> {
     /// What is published for a user now.
     pub(super) fn state(self, aor: &Arc<str>) -> Arc<State> {
         let (shelf, states) = (&self.presence.shelf, &self.presence.states);
-        let version = shelf.version(aor);
+        let version = [shelf.version(aor), shelf.rules_version(aor)];
         let known = {
             let all = states.of_users.lock().unwrap_or_else(PoisonError::into_inner);
             all.get(aor).filter(|state| state.version == version).map(Arc::clone)
@@ -89,9 +132,13 @@ impl Maker<'_> {
         if let Some(known) = known {
             return known;
         }
-        let (version, publications) = shelf.published(aor);
+        let (published, publications) = shelf.published(aor);
+        // The rules are read after their version: newer ones under an older version are read again.
+        let [_, rules_version] = version;
+        let rules = rules_version.map(|_| shelf.policy(aor)).filter(Policy::hides);
         let limits = self.rooms.policy.load().settings.presence.document;
-        let state = Arc::new(State::new(aor, version, &publications, &limits));
+        let made = State::new(aor, [published, rules_version], &publications, &limits);
+        let state = Arc::new(State { rules, ..made });
         let mut all = states.of_users.lock().unwrap_or_else(PoisonError::into_inner);
         if states.octets.load(Ordering::Relaxed) > KEPT || all.len() >= STATES {
             all.clear();
@@ -114,22 +161,37 @@ impl Maker<'_> {
             body: document.write(form),
         };
         let settings = fit::settings(self.rooms);
-        let entity = match state.objects.is_empty() {
+        let entity = Arc::new(match state.objects.is_empty() {
             true => plain(&state.document),
             false => self.multipart(state, form).await,
-        };
-        let entity = Arc::new(entity);
+        });
         let fitted = fit::fit(self.rooms, &settings, &entity, cpi, message, &state.aor).await;
         let fitted = match fitted {
-            Some(fitted) => fitted,
-            // It stays as it is, or nothing that fits can be made of it.
-            None if state.objects.is_empty() || fit::is_taken(&entity, cpi, &settings) => {
-                Entity::clone(&entity)
+            Some(fitted) if !fit::is_link(&fitted) => return made(fitted),
+            None if fit::is_taken(&entity, cpi, message, &settings) => {
+                return made(Entity::clone(&entity));
             }
-            None => plain(&state.without_objects()),
+            other => other,
         };
-        let fields = fitted.fields.into_iter().map(|field| (field.name, field.value)).collect();
-        Made { fields, body: fitted.body }
+        if state.objects.is_empty() {
+            // Nothing of a document can be left out.
+            return made(fitted.unwrap_or_else(|| plain(&state.document)));
+        }
+        // A document with links, or alone, is better than a link to it.
+        let linked =
+            Arc::new(Cpi { media: Some(vec![cpi::MediaEntry::new(form.media_type())]), ..Cpi::clone(cpi) });
+        let linked = fit::fit(self.rooms, &settings, &entity, &linked, message, &state.aor).await;
+        let alone = plain(&state.without_objects());
+        let room = fit::room(cpi, message);
+        let fits = |entity: &Entity| {
+            let octets = u64::try_from(entity.body.len()).unwrap_or(u64::MAX);
+            room.is_none_or(|room| octets <= room)
+        };
+        match linked {
+            Some(linked) if !fit::is_link(&linked) && fits(&linked) => made(linked),
+            _ if fits(&alone) => made(alone),
+            _ => made(fitted.unwrap_or(alone)),
+        }
     }
 
     /// The document with what it shows beside it (CPI.md 5.2).
@@ -166,10 +228,15 @@ impl Maker<'_> {
     }
 }
 
+pub(super) fn made(entity: Entity) -> Made {
+    let fields = entity.fields.into_iter().map(|field| (field.name, field.value)).collect();
+    Made { fields, body: entity.body }
+}
+
 impl State {
     fn new(
         aor: &Arc<str>,
-        version: Option<Version>,
+        version: Versions,
         publications: &Publications,
         limits: &document::Limits,
     ) -> State {
@@ -202,7 +269,15 @@ impl State {
                 objects.push(Object::clone(object));
             }
         }
-        State { aor: Arc::clone(aor), version, document: Arc::new(document), objects, made: Mutex::default() }
+        State {
+            aor: Arc::clone(aor),
+            version,
+            rules: None,
+            views: Mutex::default(),
+            document: Arc::new(document),
+            objects,
+            made: Mutex::default(),
+        }
     }
 }
 
@@ -211,6 +286,6 @@ pub(super) fn entity(aor: &str) -> String {
     format!("pres:{}", aor.strip_prefix("sip:").unwrap_or(aor))
 }
 
-fn field(name: &'static str, value: String) -> Field {
+pub(super) fn field(name: &'static str, value: String) -> Field {
     Field::new(Bytes::from_static(name.as_bytes()), value)
 }

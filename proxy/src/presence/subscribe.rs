@@ -50,7 +50,10 @@ impl From<Refusal> for Failed {
 
 impl Follow {
     /// Its NOTIFY is due from now on.
-    pub(super) fn up(self, presence: &Presence) {
+    pub(super) async fn up(self, journey: &Journey, presence: &Presence) {
+        if self.is_new && self.entry.kind == Kind::One {
+            presence.came_again(&self.entry.resource, &self.entry.watcher).await;
+        }
         let share = presence.share(&self.entry.resource);
         let seen = Seen {
             id: self.id,
@@ -64,6 +67,9 @@ impl Follow {
         let is_followed = self.is_new && is_one && self.entry.resource.package == Package::Presence;
         if self.is_new && !is_one {
             presence.join(self.id, &Arc::new(self.entry.resource.clone()), &self.members);
+            if self.entry.proven {
+                presence.join_elsewhere(&journey.rooms, &self.entry.watcher, self.id, &self.members);
+            }
         }
         let aor = Arc::clone(&self.entry.resource.aor);
         {
@@ -87,7 +93,7 @@ pub(super) async fn answer(
     presence: &Presence,
 ) -> (Reply, Option<Follow>) {
     let settings = &journey.policy.settings;
-    let identity = match identity::of(journey) {
+    let identity = match identity::of(journey, way) {
         Ok(identity) => identity,
         Err(refused) => {
             journey.note(|| refused.to_string());
@@ -239,7 +245,8 @@ pub(super) fn decide(
         Package::Winfo | Package::Reg => Decision::Block,
         Package::Presence => {
             let watcher = Watcher { aor: &identity.aor, proven: identity.proven };
-            presence.shelf.policy(&resource.aor).decide(&watcher, journey.policy.settings.presence.default)
+            let default = journey.policy.settings.presence.default;
+            presence.shelf.policy(&resource.aor).decide(&watcher, default, Moment::from(journey.arrived))
         }
     }
 }

@@ -128,8 +128,12 @@ impl Presence {
         let rules = document::rules::Rules::read(&document, &limits)?;
         // As it is told from a list by.
         let document = Bytes::from(document.trim_ascii().to_vec());
+        let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules_document(aor, document).await?;
-        self.hold(aor, &Policy::Document(rules), default).await
+        let rules = Policy::Document(rules);
+        self.shown(aor, hid || rules.hides());
+        self.timed.expect(&aor.into(), rules.next_change(Moment::from(transport::now())));
+        self.hold(aor, &rules, default).await
     }
 
     /// Replaces the rules of a user, durably, and holds all who watch him to them. `default` is for those whom no
@@ -141,19 +145,30 @@ impl Presence {
         if rules.rules.len() > Self::MOST_RULES {
             return Err(RulesError::TooMany);
         }
+        let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules(aor, rules).await?;
+        self.shown(aor, hid);
+        self.timed.expect(&aor.into(), None);
         self.hold(aor, &Policy::Listed(rules.clone()), default).await
     }
 
+    /// Whoever watches a user may see more or less of him from now on, if that depends on rules at all.
+    pub(super) fn shown(&self, aor: &str, depends: bool) {
+        if depends {
+            self.changed(&Resource { package: Package::Presence, aor: aor.into() }, None);
+        }
+    }
+
     /// Holds all who watch a user to his rules.
-    async fn hold(&self, aor: &str, rules: &Policy, default: Decision) -> Result<(), RulesError> {
+    pub(super) async fn hold(&self, aor: &str, rules: &Policy, default: Decision) -> Result<(), RulesError> {
+        let now = Moment::from(transport::now());
         let resource = Resource { package: Package::Presence, aor: aor.into() };
         let changed: Vec<(Id, Arc<str>, Decision, Decision, u64, Moment)> = {
             let table = self.share(&resource).lock();
             let others = table.of(&resource).filter(|found| !found.is_ending && **found.watcher != *aor);
             let decided = others.filter_map(|found| {
                 let watcher = Watcher { aor: found.watcher, proven: found.proven };
-                let decision = rules.decide(&watcher, default);
+                let decision = rules.decide(&watcher, default, now);
                 let watcher = Arc::clone(found.watcher);
                 (decision != found.decision).then_some((
                     found.id,
@@ -185,7 +200,14 @@ impl Presence {
                 self.watched(&resource.aor, change);
             }
         }
-        self.share(&resource).wake.notify_one();
+        // Whoever watches a list may see another of its members from now on.
+        let lists = {
+            let share = self.share(&resource);
+            share.wake.notify_one();
+            share.lock().lists_of(&resource)
+        };
+        self.mark_lists(&resource.aor, lists);
+        self.decided(&resource.aor, rules, default).await?;
         Ok(())
     }
 }

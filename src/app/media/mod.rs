@@ -31,6 +31,11 @@ impl Media {
         Media { ffmpeg, limits, pixels: keys.pixels }
     }
 
+    /// The child, for announcements.
+    pub(crate) fn ffmpeg(&self) -> Option<Ffmpeg> {
+        self.ffmpeg.clone()
+    }
+
     /// For the planner.
     pub(crate) fn converters(self) -> adapter::Converters {
         adapter::Converters(Arc::new([Arc::new(self) as Arc<dyn Converter>]))

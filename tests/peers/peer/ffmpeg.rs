@@ -48,6 +48,26 @@ fn value<'a>(probed: &'a str, key: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {key}: {probed}"))
 }
 
+/// When the last picture is shown, in seconds: a WebM that left through a pipe does not say how long it is.
+fn last_picture(body: &[u8]) -> f64 {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, body).unwrap();
+    let mut command = Command::new("ffprobe");
+    command.args([
+        "-v",
+        "error",
+        "-select_streams",
+        "v",
+        "-show_entries",
+        "packet=pts_time",
+        "-of",
+        "csv=p=0",
+    ]);
+    let said = String::from_utf8(command.arg(file.path()).output().unwrap().stdout).unwrap();
+    let times = said.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    times.fold(0.0, f64::max)
+}
+
 fn seconds(probed: &str) -> f64 {
     value(probed, "duration").parse().unwrap()
 }
@@ -71,6 +91,16 @@ fn a_wav_becomes_what_the_phone_hears() {
         assert_eq!(value(&probed(&made.body), "codec_name"), codec);
     }
     assert!(server.metric("bespoke_media_conversions_total{to=\"audio/mpeg\",result=\"made\"}") >= 1);
+}
+
+#[test]
+fn bare_samples_are_in_network_order_with_their_rate_beside() {
+    let server = server(&[]);
+    let wav = clip("tone_pcm16.wav");
+    let bare = sent(&server, "audio/L16", "audio/x-wav", &wav);
+    assert_eq!(bare.get("Content-Type"), "audio/L16;rate=16000;channels=1");
+    let swapped: Vec<u8> = wav[wav.len() - 96_000..].chunks(2).flat_map(|pair| [pair[1], pair[0]]).collect();
+    assert!(bare.body == swapped);
 }
 
 #[test]
@@ -137,6 +167,38 @@ fn a_video_becomes_a_smaller_one() {
     let kept =
         sent(&server, "video/mp4;media-pix-x=max+352;media-pix-y=max+288", "video/mp4", &clip("clip.mp4"));
     assert!(kept.body == clip("clip.mp4"));
+}
+
+#[test]
+fn a_video_becomes_one_of_another_kind() {
+    let server = server(&[]);
+    let octets = 60_000;
+    for (kind, from, codec) in [
+        ("video/3gpp", "clip.mp4", "mpeg4"),
+        ("video/webm", "clip.mp4", "vp8"),
+        ("video/webm", "clip.avi", "vp8"),
+        ("video/mp4", "clip.avi", "h264"),
+        ("video/mp4", "clip.3gp", "h264"),
+    ] {
+        let accept = format!("{kind};media-pix-x=max+176;media-pix-y=max+144;length=max+{octets}");
+        let source = match from {
+            "clip.avi" => "video/x-msvideo",
+            "clip.3gp" => "video/3gpp",
+            _ => "video/mp4",
+        };
+        let made = sent(&server, &accept, source, &clip(from));
+        assert_eq!(made.get("Content-Type"), kind, "{from}: {made}");
+        assert!(made.body.len() <= octets, "{from} as {kind}");
+        let probe = probed(&made.body);
+        assert_eq!(
+            (value(&probe, "width"), value(&probe, "height")),
+            ("176", "144"),
+            "{from} as {kind}: {probe}"
+        );
+        assert!(probe.contains(&format!("codec_name={codec}\n")), "{from} as {kind}: {probe}");
+        let last = last_picture(&made.body);
+        assert!((2.7..3.1).contains(&last), "{from} as {kind}: {last} s");
+    }
 }
 
 /// What sends a decoder elsewhere is let near no demuxer that follows it; the message comes as a link.

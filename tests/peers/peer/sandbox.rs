@@ -68,6 +68,35 @@ fn writing_to_any_file_is_the_end() {
     assert_eq!(std::fs::read(&file).unwrap(), b"kept");
 }
 
+/// Landlock's version, by the call that asks for it (`landlock_create_ruleset`); 0 or less: this kernel has none.
+fn landlock() -> i32 {
+    let ask = "import ctypes\nprint(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1))";
+    let out = Command::new("/usr/bin/python3").args(["-c", ask]).output().unwrap();
+    String::from_utf8_lossy(&out.stdout).trim().parse().unwrap()
+}
+
+#[test]
+fn files_that_are_no_part_of_a_program_are_not_read() {
+    if landlock() < 1 {
+        return eprintln!(
+            "skipped: this kernel has no Landlock, so that a caged program reads what its user may"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "secret").unwrap();
+    let attempt = format!(
+        "for name in ('/etc/passwd', '{}', '/proc/self/environ'):\n try: print(open(name).read())\n except PermissionError: print('no')",
+        file.display()
+    );
+    let out = caged(&[], &attempt);
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "no\nno\nno\n", "{out:?}");
+    let listed = "import os\ntry: print(os.listdir('/etc'))\nexcept PermissionError: print('no')";
+    assert_eq!(caged(&[], listed).stdout, b"no\n");
+    let own = "print(len(open('/usr/bin/python3', 'rb').read(4)))";
+    assert_eq!(caged(&[], own).stdout, b"4\n", "what programs are made of is read");
+}
+
 #[test]
 fn nobody_elses_memory_nor_end() {
     dies("os.kill(os.getppid(), 0)");

@@ -29,6 +29,14 @@ fn world(packets: u64, symmetric: bool, is_held: bool) -> World {
     let now = Instant::now();
     let mut desk = Desk::new(now);
     let (rtp, rtcp) = (socket(), socket());
+    let (mut stage, events) = stage(packets, &rtp, &rtcp);
+    (stage.symmetric, stage.is_held) = (symmetric, is_held);
+    let sockets = Arc::clone(&stage.sockets);
+    desk.take(Order::Play(1, Box::new(stage)), now);
+    World { desk, now, rtp, rtcp, events, sockets }
+}
+
+fn stage(packets: u64, rtp: &UdpSocket, rtcp: &UdpSocket) -> (Stage, mpsc::Receiver<Event>) {
     let own = socket();
     let port = own.local_addr().unwrap().port();
     let sockets = Arc::new(Sockets { rtp: own, rtcp: socket(), port });
@@ -38,6 +46,7 @@ fn world(packets: u64, symmetric: bool, is_held: bool) -> World {
             .map(|n| Packet { at: n * 160, marker: false, payload: Bytes::from_static(&[7; 160]) })
             .collect(),
         ticks: packets * 160,
+        sets: Vec::new(),
     };
     let limit = Duration::from_secs(3600);
     let plan =
@@ -45,17 +54,16 @@ fn world(packets: u64, symmetric: bool, is_held: bool) -> World {
     let (tell, events) = mpsc::channel(4);
     let stage = Stage {
         sender: Sender::new(plan, None, [1; 16]),
-        sockets: Arc::clone(&sockets),
+        sockets,
         rtp: rtp.local_addr().unwrap(),
         rtcp: rtcp.local_addr().unwrap(),
         peer: None,
-        symmetric,
-        is_held,
+        symmetric: false,
+        is_held: false,
         patience: Duration::from_secs(30),
         events: tell,
     };
-    desk.take(Order::Play(1, Box::new(stage)), now);
-    World { desk, now, rtp, rtcp, events, sockets }
+    (stage, events)
 }
 
 impl World {
@@ -182,4 +190,28 @@ fn reports_come_and_the_last_one_says_good_bye() {
     assert_eq!(buffer[last - 8..last - 4], [0x81, 203, 0, 1]);
     world.wait(Duration::from_secs(1));
     assert!(world.desk.streams.is_empty() && world.desk.wheel.soonest().is_none());
+}
+
+/// All that a stream needs is in its order: nothing is decoded, fetched or waited for between two turns of the hand.
+#[test]
+fn no_stream_is_late_because_others_begin_and_end() {
+    let mut world = world(1000, false, false);
+    let (rtp, rtcp) = (socket(), socket());
+    let count = |socket: &UdpSocket| std::iter::from_fn(|| socket.recv(&mut [0; 500]).ok()).count();
+    for at in 0..200u64 {
+        // One begins at every millisecond, and every other ends soon after.
+        let (stage, _events) = stage(3, &rtp, &rtcp);
+        world.desk.take(Order::Play(at + 2, Box::new(stage)), world.now);
+        if at % 2 == 1 {
+            world.desk.take(Order::Stop(at + 1), world.now);
+        }
+        world.now += MS;
+        world.desk.turn(world.now);
+        let millis = at + 1;
+        let is_due = millis >= 5 && (millis - 5) % 20 == 0;
+        assert_eq!(world.received(), usize::from(is_due), "at {millis} ms");
+        // The others begin at the next five milliseconds: those of the last five, half of which were ended.
+        let begun = count(&rtp);
+        assert_eq!(begun > 0, millis >= 5 && millis % 5 == 0, "at {millis} ms: {begun}");
+    }
 }

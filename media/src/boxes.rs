@@ -2,6 +2,15 @@
 
 use bytes::{Buf, Bytes};
 
+/// Tracks of a file that are looked at.
+const MOST_TRACKS: usize = 8;
+
+/// Every `trak`, of the first ones.
+pub(crate) fn tracks(file: &Bytes) -> impl Iterator<Item = Bytes> {
+    let rest = at(file, &[b"moov"]).unwrap_or_default();
+    Boxes { rest }.filter(|(kind, _)| kind == b"trak").map(|(_, body)| body).take(MOST_TRACKS)
+}
+
 /// The `trak` of that number.
 pub(crate) fn track(file: &Bytes, number: u32) -> Option<Bytes> {
     let movie = at(file, &[b"moov"])?;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::formats::Track;
 
+use crate::boxes;
 use crate::error::DecodeError;
 use crate::frames::{self, Coding};
 use crate::kind::Kind;
@@ -60,6 +61,12 @@ pub fn probe(octets: &Bytes, media_type: &str, limits: Limits) -> Result<Probe, 
         Kind::Avi => Ok(avi(octets).unwrap_or_default()),
         // Nothing in process reads these; what they hold ffmpeg will say.
         Kind::TransportStream | Kind::Flv | Kind::Adts => Ok(Probe::default()),
+        // Old phones' clips have codings for which symphonia has no name; their boxes say as much.
+        Kind::Mp4 => match guarded(|| by_tracks(octets, kind)) {
+            Ok(probe) if probe.pictures.is_some() => Ok(probe),
+            Ok(probe) => Ok(completed(probe, by_boxes(octets))),
+            Err(error) => Some(by_boxes(octets)).filter(|probe| *probe != Probe::default()).ok_or(error),
+        },
         _ => guarded(|| by_tracks(octets, kind)),
     }
 }
@@ -105,6 +112,60 @@ fn avi(octets: &[u8]) -> Option<Probe> {
     let pictures = Some(PictureShape { pixels: [width, height], frames });
     let millis = Some(u64::from(count) * u64::from(period) / 1000).filter(|millis| *millis > 0);
     Some(Probe { millis, sound: None, pictures: pictures.filter(|_| width > 0 && height > 0) })
+}
+
+fn completed(probe: Probe, more: Probe) -> Probe {
+    Probe {
+        millis: probe.millis.or(more.millis),
+        sound: probe.sound.or(more.sound),
+        pictures: probe.pictures.or(more.pictures),
+    }
+}
+
+/// The first sound and the first pictures of an ISO base media file (ISO 14496-12 §8.3.2, §8.4, §12.1, §12.2).
+fn by_boxes(octets: &Bytes) -> Probe {
+    let mut probe = Probe::default();
+    for track in boxes::tracks(octets) {
+        let _of_no_kind = by_track(&track, &mut probe);
+    }
+    probe
+}
+
+fn by_track(track: &Bytes, probe: &mut Probe) -> Option<()> {
+    let media = boxes::at(track, &[b"mdia"])?;
+    let head = boxes::at(&media, &[b"mdhd"])?;
+    let ticks = match head.first() {
+        Some(1) => u64::from_be_bytes(*head.get(24..)?.first_chunk()?),
+        _ => u32::from_be_bytes(*head.get(16..)?.first_chunk()?).into(),
+    };
+    let millis = ticks_to_millis(ticks, 1, boxes::timescale(&head)?);
+    let table = boxes::at(&media, &[b"minf", b"stbl"])?;
+    match boxes::at(&media, &[b"hdlr"])?.get(8..12)? {
+        b"vide" if probe.pictures.is_none() => {
+            let head = boxes::at(track, &[b"tkhd"])?;
+            let side = |behind: usize| {
+                let octets = head.get(head.len().checked_sub(behind)?..)?.first_chunk()?;
+                Some(u32::from(u16::from_be_bytes(*octets))).filter(|side| *side > 0)
+            };
+            let sizes = boxes::at(&table, &[b"stsz"])?;
+            let count = u64::from(u32::from_be_bytes(*sizes.get(8..)?.first_chunk()?));
+            let frames = u32::try_from((count * 1000 + millis / 2) / millis.max(1)).unwrap_or(0);
+            probe.pictures = Some(PictureShape { pixels: [side(8)?, side(4)?], frames });
+        }
+        b"soun" if probe.sound.is_none() => {
+            let entries = boxes::at(&table, &[b"stsd"])?;
+            // Behind the head of the list and that of its first entry.
+            let number = |at: usize| Some(u16::from_be_bytes(*entries.get(8 + at..)?.first_chunk()?));
+            let rate = number(32)?.into();
+            // TS 26.244 §6.5: AMR always says two there, and has one.
+            let is_amr = matches!(entries.get(12..16)?, b"samr" | b"sawb");
+            let channels = if is_amr { 1 } else { number(24)? };
+            probe.sound = Some(SoundShape { rate, channels }).filter(|_| Limits::take(rate, channels));
+        }
+        _ => return None,
+    }
+    probe.millis = probe.millis.max(Some(millis));
+    Some(())
 }
 
 fn by_tracks(octets: &Bytes, kind: Kind) -> Result<Probe, DecodeError> {

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use symphonia::core::codecs::CodecParameters;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error;
@@ -148,12 +149,22 @@ fn open(octets: Bytes, kind: Kind) -> Result<(Symphonic, Shape), DecodeError> {
         .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
         .map_err(|_| DecodeError::Unsupported("its coding"))?;
     let (first, rate, channels) = shape(&mut *reader, &mut *decoder, id)?;
+    if kind == Kind::Matroska && parameters.codec == CODEC_ID_OPUS {
+        // symphonia's demuxer of Matroska does not say it, as that of Ogg does.
+        skip = pre_skip(parameters.extra_data.as_deref().unwrap_or_default());
+    }
     let heard = if kind == Kind::Mp4 { gapless::heard(&octets, id, rate) } else { None };
     if let Some(heard) = heard {
         (skip, most) = (heard.skip, heard.frames);
     }
     let shape = Shape { rate, channels, frames: most.or(frames) };
     Ok((Symphonic { reader, decoder, track: id, first, skip, most, ended: false }, shape))
+}
+
+/// Frames at 48 kHz that are not to be heard, in the head of Opus (RFC 7845 §5.1).
+fn pre_skip(head: &[u8]) -> u64 {
+    let frames = head.strip_prefix(b"OpusHead").and_then(|head| head.get(2..)?.first_chunk());
+    frames.map_or(0, |frames| u16::from_le_bytes(*frames).into())
 }
 
 /// Decodes up to the first packet that can be: only then the shape is sure (SBR doubles the rate, a mono MP3 may say it is

@@ -262,3 +262,15 @@ fn slices_of_mpeg_video_carry_the_header_of_their_picture() {
     let times: Vec<u64> = times.iter().map(|time| time - times[0]).collect();
     assert_eq!(times, (0..75).map(|at| at * 3600).collect::<Vec<u64>>());
 }
+
+#[test]
+fn clips_of_codings_without_a_name_here_say_what_they_are_all_the_same() {
+    let probe = media::probe(&clip("clip.3gp"), "video/3gpp", Limits::default()).unwrap();
+    assert_eq!(probe.pictures.map(|pictures| (pictures.pixels, pictures.frames)), Some(([176, 144], 15)));
+    assert_eq!(probe.sound.map(|sound| (sound.rate, sound.channels)), Some((8000, 1)));
+    assert!(probe.millis.is_some_and(|millis| (2900..3100).contains(&millis)), "{probe:?}");
+    let whole = clip("clip.3gp");
+    for end in (0..whole.len()).step_by(97).chain(whole.len() - 3000..whole.len()) {
+        let _ = media::probe(&whole.slice(..end), "video/3gpp", Limits::default());
+    }
+}

@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// Streams begin at whole multiples of this, so that many are sent at one waking.
 const GRID: u64 = 5;
 /// How often a stream looks at what came back.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_secs(1);
 /// What is later than this is not caught up with: the stream goes on from where it was.
 const LATE: Duration = Duration::from_millis(200);
 /// Refusals by the network further apart than this do not belong together.

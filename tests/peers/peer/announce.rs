@@ -553,13 +553,17 @@ impl Drop for Capture {
 fn wireshark_sees_no_loss_and_no_problem_in_a_stream() {
     let dovecot = Dovecot::start();
     let server = server(&dovecot, &[]);
-    let mut receiver = Receiver::start(&[PCMU], &["-c:a", "pcm_s16le", "out.wav"]);
-    let port = receiver.ports[0];
-    let capture = Capture::start(&format!("udp port {port}"), 150);
-    call(&server, &play(&dovecot, 2), &[PCMU], &[port]);
-    receiver.file("out.wav");
-    let streams = capture.streams(port);
-    let stream = streams.lines().find(|line| line.contains("g711U")).unwrap_or_else(|| panic!("{streams}"));
-    assert!(stream.contains(" 150 ") && stream.contains(" 0 (0.0%)"), "{streams}");
-    assert!(!stream.trim_end().ends_with('X'), "a problem: {streams}");
+    // As it is, decoded in process, decoded by ffmpeg.
+    for section in [2, 12, 14] {
+        let mut receiver = Receiver::start(&[PCMU], &["-c:a", "pcm_s16le", "out.wav"]);
+        let port = receiver.ports[0];
+        let capture = Capture::start(&format!("udp port {port}"), 150);
+        call(&server, &play(&dovecot, section), &[PCMU], &[port]);
+        receiver.file("out.wav");
+        let streams = capture.streams(port);
+        let stream = streams.lines().find(|line| line.contains("g711U"));
+        let stream = stream.unwrap_or_else(|| panic!("{streams}"));
+        assert!(stream.contains(" 150 ") && stream.contains(" 0 (0.0%)"), "{streams}");
+        assert!(!stream.trim_end().ends_with('X'), "a problem: {streams}");
+    }
 }

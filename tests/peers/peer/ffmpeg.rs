@@ -178,9 +178,14 @@ fn a_video_becomes_one_of_another_kind() {
         ("video/webm", "clip.mp4", "vp8"),
         ("video/webm", "clip.avi", "vp8"),
         ("video/mp4", "clip.avi", "h264"),
+        ("video/mp4", "clip.3gp", "h264"),
     ] {
         let accept = format!("{kind};media-pix-x=max+176;media-pix-y=max+144;length=max+{octets}");
-        let source = if from == "clip.avi" { "video/x-msvideo" } else { "video/mp4" };
+        let source = match from {
+            "clip.avi" => "video/x-msvideo",
+            "clip.3gp" => "video/3gpp",
+            _ => "video/mp4",
+        };
         let made = sent(&server, &accept, source, &clip(from));
         assert_eq!(made.get("Content-Type"), kind, "{from}: {made}");
         assert!(made.body.len() <= octets, "{from} as {kind}");

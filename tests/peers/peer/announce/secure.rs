@@ -94,6 +94,34 @@ fn a_sips_call_over_tls_is_heard_under_srtp_whoever_offers_and_is_refused_elsewh
     assert_eq!(john.status(), 416, "for announcements alone");
 }
 
+#[test]
+fn every_sound_and_video_of_a_mail_comes_under_srtp() {
+    let dovecot = Dovecot::start();
+    let server = server(&dovecot, &["annc.keys_in_clear=true"]);
+    let arranged = |section: usize, medium: &str, args: &[&str]| {
+        let savp = medium.replace("RTP/AVP", "RTP/SAVP");
+        let port = pair();
+        let offered = offer(&[&format!("{savp}\n{KEY}")], &[port]);
+        let mut caller = Caller::new(&server, &format!(";play={}", play(&dovecot, section)), &offered);
+        let answer = String::from_utf8(caller.invite().body).unwrap();
+        let listen =
+            format!("{}\n{}", savp.replace("PORT", &port.to_string()), line_of(&answer, "a=crypto:"));
+        let receiver = Receiver::on(vec![port], &[&listen], args);
+        caller.ack("");
+        caller.bye();
+        receiver
+    };
+    for section in [2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14] {
+        let mut receiver = arranged(section, PCMU, &["-c:a", "pcm_s16le", "out.wav"]);
+        heard(&receiver.samples("out.wav"), 8000, 0.02, PARTS[section - 2].0);
+    }
+    for (section, medium) in [(7, H264), (9, VP8), (4, MPV)] {
+        let args = ["-fps_mode", "passthrough", "-f", "framecrc", "frames.txt"];
+        let mut receiver = arranged(section, medium, &args);
+        assert_eq!(frames(&mut receiver), 75, "{}", PARTS[section - 2].0);
+    }
+}
+
 /// The whole of draft-cook-lemonade-streaming §2.5, by the program that shows it.
 #[test]
 fn a_mail_program_finds_a_part_has_it_authorised_and_plays_it() {

@@ -9,7 +9,7 @@
 //! | no file written, no core | RLIMIT_FSIZE and RLIMIT_CORE of 0, and no open for writing |
 //! | no socket, no other program, no process of its own, nobody else's memory | seccomp: the attempt ends it |
 //! | everything else that decoding does not need | seccomp: ENOSYS |
-//! | no processor that the server itself wants at the moment | a nice value of 10 |
+//! | no processor that the server itself wants at the moment | a nice value of 5 |
 //! | no privilege by a set-uid file | no-new-privileges |
 //! | not longer than whoever started it | the death signal of its parent's thread |
 //!
@@ -73,7 +73,7 @@ pub enum EnterError {
 }
 
 /// Signalling and streams go before what a clip is turned into.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 /// File descriptors from here on are ours, below the program's limit none is.
 const OUT_OF_REACH: u64 = 512;

@@ -32,7 +32,7 @@ fn film() -> tempfile::TempDir {
 fn a_caller_who_gives_up_takes_the_child_along_and_others_wait_for_their_turn() {
     let film = film();
     let folder = format!("annc.folder={}", film.path().display());
-    let server = started(&[&folder, "annc.transcodes=1", "annc.effort=\"60s\""]);
+    let server = started(&[&folder, "annc.transcodes=1"]);
     let params = ";play=file:///film.avi";
     let body = offer(&[VP8], &[pair()]);
     let mut caller = Caller::new(&server, params, &body);

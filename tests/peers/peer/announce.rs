@@ -1,5 +1,6 @@
 //! Announcements end to end: a mail part in Dovecot, a call by SIPp or by hand, FFmpeg as the phone's ears and eyes.
 
+mod children;
 mod secure;
 
 use std::io::{Read, Write};

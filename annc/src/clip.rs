@@ -32,6 +32,9 @@ pub struct Clip {
     sound: Option<By>,
     /// Width and height of its pictures, if the child may turn them.
     pictures: Option<[u32; 2]>,
+    /// Why it is not decoded in process.
+    unread: Option<DecodeError>,
+    is_unknown: bool,
 }
 
 /// What decodes.
@@ -85,33 +88,70 @@ impl From<RunError> for ClipError {
 }
 
 impl Clip {
-    /// Looks at what was fetched: reads its head, and where that says too little has the child look, for pictures only if
-    /// they are wanted. Takes as long as that does.
-    ///
-    /// # Errors
-    /// [`ClipError`].
-    pub fn open(
-        content: Content,
-        tools: Tools,
-        wants_pictures: bool,
-        stop: &Stop,
-    ) -> Result<Clip, ClipError> {
+    /// Looks at what was fetched, by its head; at its pictures only if they are wanted. Takes as long as that does.
+    pub fn open(content: Content, tools: Tools, wants_pictures: bool) -> Clip {
         let (octets, kind) = (&content.octets, &content.media_type);
         let decoded = media::decode(octets.clone(), kind, tools.limits);
         let streams = media::streams(octets.clone(), kind, tools.limits, 20).unwrap_or_default();
         let passes: Vec<Form> = streams.iter().map(|stream| form(stream.coding)).collect();
         let h264 = streams.into_iter().find(|stream| stream.coding == Coding::H264);
         let sets = h264.map(|stream| stream.setup).unwrap_or_default();
-        let mut sound = decoded.is_ok().then_some(By::Process);
-        let mut pictures = None;
-        if let Some(seen) = seen(&content, &tools, sound.is_none(), wants_pictures, stop)? {
-            sound = sound.or(seen.sound.map(|_| By::Child));
-            pictures = seen.pictures.map(|pictures| pictures.pixels);
+        let sound = decoded.is_ok().then_some(By::Process);
+        let unread = decoded.err();
+        let mut clip =
+            Clip { content, tools, passes, sets, sound, pictures: None, unread, is_unknown: false };
+        clip.by_head(wants_pictures);
+        clip
+    }
+
+    /// What its head says that the child is good for, and whether it says too little.
+    fn by_head(&mut self, wants_pictures: bool) {
+        let Ok((source, _)) = self.child() else { return };
+        let wants_pictures = wants_pictures && source.kind().may_have_pictures();
+        if self.sound.is_some() && !wants_pictures {
+            return;
         }
-        if passes.is_empty() && sound.is_none() && pictures.is_none() {
-            return Err(decoded.err().map_or(ClipError::Nothing, ClipError::from));
+        let probe = media::probe(&self.content.octets, &self.content.media_type, self.tools.limits);
+        let probe = probe.unwrap_or_default();
+        self.take(probe);
+        self.is_unknown = self.sound.is_none() || (wants_pictures && self.pictures.is_none());
+    }
+
+    fn take(&mut self, probe: Probe) {
+        self.sound = self.sound.or(probe.sound.map(|_| By::Child));
+        self.pictures = self.pictures.or(probe.pictures.map(|pictures| pictures.pixels));
+    }
+
+    /// Whether its head says too little, so that the child is to look.
+    pub const fn is_unknown(&self) -> bool {
+        self.is_unknown
+    }
+
+    /// Has the child look.
+    ///
+    /// # Errors
+    /// [`ClipError::Late`]. If the child finds nothing, the head's word is all there is.
+    pub fn look(mut self, stop: &Stop) -> Result<Clip, ClipError> {
+        let (source, ffmpeg) = self.child()?;
+        match ffmpeg.look(&source, &|| stop()) {
+            Ok(seen) => self.take(seen),
+            Err(RunError::Stopped) => return Err(ClipError::Late),
+            Err(_) => {}
         }
-        Ok(Clip { content, tools, passes, sets, sound, pictures })
+        self.is_unknown = false;
+        Ok(self)
+    }
+
+    /// Says why not, if there is nothing in it that could be played to anybody.
+    ///
+    /// # Errors
+    /// [`ClipError`].
+    pub fn check(&self) -> Result<(), ClipError> {
+        match &self.unread {
+            _ if !self.passes.is_empty() || self.sound.is_some() || self.pictures.is_some() => Ok(()),
+            Some(why) => Err(why.clone().into()),
+            None => Err(ClipError::Nothing),
+        }
     }
 
     /// What it can be sent as; `keys` says whether keys in a description may be believed.
@@ -221,34 +261,6 @@ impl Clip {
         let has_source = if form.is_video() { self.pictures.is_some() } else { self.sound.is_some() };
         let is_read = || Source::new(self.content.octets.clone(), &self.content.media_type).is_some();
         (has_source && ffmpeg.makes(&recipe) && is_read()).then_some(recipe)
-    }
-}
-
-/// What the child is good for: what is in the clip by its head, or, where that says too little, by the child itself.
-/// `None` without one, or if it may not read such a clip.
-fn seen(
-    content: &Content,
-    tools: &Tools,
-    wants_sound: bool,
-    wants_pictures: bool,
-    stop: &Stop,
-) -> Result<Option<Probe>, ClipError> {
-    let source = Source::new(content.octets.clone(), &content.media_type);
-    let Some((source, ffmpeg)) = source.zip(tools.ffmpeg.as_ref()) else { return Ok(None) };
-    let wants_pictures = wants_pictures && source.kind().may_have_pictures();
-    if !(wants_sound || wants_pictures) {
-        return Ok(None);
-    }
-    let probe = media::probe(&content.octets, &content.media_type, tools.limits).unwrap_or_default();
-    let is_known = (!wants_sound || probe.sound.is_some()) && (!wants_pictures || probe.pictures.is_some());
-    if is_known {
-        return Ok(Some(probe));
-    }
-    match ffmpeg.look(&source, &|| stop()) {
-        Ok(seen) => Ok(Some(seen)),
-        Err(RunError::Stopped) => Err(ClipError::Late),
-        // Then the head's word is all there is.
-        Err(_) => Ok(Some(probe)),
     }
 }
 

@@ -165,8 +165,12 @@ impl Annc {
         let limits = media::Limits { octets: settings.sources.octets, seconds: settings.seconds };
         let tools = Tools { limits, ffmpeg: settings.ffmpeg.clone() };
         let wants_pictures = offer.is_none_or(Session::wants_video);
-        // Looking takes a child a moment and no turn.
-        effort.run(false, move |stop| Clip::open(content, tools, wants_pictures, stop)).await
+        let mut clip = effort.run(false, move |_| Ok(Clip::open(content, tools, wants_pictures))).await?;
+        if clip.is_unknown() {
+            clip = effort.run(true, move |stop| clip.look(stop)).await?;
+        }
+        clip.check()?;
+        Ok(clip)
     }
 
     /// Agrees on media, opens their ports and makes their packets; without an offer makes one.

@@ -15,6 +15,8 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub(crate) struct Bench {
     children: Arc<Semaphore>,
+    /// Work in process: no more at once than there are processors, so that the rest of the server has its share.
+    threads: Arc<Semaphore>,
     deadline: Duration,
 }
 
@@ -22,6 +24,7 @@ pub(crate) struct Bench {
 #[derive(Debug)]
 pub(crate) struct Effort {
     children: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
     until: Instant,
     given_up: Arc<AtomicBool>,
 }
@@ -29,13 +32,16 @@ pub(crate) struct Effort {
 impl Bench {
     /// So many children at once, and so long for the work of a call.
     pub(crate) fn new(children: usize, deadline: Duration) -> Bench {
-        Bench { children: Arc::new(Semaphore::new(children.clamp(1, Semaphore::MAX_PERMITS))), deadline }
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
+        Bench { children: places(children), threads: places(processors), deadline }
     }
 
     /// Begins the work of a call.
     pub(crate) fn begin(&self) -> Effort {
         Effort {
             children: Arc::clone(&self.children),
+            threads: Arc::clone(&self.threads),
             until: Instant::now() + self.deadline,
             given_up: Arc::default(),
         }
@@ -43,7 +49,7 @@ impl Bench {
 }
 
 impl Effort {
-    /// Does something on a thread for work; with a child, after its turn has come.
+    /// Does something on a thread for work, after its turn has come.
     ///
     /// # Errors
     /// Those of `work`, and [`ClipError::Late`].
@@ -52,14 +58,9 @@ impl Effort {
         by_child: bool,
         work: impl FnOnce(&Stop) -> Result<T, ClipError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let turn = match by_child {
-            true => {
-                let turn = Arc::clone(&self.children).acquire_owned();
-                let turn = tokio::time::timeout_at(self.until, turn).await;
-                Some(turn.map_err(|_late| ClipError::Late)?.map_err(|_never_closed| ClipError::Late)?)
-            }
-            false => None,
-        };
+        let places = if by_child { &self.children } else { &self.threads };
+        let turn = tokio::time::timeout_at(self.until, Arc::clone(places).acquire_owned()).await;
+        let turn = turn.map_err(|_late| ClipError::Late)?.map_err(|_never_closed| ClipError::Late)?;
         let stop = self.stop();
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || {
@@ -67,7 +68,12 @@ impl Effort {
             drop(turn);
             done
         });
-        Ok(done.await.map_err(|_panicked| Refusal::Ports)??)
+        let done = done.await.map_err(|_panicked| Refusal::Ports)?;
+        if by_child {
+            let result = if done.is_ok() { "made" } else { "failed" };
+            metrics::counter!("annc_transcodes_total", "result" => result).increment(1);
+        }
+        Ok(done?)
     }
 
     /// Says whether to stop.

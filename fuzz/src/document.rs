@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use presence::document::partial::{Partial, diff, full};
 use presence::document::{Document, Form, Limits, Publication, Target, compose, lists, rules};
+use presence::time::Moment;
 
 /// Two documents, divided by the first NUL.
 pub fn run(data: &[u8]) {
@@ -11,7 +12,7 @@ pub fn run(data: &[u8]) {
     let middle = data.iter().position(|&octet| octet == 0).unwrap_or(data.len());
     let (first, second) = data.split_at(middle);
     let second = second.get(1..).unwrap_or_default();
-    let _ = rules::Rules::read(first, &limits);
+    let rules = rules::Rules::read(first, &limits).ok();
     let _ = lists::resource_lists(first, &limits);
     let one = Document::read(&Bytes::copy_from_slice(first), &limits).ok();
     if let (Some(one), Ok(Partial::Diff { patch, .. })) = (&one, Partial::read(second, &limits)) {
@@ -24,6 +25,9 @@ pub fn run(data: &[u8]) {
     for document in one.iter().chain(&two) {
         written(document);
         linked(document);
+    }
+    if let (Some(rules), Some(two)) = (&rules, &two) {
+        viewed(rules, two);
     }
     if let (Some(one), Some(two)) = (&one, &two) {
         composed(one, two);
@@ -59,6 +63,18 @@ fn linked(document: &Document) {
     assert!(changed.objects().iter().all(|object| object.target == url));
     assert!(again(&changed.write(Form::Pidf)).says_the_same(&changed));
     assert_eq!(changed.unlink(|_| false), objects);
+}
+
+/// What rules leave of a document is one, and shows no link that was not there.
+fn viewed(rules: &rules::Rules, document: &Document) {
+    for now in [0, 1_800_000_000].map(Moment::from_seconds) {
+        let same = |one: &str, other: &str| one == other;
+        let Some(view) = rules.view(Some("sip:user@example.com"), now, same) else { continue };
+        let seen = view.of(document);
+        written(&seen);
+        assert!(seen.objects().len() <= document.objects().len());
+        assert!(view.of(&seen).says_the_same(&seen), "to look twice hides no more");
+    }
 }
 
 fn composed(one: &Document, two: &Document) {

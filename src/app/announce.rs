@@ -32,14 +32,25 @@ pub(super) fn start(config: &Config, ffmpeg: Option<Ffmpeg>) -> Result<Option<An
     if !config.annc.enabled {
         return Ok(None);
     }
-    if ffmpeg.is_none() {
-        tracing::warn!(
+    match &ffmpeg {
+        None => tracing::warn!(
             "no ffmpeg for announcements: AMR and the sound of most videos are 415 where they can't pass as they are, \
              and video in another coding than the phone's is left out"
-        );
+        ),
+        Some(ffmpeg) => say_missing(ffmpeg),
     }
     let settings = settings_of(config, ffmpeg)?;
     Ok(Some(Annc::start(settings, Arc::new(SystemNames))?))
+}
+
+/// What this ffmpeg was built without, so that no announcement is turned into it.
+fn say_missing(ffmpeg: &Ffmpeg) {
+    let wanted = [("libx264", "H.264"), ("libvpx", "VP8"), ("mpeg1video", "MPEG video"), ("libopus", "Opus")];
+    let missing = wanted.into_iter().filter(|(encoder, _)| !ffmpeg.encodes(encoder));
+    let missing: Vec<&str> = missing.map(|(_, name)| name).collect();
+    if !missing.is_empty() {
+        tracing::info!(codecs = %missing.join(", "), "ffmpeg makes no announcements in these: it has no encoder");
+    }
 }
 
 /// Reads what TOML can't judge; the key below `annc` and what is wrong with it.

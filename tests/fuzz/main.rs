@@ -65,7 +65,10 @@ fn presence_documents_hold_for_the_corpus_and_for_random_input() {
         .collect();
     // Two of them at a time.
     let pairs = documents.iter().zip(documents.iter().cycle().skip(1));
-    let seeds = pairs.map(|(one, two)| [&one[..], b"\0", two].concat()).collect();
+    let pairs = pairs.map(|(one, two)| [&one[..], b"\0", two].concat());
+    let rules: &[u8] = include_bytes!("../data/presence/rules.xml");
+    let ruled = documents.iter().map(|document| [rules, b"\0", document].concat());
+    let seeds = pairs.chain(ruled).collect();
     fuzz("document", 20_000, seeds, targets::document::run);
 }
 

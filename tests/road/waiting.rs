@@ -113,6 +113,24 @@ fn so_many_wait_and_the_first_of_more_goes() {
     assert!(!winfo(&none).contains("waiting"), "{}", winfo(&none));
 }
 
+/// Many come to their end in one moment, and none is lost.
+#[test]
+fn all_wait_who_end_at_the_same_time() {
+    let server = Server::with(&PENDING);
+    std::thread::scope(|scope| {
+        for number in 0..24 {
+            let server = &server;
+            scope.spawn(move || {
+                let mut phone = Phone::udp(&format!("w{number}"));
+                let lines = [("Accept", PIDF), ("Expires", "0")];
+                let fetch = subscribe(&phone, "john@example.com", &lines);
+                watch(server, &mut phone, &fetch);
+            });
+        }
+    });
+    harness::eventually("all of them wait", || winfo(&server).matches("status=\"waiting\"").count() == 24);
+}
+
 #[test]
 fn nobody_waits_for_ever() {
     let server = Server::with(&[PENDING[0], PENDING[1], "presence.waiting_for=2s"]);

@@ -192,8 +192,13 @@ fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
         }
         (Form::Vp8, Making::Transcode) => picture::recipe(form, Some(fmtp), [16, 16]).is_some(),
         // Interleaving, robust sorting and CRCs are not written here.
-        (Form::Amr | Form::AmrWb, _) => {
-            value("interleaving").is_none()
+        (Form::Amr | Form::AmrWb, making) => {
+            // The one mode that is made is the best one.
+            let mode = if form == Form::Amr { "7" } else { "8" };
+            let is_made = |set: &str| set.split(',').any(|allowed| allowed.trim() == mode);
+            let has_mode = making == Making::Pass || value("mode-set").is_none_or(is_made);
+            has_mode
+                && value("interleaving").is_none()
                 && value("crc") != Some("1")
                 && value("robust-sorting") != Some("1")
         }
@@ -358,6 +363,11 @@ mod tests {
         assert_eq!(making(&h264("packetization-mode=1;profile-level-id=42e01f")), Making::Pass);
         assert_eq!(making(&h264("profile-level-id=42e01f")), Making::Transcode, "whole units only");
         assert_eq!(making(&h264("packetization-mode=1;profile-level-id=42e00a")), Making::Transcode);
+        let amr = |fmtp: &str| {
+            let media = format!("m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 AMR/8000\r\na=fmtp:97 {fmtp}");
+            with(&media, &Means { transcodes: vec![Form::Amr], ..Means::default() }).is_ok()
+        };
+        assert!(amr("octet-align=1") && amr("mode-set=0, 7") && !amr("mode-set=0,1") && !amr("crc=1"));
         assert_eq!(agreed(&h264("packetization-mode=2")), Err(Disagreement::Codec));
         let two = "m=video 4000 RTP/AVP 100 99\r\na=rtpmap:100 VP8/90000\r\na=rtpmap:99 H264/90000\r\n\
                    a=fmtp:99 packetization-mode=1;profile-level-id=42e01f";

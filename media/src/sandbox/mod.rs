@@ -9,6 +9,7 @@
 //! | no file written, no core | RLIMIT_FSIZE and RLIMIT_CORE of 0, and no open for writing |
 //! | no socket, no other program, no process of its own, nobody else's memory | seccomp: the attempt ends it |
 //! | everything else that decoding does not need | seccomp: ENOSYS |
+//! | no processor that the server itself wants at the moment | a nice value of 5 |
 //! | no privilege by a set-uid file | no-new-privileges |
 //! | not longer than whoever started it | the death signal of its parent's thread |
 //!
@@ -71,6 +72,9 @@ pub enum EnterError {
     Argument,
 }
 
+/// Signalling and streams go before what a clip is turned into.
+const NICE: i32 = 5;
+
 /// File descriptors from here on are ours, below the program's limit none is.
 const OUT_OF_REACH: u64 = 512;
 
@@ -107,6 +111,7 @@ pub fn enter(cage: Cage, program: &PathBuf, arguments: Vec<OsString>) -> Result<
 fn give_up(cage: Cage) -> Result<(), EnterError> {
     let refused = |which| move |why: rustix::io::Errno| EnterError::Limit { which, why: why.into() };
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("death signal"))?;
+    rustix::process::nice(NICE).map_err(refused("nice value"))?;
     rustix::thread::set_no_new_privs(true).map_err(refused("no new privileges"))?;
     let limits = [
         // No signal comes before the end: ffmpeg would take it for a wish.

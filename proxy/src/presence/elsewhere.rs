@@ -192,16 +192,18 @@ pub(super) async fn run(rooms: Arc<Rooms>, presence: Arc<Presence>, stop: Cancel
 /// Subscribes when that is due, for as long as a list has the member.
 async fn drive(rooms: Arc<Rooms>, presence: Arc<Presence>, id: Id, stop: CancellationToken) {
     let elsewhere = &presence.elsewhere;
-    while let Some((is_wanted, due, changed_at)) =
+    while let Some((is_listed, due, changed_at)) =
         elsewhere.with(id, |entry| (!entry.lists.is_empty(), entry.backend.due, Arc::clone(&entry.changed)))
     {
-        if !is_wanted {
+        // The operator may have thought better of it.
+        let is_allowed = rooms.policy.load().settings.presence.elsewhere > 0;
+        if !is_listed || !is_allowed {
             if elsewhere.with(id, |entry| entry.backend.is_established()) == Some(true) {
                 subscribe(&rooms, &presence, id, true).await;
             }
             // Wanted again meanwhile, it begins anew.
-            let is_wanted = elsewhere.with(id, |entry| !entry.lists.is_empty());
-            if is_wanted != Some(true) {
+            let is_listed = elsewhere.with(id, |entry| !entry.lists.is_empty());
+            if is_listed != Some(true) || !is_allowed {
                 return elsewhere.remove(id);
             }
             continue;

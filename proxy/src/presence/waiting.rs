@@ -73,6 +73,8 @@ impl Presence {
             until: now.seconds().saturating_add(settings.waiting_for.as_secs().max(1)),
         };
         let most = settings.waiting;
+        // Many may come to their end in one moment.
+        let _turn = self.publishing.turn(aor).await;
         match self.shelf.change_waiting(aor, |waiting| waiting.join(waiter.clone(), most)).await {
             Ok(out) => {
                 let stays = out.iter().all(|other| other.id != waiter.id);
@@ -94,6 +96,7 @@ impl Presence {
         if resource.package != Package::Presence || self.shelf.waiting(&resource.aor).waiters.is_empty() {
             return;
         }
+        let _turn = self.publishing.turn(&resource.aor).await;
         match self.shelf.change_waiting(&resource.aor, |all| all.leave(|one| *one.aor == *watcher)).await {
             Ok(gone) => self.told(&resource.aor, gone.iter(), WatcherEvent::Giveup),
             Err(error) => tracing::warn!(%error, "a watcher who came again still waits"),
@@ -111,6 +114,7 @@ impl Presence {
         default: Decision,
     ) -> Result<(), SwapError> {
         let now = Moment::from(transport::now());
+        let _turn = self.publishing.turn(aor).await;
         let decide = |waiter: &Waiter| rules.decide(&waiter.watcher(), default, now);
         let gone = self
             .shelf
@@ -131,6 +135,7 @@ impl Presence {
     /// Forgets those whose time is over.
     async fn give_up(&self, now: Moment) {
         for aor in self.shelf.waited_until(now.seconds()) {
+            let _turn = self.publishing.turn(&aor).await;
             let is_over = |waiter: &Waiter| waiter.until <= now.seconds();
             match self.shelf.change_waiting(&aor, |waiting| waiting.leave(is_over)).await {
                 Ok(gone) => self.told(&aor, gone.iter(), WatcherEvent::Giveup),

@@ -1,5 +1,6 @@
 //! Announcements end to end: a mail part in Dovecot, a call by SIPp or by hand, FFmpeg as the phone's ears and eyes.
 
+mod children;
 mod secure;
 
 use std::io::{Read, Write};
@@ -33,9 +34,9 @@ fn server(dovecot: &Dovecot, further: &[&str]) -> Server {
 
 fn started(further: &[&str]) -> Server {
     let ports = port_range();
-    // The ffmpeg of the search path, which other tests do without.
-    let mut settings =
-        vec!["annc.enabled=true", "media.ffmpeg=", "annc.networks=[\"127.0.0.0/8\"]", ports.as_str()];
+    // The ffmpeg of the search path, which other tests do without, and time for it, whatever else the machine does.
+    let mut settings = vec!["annc.enabled=true", "media.ffmpeg=", "annc.effort=\"60s\"", ports.as_str()];
+    settings.push("annc.networks=[\"127.0.0.0/8\"]");
     settings.extend(further);
     Server::with(&settings)
 }

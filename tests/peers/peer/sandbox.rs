@@ -1,7 +1,8 @@
 //! `bespoke sandbox-exec` around Python, which tries what an intruder in a decoder would.
 
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const SIGSYS: i32 = 31;
 const SIGKILL: i32 = 9;
@@ -111,6 +112,30 @@ fn time_memory_and_files_come_to_an_end() {
     assert_eq!(out.stdout, b"no\n", "{out:?}");
     let many = "fds = []\ntry:\n while len(fds) < 99: fds.append(open('/usr/bin/python3', 'rb'))\nexcept OSError: print('no')";
     assert_eq!(caged(&["--files", "16"], many).stdout, b"no\n");
+}
+
+#[test]
+fn it_stands_back_where_others_want_the_processor() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bespoke"));
+    command.args([
+        "sandbox-exec",
+        "--",
+        "/usr/bin/python3",
+        "-I",
+        "-S",
+        "-c",
+        "print(1, flush=True); input()",
+    ]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    // The nineteenth field, of which the second is in brackets.
+    let nice = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().to_owned();
+    let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let own: i32 = own.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap();
+    assert_eq!(nice, (own + 5).min(19).to_string());
 }
 
 #[test]

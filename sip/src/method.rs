@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-
 macro_rules! methods {
     ($($id:ident $name:literal,)*) => {
         /// A request method; one this crate does not know is carried as it is.

@@ -179,7 +179,8 @@ fn judge_address(
     if params.is_empty() {
         return Ok(());
     }
-    if let Some(tag) = params.strip_prefix(b";tag=").filter(|tag| grammar::is_token(tag) && limits.params > 0) {
+    if let Some(tag) = params.strip_prefix(b";tag=").filter(|tag| grammar::is_token(tag) && limits.params > 0)
+    {
         spans.tag = Some(spans.value.last(tag.len()));
         return Ok(());
     }

@@ -266,7 +266,7 @@ impl Call {
             };
             let key = chosen(&agreed, &spare.keys)?;
             let medium = desk::make(clip.clone(), agreed, spare.sockets, key, &effort).await?;
-            held.extend(inside.memory.hold_track(&medium.track, medium.agreed.making)?);
+            held.push(inside.memory.hold_track(&medium.track)?);
             media.push(Some(medium));
         }
         let mut state = self.wire.state();

@@ -200,7 +200,7 @@ impl Annc {
                 Some(agreed) => {
                     let (medium, ours) = self.medium(&clip, agreed, address, effort).await?;
                     local.sets.extend_from_slice(&medium.track.sets);
-                    held.extend(self.inside.memory.hold_track(&medium.track, agreed.making)?);
+                    held.push(self.inside.memory.hold_track(&medium.track)?);
                     (Some(medium), Some(ours))
                 }
                 None => (None, None),

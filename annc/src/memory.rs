@@ -7,7 +7,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::refusal::Refusal;
 use crate::rtp::Track;
-use crate::sdp::Making;
 
 /// Octets that are counted as one.
 const UNIT: usize = 1024;
@@ -26,7 +25,7 @@ pub(crate) struct Held {
 
 impl Memory {
     pub(crate) fn new(octets: usize) -> Memory {
-        Memory { free: Arc::new(Semaphore::new((octets / UNIT).min(u32::MAX as usize))) }
+        Memory { free: Arc::new(Semaphore::new(units(octets) as usize)) }
     }
 
     /// Waits until there are so many octets, but not for ever.
@@ -39,16 +38,14 @@ impl Memory {
         Ok(Held::new(share.map_err(|_never_closed| Refusal::Memory)?))
     }
 
-    /// Counts the packets of a track; those that pass are pieces of what was fetched, which is counted already.
+    /// Counts the packets of a track. Those that pass may be pieces of what was fetched, and are counted all the same:
+    /// many small ones take more than the clip.
     ///
     /// # Errors
     /// [`Refusal::Memory`].
-    pub(crate) fn hold_track(&self, track: &Track, making: Making) -> Result<Option<Held>, Refusal> {
-        if making == Making::Pass {
-            return Ok(None);
-        }
+    pub(crate) fn hold_track(&self, track: &Track) -> Result<Held, Refusal> {
         let share = Arc::clone(&self.free).try_acquire_many_owned(units(track.octets()));
-        Ok(Some(Held::new(share.map_err(|_full| Refusal::Memory)?)))
+        Ok(Held::new(share.map_err(|_full| Refusal::Memory)?))
     }
 }
 
@@ -99,12 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn packets_that_were_made_are_counted_and_those_that_pass_are_not() {
-        let packet = crate::rtp::Packet { at: 0, marker: false, payload: vec![0; 160].into() };
-        let track = Track { clock: 8000, packets: vec![packet; 100], ticks: 0, sets: Vec::new() };
-        let memory = Memory::new(30 * UNIT);
-        assert!(memory.hold_track(&track, Making::Pass).unwrap().is_none());
-        let _held = memory.hold_track(&track, Making::Encode).unwrap();
-        assert!(matches!(memory.hold_track(&track, Making::Encode), Err(Refusal::Memory)));
+    fn packets_are_counted_with_what_is_known_of_each() {
+        let packet = crate::rtp::Packet { at: 0, marker: false, payload: vec![0; 1].into() };
+        let track = Track { clock: 8000, packets: vec![packet; 1000], ticks: 0, sets: Vec::new() };
+        let memory = Memory::new(track.octets() + 1);
+        let held = memory.hold_track(&track).unwrap();
+        assert!(track.octets() > 20 * 1000);
+        assert!(matches!(memory.hold_track(&track), Err(Refusal::Memory)));
+        drop(held);
+        assert!(memory.hold_track(&track).is_ok());
     }
 }

@@ -174,7 +174,16 @@ impl Policy {
     pub fn view(&self, watcher: &Watcher<'_>, now: Moment) -> Option<View> {
         let Self::Document(rules) = self else { return None };
         let same = |one: &str, aor: &str| one.parse::<sip::Uri>().is_ok_and(|uri| uri.aor() == aor);
-        rules.view(watcher.proven.then_some(watcher.aor), now, same)
+        let of = |watcher: Option<&str>| rules.view(watcher, now, same);
+        let about = of(Some(watcher.aor));
+        if watcher.proven {
+            return about;
+        }
+        // Who leaves out his proof sees no more than who he says he is.
+        match (about, of(None)) {
+            (Some(about), Some(anybody)) => Some(about.common(&anybody)),
+            (about, anybody) => about.or(anybody),
+        }
     }
 
     /// Whether something is hidden from somebody who is let in.

@@ -3,9 +3,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use annc::{Accepted, Answered, Call, Meeting, Open, Refusal, Say};
 use sip::{Method, Outgoing, Response, ResponseBuilder, Scheme};
+use tokio::time::timeout;
 use tracing::Instrument;
 use transport::{Asker, ClientEvent, ClientTransaction, Destination, Protocol};
 
@@ -127,20 +129,17 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
     }
 }
 
+/// How long the caller may take to answer a request of ours (64*T1, Timer F): an INVITE of ours asks nobody, and while it
+/// is open the call hears of nothing else.
+const PATIENCE: Duration = Duration::from_secs(32);
+
 /// Sends a request of ours in the call, and tells it what came of it.
 async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing) {
     request.append(sip::HeaderId::UserAgent, &journey.policy.settings.server);
     tracing::debug!(request = %String::from_utf8_lossy(method(&request)), "asks");
     for destination in ways(journey, call).await {
         let mut transaction = journey.rooms.endpoint.request(request.clone(), destination.clone());
-        let answer = loop {
-            match transaction.next().await {
-                Some(ClientEvent::Response(response)) if response.status() < 200 => {}
-                Some(ClientEvent::TransportError(_)) => break None,
-                Some(ClientEvent::Response(response)) => break Some(Some(response)),
-                Some(ClientEvent::Timeout) | None => break Some(None),
-            }
-        };
+        let answer = timeout(PATIENCE, final_answer(&mut transaction)).await.unwrap_or(Some(None));
         // Another way, where this one is closed.
         let Some(answer) = answer else { continue };
         if let Some(ack) = call.answered(answer.as_deref()) {
@@ -149,6 +148,18 @@ async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing) {
         return;
     }
     call.answered(None);
+}
+
+/// What ends the transaction: a response, silence (`Some(None)`), or `None` if the request did not leave.
+async fn final_answer(transaction: &mut ClientTransaction) -> Option<Option<Box<Response>>> {
+    loop {
+        match transaction.next().await {
+            Some(ClientEvent::Response(response)) if response.status() < 200 => {}
+            Some(ClientEvent::TransportError(_)) => return None,
+            Some(ClientEvent::Response(response)) => return Some(Some(response)),
+            Some(ClientEvent::Timeout) | None => return Some(None),
+        }
+    }
 }
 
 fn method(request: &Outgoing) -> &[u8] {

@@ -228,6 +228,8 @@ impl Desk {
                     (None, true) => stream.held = Some(now),
                     (Some(since), false) => {
                         stream.held = None;
+                        // Phones on hold say nothing; the silence counts from now.
+                        stream.heard = stream.heard.map(|_before| now);
                         stream.stage.sender.held(now.saturating_duration_since(since));
                         stream.turn += 1;
                         self.arm(number);
@@ -394,6 +396,10 @@ impl Stream {
     }
 
     fn report(&mut self, now: Instant, bye: bool, packet: &mut Vec<u8>) {
+        if self.stage.rtcp.ip().is_unspecified() {
+            // To a phone on hold without an address; sent there, it would come to this machine.
+            return;
+        }
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.stage.sender.report(now.saturating_duration_since(self.start), wall, bye, packet);
         let sockets = &self.stage.sockets;

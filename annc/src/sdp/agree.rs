@@ -136,8 +136,8 @@ fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Resul
     let rtcp = rtcp(medium, rtp);
     // The address of old phones on hold (RFC 3264 §8.4).
     let is_nowhere = rtp.ip().is_unspecified();
-    let is_open = is_nowhere || (open(rtp) && open(rtcp));
-    if !is_open {
+    let may_go = |addr: SocketAddr| addr.ip().is_unspecified() || open(addr);
+    if !may_go(rtp) || !may_go(rtcp) {
         return Err(Disagreement::Address);
     }
     Ok(Agreed {
@@ -317,6 +317,14 @@ mod tests {
         assert_eq!(port("a=rtcp:4711"), "192.0.2.7:4711");
         assert_eq!(port("a=rtcp:4711 IN IP4 192.0.2.8"), "192.0.2.8:4711");
         assert_eq!(port("a=rtcp-mux"), "192.0.2.7:4000");
+    }
+
+    #[test]
+    fn a_phone_on_hold_that_has_no_address_names_none_for_its_reports_either() {
+        let rtcp =
+            |attribute: &str| agreed(&format!("m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n{attribute}"));
+        assert!(rtcp("a=x").is_ok());
+        assert_eq!(rtcp("a=rtcp:7 IN IP4 192.0.2.8").err(), Some(Disagreement::Address));
     }
 
     #[test]

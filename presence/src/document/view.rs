@@ -130,6 +130,26 @@ impl View {
         self.elements.extend(other.elements.iter().cloned());
     }
 
+    /// What both show.
+    #[must_use]
+    pub fn common(&self, other: &View) -> View {
+        let elements = match (self.all, other.all) {
+            (true, _) => other.elements.clone(),
+            (_, true) => self.elements.clone(),
+            _ => self.elements.intersection(&other.elements).cloned().collect(),
+        };
+        let input = |view: &View| if view.all { UserInput::Full } else { view.user_input };
+        View {
+            devices: self.devices.common(&other.devices),
+            persons: self.persons.common(&other.persons),
+            services: self.services.common(&other.services),
+            all: self.all && other.all,
+            note: (self.all || self.note) && (other.all || other.note),
+            user_input: input(self).min(input(other)),
+            elements,
+        }
+    }
+
     /// Whether nothing is hidden.
     pub const fn is_whole(&self) -> bool {
         self.devices.all && self.persons.all && self.services.all && self.all
@@ -191,6 +211,16 @@ impl View {
 }
 
 impl Shown {
+    /// What both show.
+    fn common(&self, other: &Shown) -> Shown {
+        let by = match (self.all, other.all) {
+            (true, _) => other.by.clone(),
+            (_, true) => self.by.clone(),
+            _ => self.by.intersection(&other.by).cloned().collect(),
+        };
+        Shown { all: self.all && other.all, by }
+    }
+
     fn grant(&mut self, set: &Element, all: &str) -> Result<(), DocumentError> {
         for member in set.elements() {
             let by = match &*member.name.local {

@@ -77,13 +77,16 @@ impl Maker<'_> {
     ) -> (Arc<Made>, Option<Base>) {
         let aor = &notice.resource.aor;
         let plain = |document: &Document| Arc::new(written(document, notice));
-        match notice.decision {
+        let watcher = rules::Watcher { aor: &subscription.watcher, proven: subscription.proven };
+        let state = self.state(aor);
+        // Whom the rules just shut out sees nothing more, though his subscription does not say so yet.
+        let default = self.rooms.policy.load().settings.presence.default;
+        match notice.decision.min(state.decision(&watcher, default)) {
             Decision::Allow => {}
             Decision::PoliteBlock => return (plain(&Document::closed(&entity(aor))), None),
             Decision::Pending | Decision::Block => return (plain(&Document::pending(&entity(aor))), None),
         }
-        let watcher = rules::Watcher { aor: &subscription.watcher, proven: subscription.proven };
-        let state = self.state(aor).seen_by(&watcher);
+        let state = state.seen_by(&watcher);
         if notice.format == Format::PidfDiff {
             let (body, document) = self.partially(notice, &state).await;
             return (Arc::new(Made::of(Format::PidfDiff, body)), Some(Base(document)));

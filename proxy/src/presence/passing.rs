@@ -98,6 +98,8 @@ impl Passing {
             let mut gone = dialogs.over(now, FORGOTTEN);
             dialogs.insert(key, Dialog { cpi, until, octets: record.len() });
             gone.extend(dialogs.shrink(DIALOGS, OCTETS));
+            // One that was over and subscribes again stays.
+            gone.retain(|key| !dialogs.all.contains_key(key));
             gone
         };
         let mut written = self.put(&key, Some(record)).await;

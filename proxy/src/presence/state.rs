@@ -10,7 +10,7 @@ use cpi::Cpi;
 use presence::document::view::View;
 use presence::document::{self, Document, Form};
 use presence::publication::{Object, Publications};
-use presence::rules::{Policy, Watcher};
+use presence::rules::{Decision, Policy, Watcher};
 use presence::time::Moment;
 use sha2::{Digest as _, Sha256};
 use store::Version;
@@ -79,6 +79,15 @@ impl State {
         let cell = Cell::default();
         made.insert(key, (Arc::clone(cpi), Arc::clone(&cell)));
         Some(cell)
+    }
+
+    /// What the rules say of a watcher now, if they hide anything; `default` is for those whom none of them means.
+    pub(super) fn decision(&self, watcher: &Watcher<'_>, default: Decision) -> Decision {
+        let is_himself = watcher.proven && *watcher.aor == *self.aor;
+        match self.rules.as_ref().filter(|_| !is_himself) {
+            Some(rules) => rules.decide(watcher, default, Moment::from(transport::now())),
+            None => Decision::Allow,
+        }
     }
 
     /// What a watcher may see of it, who is let in.

@@ -73,12 +73,12 @@ pub(super) async fn run(rooms: Arc<Rooms>, presence: Arc<Presence>, stop: Cancel
             Ok(aor) => {
                 let rules = presence.shelf.policy(&aor);
                 presence.timed.expect(&aor, rules.next_change(now));
-                presence.shown(&aor, rules.hides());
                 let default = rooms.policy.load().settings.presence.default;
                 if let Err(error) = presence.hold(&aor, &rules, default).await {
                     tracing::warn!(%error, "watchers are not held yet to rules that have just changed");
                     presence.timed.expect(&aor, Some(now.seconds().saturating_add(AGAIN)));
                 }
+                presence.shown(&aor, rules.hides());
             }
             Err(next) => {
                 let wait = next.map_or(LONGEST, |next| {

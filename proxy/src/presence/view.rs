@@ -131,9 +131,10 @@ impl Presence {
         let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules_document(aor, document).await?;
         let rules = Policy::Document(rules);
-        self.shown(aor, hid || rules.hides());
         self.timed.expect(&aor.into(), rules.next_change(Moment::from(transport::now())));
-        self.hold(aor, &rules, default).await
+        let held = self.hold(aor, &rules, default).await;
+        self.shown(aor, hid || rules.hides());
+        held
     }
 
     /// Replaces the rules of a user, durably, and holds all who watch him to them. `default` is for those whom no
@@ -147,9 +148,10 @@ impl Presence {
         }
         let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules(aor, rules).await?;
-        self.shown(aor, hid);
         self.timed.expect(&aor.into(), None);
-        self.hold(aor, &Policy::Listed(rules.clone()), default).await
+        let held = self.hold(aor, &Policy::Listed(rules.clone()), default).await;
+        self.shown(aor, hid);
+        held
     }
 
     /// Whoever watches a user may see more or less of him from now on, if that depends on rules at all.

@@ -1,6 +1,7 @@
 //! What rules show of a document (RFC 5025 §3.3).
 
 use presence::document::rules::Rules;
+use presence::rules::{Policy, Watcher};
 use presence::time::Moment;
 
 use super::*;
@@ -116,5 +117,36 @@ fn permissions_of_all_rules_that_let_somebody_in_add_up() {
     assert!(rules.hides());
     let view = rules.view(None, Moment::default(), |one, other| one == other).unwrap();
     let seen = written(&view.of(&read(&presence(ALL))));
+    assert!(seen.contains("\"t1\"") && seen.contains("\"p1\"") && !seen.contains("\"d1\""), "{seen}");
+}
+
+#[test]
+fn who_leaves_out_his_proof_sees_no_more_than_who_he_says_he_is() {
+    let rule = |conditions: &str, kinds: &[&str]| {
+        let shown: String =
+            kinds.iter().map(|kind| format!("<provide-{kind}><all-{kind}/></provide-{kind}>")).collect();
+        format!(
+            "<cr:rule id=\"a\"><cr:conditions>{conditions}</cr:conditions><cr:actions><sub-handling>allow</sub-handling></cr:actions><cr:transformations>{shown}</cr:transformations></cr:rule>"
+        )
+    };
+    let bob = "<cr:identity><cr:one id=\"sip:bob@example.com\"/></cr:identity>";
+    let shown_to = |proven: bool, rules: &[String]| {
+        let rules = format!(
+            "<cr:ruleset xmlns=\"urn:ietf:params:xml:ns:pres-rules\" xmlns:cr=\"urn:ietf:params:xml:ns:common-policy\">{}</cr:ruleset>",
+            rules.concat()
+        );
+        let policy = Policy::Document(Rules::read(rules.as_bytes(), &Limits::default()).unwrap());
+        let watcher = Watcher { aor: "sip:bob@example.com", proven };
+        match policy.view(&watcher, Moment::default()) {
+            Some(view) => written(&view.of(&read(&presence(ALL)))),
+            None => written(&read(&presence(ALL))),
+        }
+    };
+    let [of_bob, of_anybody] = [rule(bob, &["services"]), rule("", &["services", "persons"])];
+    for proven in [true, false] {
+        let seen = shown_to(proven, std::slice::from_ref(&of_bob));
+        assert!(seen.contains("\"t1\"") && !seen.contains("\"p1\""), "{proven}: {seen}");
+    }
+    let seen = shown_to(false, &[of_bob, of_anybody]);
     assert!(seen.contains("\"t1\"") && seen.contains("\"p1\"") && !seen.contains("\"d1\""), "{seen}");
 }

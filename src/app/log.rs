@@ -90,8 +90,8 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -
     }
 }
 
-/// Escapes control characters, since senders have a part in what is logged: none forges a line or speaks to a terminal.
-/// As the layer's own fields do it, but nearly always at a glance.
+/// Escapes control characters, since senders have a part in what is logged: none speaks to a terminal. As the layer's own
+/// fields do it, line ends and tabs excepted, but nearly always at a glance. What a sender wrote is escaped before.
 struct Shown<'a, 'w>(&'a mut Writer<'w>);
 
 impl fmt::Write for Shown<'_, '_> {

@@ -10,7 +10,7 @@ const LEAST_FRAMES: u32 = 15;
 
 /// What a decoder takes: macroblocks of 16x16 a second, macroblocks of a picture, bits a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Most {
+pub(crate) struct Most {
     rate: u32,
     picture: u32,
     bits: u32,
@@ -32,9 +32,18 @@ const LEVELS: [(u8, u32, u32, u32); 9] = [
 
 /// The recipe for a phone that said `fmtp`, of pictures of that size; `None` if it plays nothing that is made.
 pub(crate) fn recipe(form: Form, fmtp: Option<&str>, pixels: [u32; 2]) -> Option<Pictures> {
-    let fmtp = fmtp.unwrap_or_default();
+    let (coding, level, most, thousandths) = most(form, fmtp.unwrap_or_default())?;
+    let pixels = fitted(pixels, most.picture.min(most.rate / LEAST_FRAMES))?;
+    let frames = (most.rate / macroblocks(pixels).max(1)).min(most.frames).clamp(1, MOST_FRAMES);
+    let bits = u64::from(pixels[0]) * u64::from(pixels[1]) * u64::from(frames) * thousandths / 1000;
+    let bits = u32::try_from(bits).unwrap_or(u32::MAX).clamp(32_000, most.bits.max(32_000));
+    Some(Pictures { coding, pixels, frames, bits, level })
+}
+
+/// Coding, level, what the phone's decoder takes, and the thousandths of a bit that a pixel is worth.
+pub(crate) fn most(form: Form, fmtp: &str) -> Option<(Coding, u8, Most, u64)> {
     let number = |name| value(fmtp, name).and_then(|number| number.parse::<u32>().ok());
-    let (coding, level, most, thousandths) = match form {
+    Some(match form {
         Form::H264 => {
             let (level, most) = h264(fmtp)?;
             (Coding::H264, level, most, 100)
@@ -53,12 +62,7 @@ pub(crate) fn recipe(form: Form, fmtp: Option<&str>, pixels: [u32; 2]) -> Option
             300,
         ),
         _ => return None,
-    };
-    let pixels = fitted(pixels, most.picture.min(most.rate / LEAST_FRAMES))?;
-    let frames = (most.rate / macroblocks(pixels).max(1)).min(most.frames).clamp(1, MOST_FRAMES);
-    let bits = u64::from(pixels[0]) * u64::from(pixels[1]) * u64::from(frames) * thousandths / 1000;
-    let bits = u32::try_from(bits).unwrap_or(u32::MAX).clamp(32_000, most.bits.max(32_000));
-    Some(Pictures { coding, pixels, frames, bits, level })
+    })
 }
 
 /// Without a profile and level the least one is meant (RFC 6184 §8.1). Level 1b is taken for 1.

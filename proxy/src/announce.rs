@@ -120,7 +120,8 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
     loop {
         match call.next().await {
             Say::Again => send(&journey, &mut upstream, answer.clone()),
-            Say::Request(request) => ask(&journey, &mut call, *request).await,
+            Say::Request(request) => ask(&journey, &mut call, *request, false).await,
+            Say::Secret(request) => ask(&journey, &mut call, *request, true).await,
             Say::Over => {
                 tracing::debug!("over");
                 return;
@@ -133,21 +134,33 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
 /// is open the call hears of nothing else.
 const PATIENCE: Duration = Duration::from_secs(32);
 
-/// Sends a request of ours in the call, and tells it what came of it.
-async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing) {
+/// Sends a request of ours in the call, and tells it what came of it. One that is secret goes where nobody else reads it,
+/// or nowhere.
+async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing, is_secret: bool) {
     request.append(sip::HeaderId::UserAgent, &journey.policy.settings.server);
     tracing::debug!(request = %String::from_utf8_lossy(method(&request)), "asks");
-    for destination in ways(journey, call).await {
+    let mut ways = ways(journey, call).await;
+    if is_secret && !journey.rooms.annc.get().is_some_and(annc::Annc::sends_keys_in_clear) {
+        ways.retain(|destination| destination.protocol().is_secure());
+        if ways.is_empty() {
+            tracing::warn!(
+                "an announcement under SRTP is not refreshed: the caller knows no UPDATE, and an INVITE would carry its \
+                 keys in clear; it ends at the end of its session"
+            );
+            return call.withheld();
+        }
+    }
+    for destination in ways {
         let mut transaction = journey.rooms.endpoint.request(request.clone(), destination.clone());
         let answer = timeout(PATIENCE, final_answer(&mut transaction)).await.unwrap_or(Some(None));
         // Another way, where this one is closed.
         let Some(answer) = answer else { continue };
-        if let Some(ack) = call.answered(answer.as_deref()) {
+        if let Some(ack) = call.answered(answer.as_deref(), destination.protocol().is_secure()) {
             drop(tokio::spawn(acknowledge(Arc::clone(journey), transaction, ack, destination)));
         }
         return;
     }
-    call.answered(None);
+    call.answered(None, false);
 }
 
 /// What ends the transaction: a response, silence (`Some(None)`), or `None` if the request did not leave.

@@ -13,7 +13,7 @@ mod srtp;
 mod track;
 mod wheel;
 
-pub use pacer::{Event, Pacer, PacerError, Playing, Stage};
+pub use pacer::{Change, Event, Pacer, PacerError, Playing, Stage};
 pub use payload::Packetizer;
 pub use ports::{Ports, Sockets};
 pub use rtcp::{Report, is_rtcp};

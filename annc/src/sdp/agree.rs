@@ -120,17 +120,29 @@ fn further(one: Disagreement, other: Disagreement) -> Disagreement {
 }
 
 fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Result<Agreed, Disagreement> {
+    let is_srtp = is_srtp(medium)?;
+    let chosen = choose(medium, means).ok_or(Disagreement::Codec)?;
+    arranged(medium, chosen, key(medium, means.keys, is_srtp)?, open)
+}
+
+/// Whether a medium that is played here is offered over SRTP.
+pub(super) fn is_srtp(medium: &Media) -> Result<bool, Disagreement> {
     let is_kind = matches!(medium.kind.as_str(), "audio" | "video");
-    let is_srtp = match medium.protocol.as_str() {
-        "RTP/AVP" | "RTP/AVPF" => false,
-        "RTP/SAVP" | "RTP/SAVPF" => true,
-        _ => return Err(Disagreement::Medium),
-    };
-    if !is_kind || medium.port == 0 {
-        return Err(Disagreement::Medium);
+    match medium.protocol.as_str() {
+        _ if !is_kind || medium.port == 0 => Err(Disagreement::Medium),
+        "RTP/AVP" | "RTP/AVPF" => Ok(false),
+        "RTP/SAVP" | "RTP/SAVPF" => Ok(true),
+        _ => Err(Disagreement::Medium),
     }
-    let (form, making, format) = choose(medium, means).ok_or(Disagreement::Codec)?;
-    let key = key(medium, means, is_srtp)?;
+}
+
+/// What was chosen of a medium, with all else that it says.
+pub(super) fn arranged(
+    medium: &Media,
+    (form, making, format): (Form, Making, &str),
+    key: Option<Key>,
+    open: &dyn Fn(SocketAddr) -> bool,
+) -> Result<Agreed, Disagreement> {
     let payload_type = format.parse().ok().filter(|number| *number < 128).ok_or(Disagreement::Codec)?;
     let rtp = SocketAddr::new(medium.address.ok_or(Disagreement::Address)?, medium.port);
     let rtcp = rtcp(medium, rtp);
@@ -166,18 +178,21 @@ fn choose<'m>(medium: &'m Media, means: &Means) -> Option<(Form, Making, &'m str
     ];
     tiers.into_iter().find_map(|(making, forms)| {
         medium.formats.iter().find_map(|format| {
-            let (name, clock, channels) = medium.rtpmap(format)?;
-            let form =
-                Form::of(&name, clock).filter(|form| is_kind(medium, *form) && forms.contains(form))?;
-            let is_stereo_sound = channels > 1 && form != Form::Opus;
+            let form = form_of(medium, format).filter(|form| forms.contains(form))?;
             let fmtp = medium.fmtp(format).unwrap_or_default();
-            (!is_stereo_sound && takes(fmtp, form, making, means)).then_some((form, making, format.as_str()))
+            takes(fmtp, form, making, means).then_some((form, making, format.as_str()))
         })
     })
 }
 
+/// The form of a format, if it can be sent in that medium.
+pub(super) fn form_of(medium: &Media, format: &str) -> Option<Form> {
+    let (name, clock, channels) = medium.rtpmap(format)?;
+    Form::of(&name, clock).filter(|form| is_kind(medium, *form) && (channels <= 1 || *form == Form::Opus))
+}
+
 /// Whether the format's parameters allow what we would send.
-fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
+pub(super) fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
     let value = |name: &str| picture::value(fmtp, name);
     match (form, making) {
         (Form::H264, Making::Pass) => {
@@ -215,11 +230,12 @@ fn plays(offered: Option<u32>, ours: [u8; 3]) -> bool {
     (theirs == profile || is_constrained) && level <= most
 }
 
-fn key(medium: &Media, means: &Means, is_srtp: bool) -> Result<Option<Key>, Disagreement> {
+/// The key of a medium; `is_safe` says whether it may be believed.
+pub(super) fn key(medium: &Media, is_safe: bool, is_srtp: bool) -> Result<Option<Key>, Disagreement> {
     let lines = medium.attributes.iter().filter(|(name, _)| name == "crypto");
     let key = lines.filter_map(|(_, value)| Key::read(value)).next();
     match (key, is_srtp) {
-        (Some(key), _) if means.keys => Ok(Some(key)),
+        (Some(key), _) if is_safe => Ok(Some(key)),
         // Without SAVP a key is an offer to encrypt, which may be passed over.
         (_, false) => Ok(None),
         (Some(_), true) => Err(Disagreement::Clear),
@@ -246,10 +262,17 @@ fn rtcp(medium: &Media, rtp: SocketAddr) -> SocketAddr {
 }
 
 fn ptime(medium: &Media) -> u32 {
-    let number = |name| medium.attribute(name).and_then(|value| value.parse::<u32>().ok());
-    let most = number("maxptime").unwrap_or(u32::MAX);
-    let asked = number("ptime").unwrap_or(PTIME).min(most);
-    PTIMES.into_iter().rev().find(|ptime| *ptime <= asked).unwrap_or(10)
+    let asked = medium.attribute("ptime").and_then(|value| value.parse().ok()).unwrap_or(PTIME);
+    longest(asked).min(most_ptime(medium))
+}
+
+/// The longest packets that a medium takes.
+pub(super) fn most_ptime(medium: &Media) -> u32 {
+    longest(medium.attribute("maxptime").and_then(|value| value.parse().ok()).unwrap_or(u32::MAX))
+}
+
+fn longest(most: u32) -> u32 {
+    PTIMES.into_iter().rev().find(|ptime| *ptime <= most).unwrap_or(10)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Session descriptions (RFC 8866), as far as an offer and an answer need them (RFC 3264).
 
+mod again;
 mod agree;
 mod crypto;
 mod write;
 
+pub use again::again;
 pub use agree::{Agreed, Agreement, Disagreement, Making, Means, agree};
 pub use crypto::{Key, Suite};
 pub use write::{Local, LocalMedium, answer, offer};
@@ -122,6 +124,17 @@ impl Session {
     /// Whether pictures are offered to be sent here.
     pub fn wants_video(&self) -> bool {
         self.media.iter().any(|medium| medium.kind == "video" && medium.port > 0)
+    }
+
+    /// What an offer to who wrote it must have of it: its media, how they travel, and its time.
+    #[must_use]
+    pub fn outline(&self) -> Session {
+        let of = |medium: &Media| Media {
+            formats: medium.formats.first().cloned().into_iter().collect(),
+            attributes: medium.attributes.iter().filter(|(name, _)| name == "rtcp-mux").cloned().collect(),
+            ..medium.clone()
+        };
+        Session { media: self.media.iter().map(of).collect(), ..self.clone() }
     }
 
     /// Reads a description.

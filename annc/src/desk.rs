@@ -175,7 +175,12 @@ impl Annc {
         let limits = media::Limits { octets: settings.sources.octets, seconds: settings.seconds };
         let tools = Tools { limits, ffmpeg: settings.ffmpeg.clone() };
         let wants_pictures = offer.is_none_or(Session::wants_video);
-        let mut clip = effort.run(false, move |_| Ok(Clip::open(content, tools, wants_pictures))).await?;
+        let wants_rates = offer.is_none_or(Session::is_limited);
+        let clip = effort.run(false, move |_| Ok(Clip::open(content, tools, wants_pictures)));
+        let mut clip = clip.await?;
+        if wants_rates {
+            clip = effort.run(false, move |_| Ok(clip.weighed())).await?;
+        }
         if clip.is_unknown() {
             clip = effort.run(true, move |stop| clip.look(stop)).await?;
         }
@@ -294,7 +299,7 @@ impl Annc {
         self.inside.settings.strangers
     }
 
-    /// Whether keys of SRTP may be sent where others can read them.
+    /// Whether keys of SRTP may be told where others can read them.
     pub fn sends_keys_in_clear(&self) -> bool {
         self.inside.settings.keys_in_clear
     }

@@ -141,7 +141,7 @@ async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing, is_
     tracing::debug!(request = %String::from_utf8_lossy(method(&request)), "asks");
     let mut ways = ways(journey, call).await;
     if is_secret && !journey.rooms.annc.get().is_some_and(annc::Annc::sends_keys_in_clear) {
-        ways.retain(|destination| destination.protocol().is_secure());
+        ways.retain(is_unread);
         if ways.is_empty() {
             tracing::warn!(
                 "an announcement under SRTP is not refreshed: the caller knows no UPDATE, and an INVITE would carry its \
@@ -155,12 +155,17 @@ async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing, is_
         let answer = timeout(PATIENCE, final_answer(&mut transaction)).await.unwrap_or(Some(None));
         // Another way, where this one is closed.
         let Some(answer) = answer else { continue };
-        if let Some(ack) = call.answered(answer.as_deref(), destination.protocol().is_secure()) {
+        if let Some(ack) = call.answered(answer.as_deref(), is_unread(&destination)) {
             drop(tokio::spawn(acknowledge(Arc::clone(journey), transaction, ack, destination)));
         }
         return;
     }
     call.answered(None, false);
+}
+
+/// Whether nobody else reads what goes there.
+fn is_unread(destination: &Destination) -> bool {
+    destination.protocol().is_secure()
 }
 
 /// What ends the transaction: a response, silence (`Some(None)`), or `None` if the request did not leave.
@@ -246,6 +251,14 @@ fn towards(remote: SocketAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_go_where_nobody_reads_them() {
+        let addr = "192.0.2.1:5061".parse().unwrap();
+        let unread = |protocol| is_unread(&Destination::Address { protocol, addr });
+        assert!(unread(Protocol::Tls) && unread(Protocol::Wss));
+        assert!(!unread(Protocol::Udp) && !unread(Protocol::Tcp) && !unread(Protocol::Ws));
+    }
 
     #[test]
     fn what_is_played_is_not_shown() {

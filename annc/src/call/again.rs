@@ -121,7 +121,8 @@ impl State {
     fn agreed(&self, session: &Session, is_safe: bool) -> Result<Agreement, Disagreement> {
         let means = Means { keys: is_safe, ..self.opening.means.clone() };
         let media = self.opening.media.iter();
-        let before: Vec<_> = media.map(|medium| medium.as_ref().map(|medium| &medium.agreed)).collect();
+        let before: Vec<_> =
+            media.map(|medium| medium.as_ref().map(|medium| (&medium.agreed, medium.track.rate()))).collect();
         sdp::again(session, &before, &means, &*self.open)
     }
 

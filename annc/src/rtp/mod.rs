@@ -19,4 +19,5 @@ pub use ports::{Ports, Sockets};
 pub use rtcp::{Report, is_rtcp};
 pub use sender::{Plan, Sender};
 pub use srtp::{Protector, SrtpError};
+pub(crate) use track::rate;
 pub use track::{Packet, Track};

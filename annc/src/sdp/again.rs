@@ -4,18 +4,18 @@
 use std::net::SocketAddr;
 
 use super::agree::{self, Agreed, Agreement, Disagreement, Making, Means};
-use super::{Media, Session};
+use super::{Media, Session, bandwidth};
 use crate::form::Form;
 use crate::picture;
 
-/// Agrees on a further offer, or on the answer to one of ours, in a call that plays `before`. Media beyond those are
-/// refused one by one; what plays must stay possible.
+/// Agrees on a further offer, or on the answer to one of ours, in a call that plays `before`, each with the bits a second
+/// that it takes. Media beyond those are refused one by one; what plays must stay possible.
 ///
 /// # Errors
 /// [`Disagreement`]: what a medium that plays lacks.
 pub fn again(
     session: &Session,
-    before: &[Option<&Agreed>],
+    before: &[Option<(&Agreed, u32)>],
     means: &Means,
     open: &dyn Fn(SocketAddr) -> bool,
 ) -> Result<Agreement, Disagreement> {
@@ -26,7 +26,15 @@ pub fn again(
     let media = session.media.iter().enumerate();
     media
         .map(|(at, medium)| match before.get(at).copied().flatten() {
-            Some(before) => on(medium, before, means, open).map(Some),
+            Some((before, rate)) => {
+                let most = bandwidth::most(medium, bandwidth::total(session.limit));
+                let is_below = |most: u32| most < rate && before.most.is_none_or(|was| most < was);
+                match most.is_some_and(is_below) {
+                    true => Err(Disagreement::Bandwidth),
+                    false => on(medium, before, means, open)
+                        .map(|agreed| Some(Agreed { most: most.or(before.most), ..agreed })),
+                }
+            }
             None => Ok(None),
         })
         .collect()
@@ -98,8 +106,8 @@ mod tests {
             passes: of(Making::Pass),
             encodes: of(Making::Encode),
             transcodes: of(Making::Transcode),
-            h264: None,
             keys: true,
+            ..Means::default()
         }
     }
 
@@ -107,11 +115,18 @@ mod tests {
         Session::read(format!("v=0\r\nc=IN IP4 192.0.2.7\r\n{media}\r\n").as_bytes()).unwrap()
     }
 
+    const fn playing(agreed: &Option<Agreed>) -> Option<(&Agreed, u32)> {
+        match agreed {
+            Some(agreed) => Some((agreed, 64_000)),
+            None => None,
+        }
+    }
+
     /// What becomes of a call of the first description by the second.
     fn renewed(form: Form, making: Making, first: &str, then: &str) -> Result<Agreed, Disagreement> {
         let means = means(form, making);
         let before = agree::agree(&session(first), &means, &|_| true).unwrap();
-        let before: Vec<_> = before.iter().map(Option::as_ref).collect();
+        let before: Vec<_> = before.iter().map(playing).collect();
         again(&session(then), &before, &means, &|_| true).map(|agreed| agreed[0].clone().unwrap())
     }
 
@@ -187,7 +202,7 @@ mod tests {
         let means = means(Form::Pcmu, Making::Encode);
         let offer = session(&format!("m=audio 4000 RTP/AVP 0\r\n{ONE}"));
         let before = agree::agree(&offer, &means, &|_| true).unwrap();
-        let before: Vec<_> = before.iter().map(Option::as_ref).collect();
+        let before: Vec<_> = before.iter().map(playing).collect();
         let clear = Means { keys: false, ..means };
         assert_eq!(again(&offer, &before, &clear, &|_| true), Err(Disagreement::Clear));
     }
@@ -198,7 +213,7 @@ mod tests {
         let one = session("m=audio 4000 RTP/AVP 0");
         let two = session("m=audio 4000 RTP/AVP 0\r\nm=audio 4002 RTP/AVP 0");
         let agreement = |session: &Session, before: &Agreement| {
-            let before: Vec<_> = before.iter().map(Option::as_ref).collect();
+            let before: Vec<_> = before.iter().map(playing).collect();
             again(session, &before, &means, &|_| true)
         };
         let before = agree::agree(&one, &means, &|_| true).unwrap();

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use sip::{HeaderId, Host, Method, Request, Via};
 
-use crate::announce;
 use crate::journey::Journey;
 use crate::local;
 use crate::loops;
@@ -31,8 +30,8 @@ pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refu
     let uri = request.uri();
     let is_taken = match uri.scheme() {
         sip::Scheme::Sip => true,
-        // What ends here came over TLS all the way if its last hop did (RFC 5630 §3.2): the others had to see to it.
-        sip::Scheme::Sips => journey.flow.protocol.is_secure() && announce::is_ours(journey, &uri),
+        // What came over TLS did so all the way (RFC 5630 §3.2): the others had to see to it, as `hop` does for the rest.
+        sip::Scheme::Sips => journey.flow.protocol.is_secure(),
         // A tel URI has no route here.
         _ => false,
     };

@@ -12,6 +12,7 @@ use transport::{Destination, Flow, Protocol};
 use crate::forward;
 use crate::hop;
 use crate::journey::Journey;
+use crate::ours::own_uri;
 use crate::record::Side;
 use crate::refuse::Refused;
 use crate::route::Way;
@@ -70,8 +71,8 @@ pub(crate) fn keep(journey: &Journey, outgoing: &mut Outgoing) {
     if request.method() != Method::Register || !is_first_hop(request) || !knows_path(request) {
         return;
     }
-    let token = journey.rooms.key.token(&forward::back(journey));
-    outgoing.push_path(format!("<sip:{token}@{};lr;ob>", address(journey)));
+    let user = format!("{}@", journey.rooms.key.token(&forward::back(journey)));
+    outgoing.push_path(format!("<{};lr;ob>", address(journey, &user)));
 }
 
 /// Refuses a REGISTER whose flow can't be kept: it asks for that, comes here first, and its sender would not
@@ -110,13 +111,16 @@ fn knows_path(request: &Request) -> bool {
     tags.any(|tag| tag.eq_ignore_ascii_case(b"path"))
 }
 
-/// Where others reach us, preferably over the protocol of the flow.
-fn address(journey: &Journey) -> String {
-    let by = |protocol: Protocol| {
-        let host = journey.rooms.endpoint.sent_by(protocol)?;
-        Some(if protocol.is_reliable() { format!("{host};transport={}", protocol.name()) } else { host })
-    };
+/// Where others reach us, preferably over the protocol of the flow; by a SIPS URI if that is what is registered at
+/// (RFC 5630 §5.2), and there is TLS for it.
+fn address(journey: &Journey, user: &str) -> String {
+    let endpoint = &journey.rooms.endpoint;
+    let by =
+        |protocol: Protocol, is_sips| Some(own_uri(user, &endpoint.sent_by(protocol)?, protocol, is_sips));
+    let secure = || journey.request.uri().is_sips().then(|| by(Protocol::Tls, true)).flatten();
     // Nobody opens a WebSocket to a server for this.
     let preferred = Some(journey.flow.protocol).filter(|protocol| protocol.is_dialled());
-    preferred.and_then(by).or_else(|| Protocol::ALL.into_iter().find_map(by)).unwrap_or_default()
+    let plain = || preferred.and_then(|protocol| by(protocol, false));
+    let any = || Protocol::ALL.into_iter().find_map(|protocol| by(protocol, false));
+    secure().or_else(plain).or_else(any).unwrap_or_default()
 }

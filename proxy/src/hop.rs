@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use registrar::Binding;
-use sip::{Method, NameAddr};
+use sip::{Method, NameAddr, Uri};
 use transport::{Asker, Destination, Flow, LocateError, Protocol};
 
 use crate::journey::Journey;
@@ -53,8 +53,23 @@ pub(crate) fn fits_datagram(octets: usize, added: usize) -> bool {
 ///
 /// # Errors
 /// [`Refused::Forbidden`] if a URI of a user points further inside than its user is,
+/// [`Refused::SipsNotAllowed`] or [`Refused::SipsRequired`] if it has to be over TLS and is not,
 /// [`Refused::NoDomain`], [`Refused::NoAnswer`] or [`Refused::Unreachable`] if it points nowhere we can send to.
 pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Result<Vec<Hop>, Refused> {
+    let contact = target.binding.as_deref().map(|binding| &binding.uri).filter(|uri| uri.is_sips());
+    // What came over TLS for a SIPS URI, and what goes to a contact that is one, goes on over TLS (RFC 5630 §5.3).
+    let lacking = match contact {
+        _ if target.uri.is_sips() => Refused::SipsNotAllowed,
+        Some(_) => Refused::SipsRequired,
+        None => return all(journey, way, target, &target.uri).await,
+    };
+    let mut hops = all(journey, way, target, contact.unwrap_or(&target.uri)).await?;
+    hops.retain(|hop| hop.destination.protocol().is_secure());
+    if hops.is_empty() { Err(lacking) } else { Ok(hops) }
+}
+
+/// All ways to the next hop of a target that `uri` leads to, where no route does.
+async fn all(journey: &Journey, way: &Way, target: &Target, uri: &Uri) -> Result<Vec<Hop>, Refused> {
     let next = match target.path.first().or_else(|| way.routes.first()) {
         Some(route) => {
             Some(NameAddr::parse(route).ok().and_then(|a| a.uri().ok()).ok_or(Refused::Unreachable)?)
@@ -69,7 +84,7 @@ pub(crate) async fn find(journey: &Journey, way: &Way, target: &Target) -> Resul
         // RFC 5626 §5.3: a contact with a reg-id is reached over its flow alone.
         return Ok(vec![flow.ok_or(Refused::Unreachable)?]);
     }
-    let uri = next.as_ref().unwrap_or(&target.uri);
+    let uri = next.as_ref().unwrap_or(uri);
     let asker = if target.named_by.is_some() { Asker::Stranger } else { Asker::Operator };
     let open = |addr| may_go(journey, target, addr);
     let found = journey.rooms.endpoint.locate(uri, asker, open).await;

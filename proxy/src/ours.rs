@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use registrar::digest::Credentials;
 use sip::{Host, Uri};
+use transport::Protocol;
 
 /// What [`Ours`] says of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +97,31 @@ impl Ours {
     }
 }
 
+/// A URI at which this server takes requests over that protocol; `user` ends with its `@`. A SIPS URI names what is above
+/// TLS (RFC 5630 §3.1.4).
+pub(crate) fn own_uri(user: &str, host: &str, protocol: Protocol, is_sips: bool) -> String {
+    let scheme = if is_sips { "sips" } else { "sip" };
+    let transport = match protocol {
+        Protocol::Udp => "",
+        Protocol::Tls if is_sips => "",
+        Protocol::Wss if is_sips => ";transport=ws",
+        other => return format!("{scheme}:{user}{host};transport={}", other.name()),
+    };
+    format!("{scheme}:{user}{host}{transport}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sips_uri_of_ours_names_what_is_above_tls() {
+        let uri = |protocol, is_sips| own_uri("u@", "h:5061", protocol, is_sips);
+        assert_eq!(uri(Protocol::Udp, false), "sip:u@h:5061");
+        assert_eq!(uri(Protocol::Tls, false), "sip:u@h:5061;transport=tls");
+        assert_eq!(uri(Protocol::Tls, true), "sips:u@h:5061");
+        assert_eq!(uri(Protocol::Wss, true), "sips:u@h:5061;transport=ws");
+    }
 
     fn place(uri: &str) -> Place {
         let sockets = vec!["0.0.0.0:5060".parse().unwrap(), "192.0.2.9:5070".parse().unwrap()];

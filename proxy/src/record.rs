@@ -18,6 +18,8 @@ use sip::{Request, Uri};
 use subtle::ConstantTimeEq;
 use transport::{Flow, Protocol};
 
+use crate::ours::own_uri;
+
 /// Octets of the seal, 96 bits.
 const SEAL: usize = 12;
 
@@ -190,13 +192,17 @@ impl RouteKey {
     }
 
     /// A Record-Route value that leads requests of the dialog that `dialog`'s request makes to that end, which is
-    /// at `side`; `host` is how we are reached from there.
-    pub(crate) fn record(&self, dialog: &Dialog<'_>, end: End, side: &Side, host: &str) -> String {
-        let transport = match side.protocol {
-            Protocol::Udp => String::new(),
-            other => format!(";transport={}", other.name()),
-        };
-        format!("<sip:{}@{host}{transport};lr>", self.mark(dialog, end, side))
+    /// at `side`; `host` is how we are reached from there, `is_sips` whether by a SIPS URI.
+    pub(crate) fn record(
+        &self,
+        dialog: &Dialog<'_>,
+        end: End,
+        side: &Side,
+        host: &str,
+        is_sips: bool,
+    ) -> String {
+        let user = format!("{}@", self.mark(dialog, end, side));
+        format!("<{};lr>", own_uri(&user, host, side.protocol, is_sips))
     }
 
     /// Octets of the header lines of two such values, at most.

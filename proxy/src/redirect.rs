@@ -40,6 +40,10 @@ impl Asked {
             return None;
         }
         let named = contacts(response)?;
+        // RFC 5630 §5.3: who asked by one scheme decides himself whether the other will do.
+        if named.iter().any(|uri| uri.is_sips() != way.uri.is_sips()) {
+            return None;
+        }
         self.followed += named.len();
         if self.followed > MOST {
             return None;

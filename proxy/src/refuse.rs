@@ -57,6 +57,12 @@ pub(crate) enum Refused {
     /// A user without a usable contact.
     #[error("no contact is registered")]
     Unavailable,
+    /// Who asks for a way that nobody reads is told of none (RFC 5630 §5.3).
+    #[error("not over TLS all the way")]
+    SipsNotAllowed,
+    /// A contact that wants such a way, and there is none.
+    #[error("the contact takes nothing but TLS")]
+    SipsRequired,
     /// A user who is not there, and the message can't be kept for him.
     #[error("not kept: {0}")]
     NotKept(&'static str),
@@ -152,6 +158,11 @@ impl Refused {
             }
             Refused::UnknownUser => Reply::new(404, "Not Found"),
             Refused::Unavailable => Reply::new(480, "Temporarily Unavailable"),
+            Refused::SipsNotAllowed => Reply::new(480, "Temporarily Unavailable")
+                .with("Warning", coded(380, host, "SIPS Not Allowed")),
+            Refused::SipsRequired => {
+                Reply::new(480, "Temporarily Unavailable").with("Warning", coded(381, host, "SIPS Required"))
+            }
             // Not there is what matters to the sender; that it is not kept either says when to try again.
             Refused::NotKept(why) => {
                 Reply::new(480, "Temporarily Unavailable").with("Warning", warning(host, why))
@@ -195,6 +206,10 @@ fn unproven(status: u16, challenges: &[String]) -> Reply {
 
 /// `399 host "text"` (RFC 3261 §20.43: miscellaneous, no automated action).
 fn warning(host: &str, text: &str) -> String {
+    coded(399, host, text)
+}
+
+fn coded(code: u16, host: &str, text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !c.is_control()) {
         if matches!(c, '"' | '\\') {
@@ -202,7 +217,7 @@ fn warning(host: &str, text: &str) -> String {
         }
         quoted.push(c);
     }
-    format!("399 {host} \"{quoted}\"")
+    format!("{code} {host} \"{quoted}\"")
 }
 
 #[cfg(test)]
@@ -227,6 +242,17 @@ mod tests {
     fn a_bad_extension_names_what_is_not_supported() {
         let reply = Refused::BadExtension { unsupported: "foo, bar".into() }.reply(&Settings::new("d", "h"));
         assert_eq!((reply.status, reply.headers), (420, vec![("Unsupported".into(), b"foo, bar".to_vec())]));
+    }
+
+    #[test]
+    fn who_asks_for_tls_or_lacks_it_is_told_by_the_codes_of_rfc_5630() {
+        let warning = |refused: Refused| {
+            let reply = refused.reply(&Settings::new("d", "h"));
+            assert_eq!(reply.status, 480);
+            String::from_utf8(reply.headers[0].1.clone()).unwrap()
+        };
+        assert_eq!(warning(Refused::SipsNotAllowed), "380 h \"SIPS Not Allowed\"");
+        assert_eq!(warning(Refused::SipsRequired), "381 h \"SIPS Required\"");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) type Groups = Vec<Vec<Vec<Target>>>;
 /// Finds the targets of a request.
 ///
 /// # Errors
-/// 404 and 480 for users of ours without a contact, 403 for what may not be relayed, 430 for a flow that is gone,
+/// 404 and 480 for users of ours without a contact, or none that a SIPS URI leads to, 403 for what may not be relayed, 430 for a flow that is gone,
 /// 421 for a REGISTER with a flow that can't be kept.
 pub(crate) fn find(journey: &Journey, way: &Way) -> Result<Groups, Refused> {
     if let Some(side) = edge::named(journey, way)? {
@@ -124,8 +124,18 @@ fn of_user(journey: &Journey, way: &Way, relayed: Relayed) -> Result<Groups, Ref
     if bindings.is_empty() {
         return Err(Refused::Unavailable);
     }
+    // RFC 5630 §5.3: without the exception that RFC 3261 made for the last hop.
+    let is_sips = way.uri.is_sips();
+    bindings.retain(|binding| !is_sips || binding.uri.is_sips());
+    if bindings.is_empty() {
+        return Err(Refused::SipsNotAllowed);
+    }
     let chosen = prefer::choose(&journey.request, bindings)?;
     let mut groups = groups(chosen);
+    if !is_sips {
+        // Nor does a SIP URI become a SIPS URI; `hop` sees to it that it goes over TLS all the same.
+        groups.iter_mut().flatten().flatten().for_each(|target| target.uri = target.uri.as_sip());
+    }
     if !way.routes.is_empty() {
         // It goes by its Route first, and the user is looked up only for the name.
         let bound = relayed == Relayed::ToItsSide;

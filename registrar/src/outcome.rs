@@ -92,8 +92,15 @@ pub(crate) fn accepted(
 /// `pub-gruu` and `temp-gruu` of the device a binding belongs to.
 fn write_gruus(out: &mut Vec<u8>, binding: &Stored, all: &[Stored], aor: &str, key: &GruuKey) {
     let Some(id) = instance::of(&binding.params) else { return };
+    // RFC 5630 §5.2.1: of the scheme of the Contact. Both are read back.
+    let is_sips = binding.uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
+    let write = |out: &mut Vec<u8>, gruu: &[u8]| {
+        let rest = gruu.strip_prefix(b"sip:").filter(|_| is_sips);
+        out.extend_from_slice(if rest.is_some() { b"sips:" } else { b"" });
+        out.extend_from_slice(rest.unwrap_or(gruu));
+    };
     out.extend_from_slice(b";pub-gruu=\"");
-    out.extend_from_slice(&gruu::public(aor, &id));
+    write(out, &gruu::public(aor, &id));
     out.push(b'"');
     let Some(generation) = binding.gruu else { return };
     // Made of the latest refresh of the device, over whichever flow.
@@ -103,7 +110,7 @@ fn write_gruus(out: &mut Vec<u8>, binding: &Stored, all: &[Stored], aor: &str, k
     let temporary = key.temporary(&Temporary { aor, instance: &id, generation, refresh });
     if let Some(gruu) = temporary {
         out.extend_from_slice(b";temp-gruu=\"");
-        out.extend_from_slice(&gruu);
+        write(out, &gruu);
         out.push(b'"');
     }
 }
@@ -122,6 +129,8 @@ pub(crate) enum Refusal {
     MalformedPath,
     PathTooLong,
     CallIdTooLong,
+    /// A SIPS Contact in a REGISTER whose Request-URI or Path is none (RFC 5630 §5.2).
+    NotSips,
     /// A Contact that leads back to its own AOR (RFC 5627 §5.1).
     ContactLoops,
     /// A device's Contact that is no SIP URI (RFC 5627 §5.1).
@@ -156,6 +165,7 @@ impl Refusal {
             Self::ContactTooLong => plain(403, "Contact Too Long"),
             Self::MalformedPath => plain(400, "Malformed Path"),
             Self::PathTooLong => plain(400, "Path Too Long"),
+            Self::NotSips => plain(400, "SIPS Contact Needs A SIPS Request-URI And Path"),
             Self::CallIdTooLong => plain(400, "Call-ID Too Long"),
             Self::ContactLoops => plain(403, "Contact Is Its Own Address Of Record"),
             Self::ContactNotSip => plain(403, "Contact With An Instance Is No SIP URI"),

@@ -65,6 +65,7 @@ impl<'r> Registration<'r> {
             return Err(Refusal::CallIdTooLong);
         }
         let (contacts, path) = (read_contacts(request, options)?, read_path(request, options)?);
+        check_sips(request, &contacts, &path)?;
         Ok(Self {
             request,
             aor,
@@ -131,6 +132,18 @@ pub(crate) fn check_require(request: &Request, supports: Supports, options: &Opt
         return Err(Refusal::Unsupported(b"path".to_vec()));
     }
     Ok(())
+}
+
+/// RFC 5630 §5.2: what is registered as reached securely is so on all the way, or nobody could say so of it.
+fn check_sips(request: &Request, contacts: &Contacts, path: &[Bytes]) -> Result<(), Refusal> {
+    let Contacts::List(list) = contacts else { return Ok(()) };
+    let mut added = list.iter().filter(|contact| contact.lifetime > 0);
+    let is_secure = |value: &Bytes| {
+        let uri = NameAddr::parse(value).ok().and_then(|address| address.uri().ok());
+        uri.is_some_and(|uri| uri.is_sips())
+    };
+    let is_kept = || request.uri().is_sips() && path.iter().all(is_secure);
+    if added.any(|contact| contact.uri.is_sips()) && !is_kept() { Err(Refusal::NotSips) } else { Ok(()) }
 }
 
 /// RFC 5626 §6: whether the terminal's flow is kept, by us or by the proxy it came through.

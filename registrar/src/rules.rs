@@ -160,8 +160,10 @@ impl Table {
         }
         let counts = |slot: &Slot| slot.binding.reg_id.is_none() || contact.lifetime == 0;
         let same = self.slots.iter().position(|(uri, slot)| counts(slot) && *uri == contact.uri);
+        // RFC 5630 §5.1.1.1: a SIPS Contact takes the place of the SIP Contact it corresponds to, and the other way round.
+        let plain = contact.uri.as_sip();
         same.or_else(|| {
-            self.slots.iter().position(|(uri, slot)| counts(slot) && uri.equivalent(&contact.uri))
+            self.slots.iter().position(|(uri, slot)| counts(slot) && uri.as_sip().equivalent(&plain))
         })
     }
 

@@ -105,6 +105,19 @@ impl Uri {
         matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips)
     }
 
+    /// Whether it is a SIPS URI.
+    pub const fn is_sips(&self) -> bool {
+        matches!(self.parts.scheme, Scheme::Sips)
+    }
+
+    /// The SIP URI that a SIPS URI corresponds to: all but the scheme is the same (RFC 5630 §5.3). Any other URI is itself.
+    #[must_use]
+    pub fn as_sip(&self) -> Uri {
+        let rest = self.text.get(self.parts.scheme_len as usize..).unwrap_or_default();
+        let plain = self.is_sips().then(|| Uri::parse(&[b"sip", rest].concat()).ok());
+        plain.flatten().unwrap_or_else(|| self.clone())
+    }
+
     /// The user part as written (escapes in place, without the password), of a tel URI its number.
     pub fn user(&self) -> Option<&[u8]> {
         self.parts.user.map(|span| span.in_buf(&self.text))

@@ -239,7 +239,7 @@ async fn subscribe(rooms: &Rooms, presence: &Presence, id: Id, is_last: bool) ->
     let hop = next_hop(rooms, &member)?;
     let found = rooms.endpoint.locate(&hop, Asker::Operator, |_| true).await.unwrap_or_default();
     for destination in found {
-        let contact = send::contact(&rooms.endpoint, destination.protocol());
+        let contact = send::contact(&rooms.endpoint, destination.protocol(), false);
         let outgoing = presence.elsewhere.with(id, |entry| entry.backend.subscribe(&contact, is_last))?;
         match rooms.endpoint.request(outgoing, destination).last().await {
             Some(ClientEvent::Response(response)) => {

@@ -23,6 +23,7 @@ use crate::forward;
 use crate::hop::{self, Hop};
 use crate::journey::Journey;
 use crate::metrics;
+use crate::ours::own_uri;
 use crate::record::{End, Side};
 use crate::redact::Redacted;
 use crate::rooms::Rooms;
@@ -73,13 +74,15 @@ impl Origin {
     }
 }
 
-/// Where requests of our dialogs come to.
-pub(super) fn contact(endpoint: &Endpoint, protocol: Protocol) -> String {
+/// Where requests of our dialogs come to: a SIPS URI for who is one (RFC 5630 §5.1.2).
+pub(super) fn contact(endpoint: &Endpoint, protocol: Protocol, is_sips: bool) -> String {
     let host = endpoint.sent_by(protocol).unwrap_or_default();
-    match protocol {
-        Protocol::Udp => format!("<sip:{host}>"),
-        other => format!("<sip:{host};transport={}>", other.name()),
-    }
+    format!("<{}>", own_uri("", &host, protocol, is_sips))
+}
+
+/// Whether requests to a watcher are to go over TLS all the way.
+fn is_sips(subscription: &Subscription) -> bool {
+    Uri::parse(&subscription.target).is_ok_and(|target| target.is_sips())
 }
 
 /// Sends a NOTIFY, waits for its answer, and says what came of it. `slot` is its place among those that leave.
@@ -227,7 +230,7 @@ fn draft(
     made: &Made,
     hop: &Hop,
 ) -> Outgoing {
-    let contact = contact(&rooms.endpoint, hop.destination.protocol());
+    let contact = contact(&rooms.endpoint, hop.destination.protocol(), is_sips(subscription));
     let head = Head {
         id: notice.id,
         cseq: notice.cseq,
@@ -293,6 +296,14 @@ fn outcome(response: &Response) -> Outcome {
 /// The ways to a subscriber, best first: along the route of his dialog to his contact, and back over the flow his
 /// SUBSCRIBE came on.
 async fn hops(rooms: &Rooms, subscription: &Subscription, origin: &Origin) -> Vec<Hop> {
+    let mut hops = all_hops(rooms, subscription, origin).await;
+    if is_sips(subscription) {
+        hops.retain(|hop| hop.destination.protocol().is_secure());
+    }
+    hops
+}
+
+async fn all_hops(rooms: &Rooms, subscription: &Subscription, origin: &Origin) -> Vec<Hop> {
     let flow = hop::flow_of_side(&origin.side);
     if origin.side.only_flow {
         return flow.into_iter().collect();

@@ -141,3 +141,19 @@ async fn another_phone_of_the_user_goes_on_ringing_while_a_redirection_is_follow
     two.send(rings.answer("200 OK", "")).await;
     assert_eq!(alice.recv_final().await.status(), 200);
 }
+
+/// RFC 5630 §5.3: who asked by one scheme decides himself whether the other will do.
+#[tokio::test]
+async fn a_redirection_from_a_sip_uri_to_a_sips_uri_goes_back() {
+    let house = House::with(|settings| {
+        settings.relay = Relay::Trusted;
+        settings.peers.push("127.0.0.1".parse().unwrap());
+    })
+    .await;
+    let john = house.registered("john", "").await;
+    let alice = house.phone().await;
+    alice.send(text("sip:john@example.com", alice.addr, "")).await;
+    john.take("302 Moved Temporarily", &contacts(&["sips:john@127.0.0.1:1"])).await;
+    let answer = alice.recv_final().await;
+    assert_eq!((answer.status(), answer.field("Contact")), (302, "<sips:john@127.0.0.1:1>"));
+}

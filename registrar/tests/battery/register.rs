@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    AOR, House, contacts, example, lines, now, register, register_for, request, source, uri,
+    AOR, House, contacts, example, lines, now, register, register_at, register_for, request, source, uri,
 };
 use registrar::{Lookup, Source};
 use sip::HeaderId;
@@ -438,4 +438,60 @@ async fn changed_options_count_from_the_next_request_on() {
     house.registrar().reconfigure(options);
     assert_eq!(house.send(&register("a", 1, &[PHONE]), 0).await.status, 404);
     assert!(house.registrar().is_ours(&uri("sip:x@EXAMPLE.org")));
+}
+
+/// A REGISTER that asks for a way that nobody reads (RFC 5630).
+fn sips(call_id: &str, cseq: u32, lines: &[&str]) -> sip::Request {
+    register_at("sips:example.com", AOR, call_id, cseq, lines)
+}
+
+#[tokio::test]
+async fn a_sips_contact_is_registered_by_sips_uris_all_the_way() {
+    let house = House::new();
+    let contact = "Contact: <sips:john@192.0.2.7>";
+    let path = |uri: &str| format!("Path: <{uri};lr>");
+    let (clear, secure) = (path("sip:p@example.com"), path("sips:p@example.com"));
+    for (refused, what) in [
+        (register("a", 1, &[contact]), "the Request-URI"),
+        (register("a", 1, &["Contact: <sip:john@192.0.2.8>, <sips:john@192.0.2.7>"]), "of several"),
+        (sips("a", 1, &[contact, "Supported: path", &clear]), "the Path"),
+        (sips("a", 1, &[contact, "Supported: path", &secure, &clear]), "some of the Path"),
+    ] {
+        assert_eq!(house.send(&refused, 0).await.status, 400, "{what}");
+    }
+    assert!(house.registrar().is_empty());
+    assert_eq!(house.send(&sips("a", 2, &[contact, "Supported: path", &secure]), 0).await.status, 200);
+    assert!(house.only_binding(0).uri.is_sips());
+    // It may be taken away by whatever URI.
+    let gone = format!("{contact};expires=0");
+    assert_eq!(house.send(&register("a", 3, &[&gone]), 0).await.status, 200);
+    assert_eq!(house.bindings(0).len(), 0);
+}
+
+#[tokio::test]
+async fn a_sip_contact_and_its_sips_contact_take_each_others_place() {
+    let house = House::new();
+    for (call, scheme) in ["sip", "sips", "sip"].into_iter().enumerate() {
+        let contact = format!("Contact: <{scheme}:john@192.0.2.7:5070;x=y>");
+        assert_eq!(house.send(&sips(&call.to_string(), 1, &[&contact]), 0).await.status, 200);
+        assert_eq!(house.only_binding(0).uri.is_sips(), scheme == "sips");
+    }
+}
+
+#[tokio::test]
+async fn who_registers_by_sips_is_given_gruus_that_are_sips_uris() {
+    let house = House::new();
+    let instance = "+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-00000000000A>\"";
+    for scheme in ["sip", "sips"] {
+        let line = format!("Contact: <{scheme}:john@192.0.2.7>;{instance}");
+        let outcome = house.send(&sips(scheme, 1, &[&line, "Supported: gruu"]), 0).await;
+        let contact = lines(&outcome, HeaderId::Contact).remove(0);
+        for gruu in ["pub-gruu", "temp-gruu"] {
+            let (_, value) = contact.split_once(&format!("{gruu}=\"")).unwrap();
+            let value = value.split('"').next().unwrap();
+            assert_eq!(value.split(':').next(), Some(scheme), "{contact}");
+            let found = house.registrar().lookup(&uri(value), now(0));
+            assert!(matches!(found, Lookup::Bindings(_)), "{value}");
+        }
+    }
 }

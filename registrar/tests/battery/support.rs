@@ -129,8 +129,12 @@ pub(crate) fn register(call_id: &str, cseq: u32, lines: &[&str]) -> Request {
 }
 
 pub(crate) fn register_for(aor: &str, call_id: &str, cseq: u32, lines: &[&str]) -> Request {
+    register_at("sip:example.com", aor, call_id, cseq, lines)
+}
+
+pub(crate) fn register_at(uri: &str, aor: &str, call_id: &str, cseq: u32, lines: &[&str]) -> Request {
     let mut text = format!(
-        "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK{call_id}{cseq}\r\n\
+        "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bK{call_id}{cseq}\r\n\
          Max-Forwards: 70\r\nTo: <{aor}>\r\nFrom: <{aor}>;tag=1\r\nCall-ID: {call_id}\r\nCSeq: {cseq} REGISTER\r\n"
     );
     for line in lines {

@@ -204,3 +204,13 @@ fn a_uri_in_a_log_names_no_user() {
     assert_eq!(format!("{:?}", uri("sip:alice@example.com;x=1")), "sip:..@example.com");
     assert_eq!(format!("{:?}", uri("tel:+1201")), "tel:..@..");
 }
+
+#[test]
+fn a_sips_uri_corresponds_to_the_sip_uri_that_is_the_same_but_for_the_scheme() {
+    let plain = uri("SIPS:john:pw@Example.com:5061;transport=tcp?Subject=x").as_sip();
+    assert_eq!(plain.to_string(), "sip:john:pw@Example.com:5061;transport=tcp?Subject=x");
+    assert!(!plain.is_sips() && uri("sips:h").is_sips());
+    for other in ["sip:john@h", "tel:+1"] {
+        assert_eq!(uri(other).as_sip(), uri(other));
+    }
+}

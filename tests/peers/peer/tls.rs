@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::harness::certificates::{Authority, Identity};
 use crate::harness::password::JOHN;
 use crate::harness::server::free_port;
-use crate::harness::{Line, Phone, Server, phone};
+use crate::harness::{Line, Message, Phone, Server, phone};
 
 /// A server that speaks TLS as `example.com`, and where.
 pub(crate) fn secure(identity: &Identity, further: &[&str]) -> (Server, SocketAddr) {
@@ -137,4 +137,77 @@ fn a_neighbour_known_by_its_certificate_needs_no_password_and_is_believed_and_no
     let got = john.take();
     assert_eq!(got.get("P-Asserted-Identity"), "<sip:alice@example.com>");
     assert_eq!(neighbour.final_response().status(), 200);
+}
+
+/// The same request to the SIPS URI.
+fn sips(request: Message) -> Message {
+    Message { start: request.start.replacen(" sip:", " sips:", 1), ..request }
+}
+
+#[test]
+fn a_sips_uri_leads_over_tls_to_who_registered_one_and_to_nobody_else() {
+    let authority = Authority::new();
+    let (server, at) = secure(&authority.sign("server", "DNS:example.com"), &[]);
+    let mut john = line(&authority, at, "example.com");
+    let contact = ("Contact", "<sips:john@phone.invalid>;expires=3600");
+    let register = Phone::udp("john").register_request(&[contact]);
+    assert_eq!(john.request(&register).status(), 400, "a SIPS contact by a SIP URI");
+    assert_eq!(john.request(&sips(register.clone())).status(), 200);
+    assert_eq!(Line::udp(server.sip).request(&sips(register)).status(), 416, "in clear");
+    let mut ann = line(&authority, at, "example.com");
+    ann.register("ann", &[]);
+
+    let text = |user: &str| phone::message_to(user).body("text/plain", b"Watson, come here.");
+    let mut alice = line(&authority, at, "example.com");
+    alice.send(&alice.with_via(&sips(text("john"))).octets());
+    assert_eq!(john.take().request_uri(), "sips:john@phone.invalid");
+    assert_eq!(alice.final_response().status(), 200);
+    let refused = alice.request(&sips(text("ann")));
+    assert_eq!(refused.status(), 480, "she is there over TLS, and did not say that she takes no other");
+    assert!(refused.get("Warning").starts_with("380 "), "{refused}");
+    assert_eq!(alice.request(&sips(text("nobody"))).status(), 404);
+
+    let mut clear = Line::udp(server.sip);
+    assert_eq!(clear.request(&sips(text("john"))).status(), 416);
+    clear.send(&clear.with_via(&text("john")).octets());
+    let got = john.take();
+    assert_eq!(got.request_uri(), "sip:john@phone.invalid", "RFC 5630 §5.3");
+    assert!(got.all("Via")[0].starts_with("SIP/2.0/TLS "), "{got}");
+    assert_eq!(clear.final_response().status(), 200);
+}
+
+#[test]
+fn the_dialog_of_a_sips_call_stays_on_sips_uris() {
+    let authority = Authority::new();
+    let (_server, at) = secure(&authority.sign("server", "DNS:example.com"), &[]);
+    let mut john = line(&authority, at, "example.com");
+    let contact = ("Contact", "<sips:john@phone.invalid>;expires=3600");
+    assert_eq!(john.request(&sips(Phone::udp("john").register_request(&[contact]))).status(), 200);
+    let mut alice = line(&authority, at, "example.com");
+    let invite =
+        phone::message_to("john").set("CSeq", "1 INVITE").with("Contact", "<sips:alice@phone.invalid>");
+    let invite = Message { start: "INVITE sips:john@example.com SIP/2.0".to_owned(), ..invite };
+    alice.send(&alice.with_via(&invite).octets());
+    let got = john.receive();
+    let routes: Vec<String> = got.all("Record-Route").iter().map(|route| (*route).to_owned()).collect();
+    assert_eq!(routes.len(), 2, "{got}");
+    assert!(routes.iter().all(|route| route.starts_with("<sips:") && !route.contains("transport")), "{got}");
+    john.send(&got.answer(200, "OK").with("Contact", "<sips:john@phone.invalid>").octets());
+    let ok = alice.final_response();
+    assert_eq!(ok.status(), 200);
+    let within = |method: &str, number: u32| {
+        let request = Message::new(&format!("{method} sips:john@phone.invalid SIP/2.0"))
+            .with("Max-Forwards", "70")
+            .with("From", invite.get("From"))
+            .with("To", ok.get("To"))
+            .with("Call-ID", invite.get("Call-ID"))
+            .with("CSeq", &format!("{number} {method}"));
+        routes.iter().rev().fold(request, |request, route| request.with("Route", route))
+    };
+    alice.send(&alice.with_via(&within("ACK", 1)).octets());
+    assert_eq!(john.receive().method(), "ACK");
+    alice.send(&alice.with_via(&within("BYE", 2)).octets());
+    let bye = john.take();
+    assert_eq!((bye.method(), bye.request_uri()), ("BYE", "sips:john@phone.invalid"));
+    assert_eq!(alice.final_response().status(), 200);
 }

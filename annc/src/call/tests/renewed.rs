@@ -30,6 +30,7 @@ fn status(answered: &crate::desk::Answered) -> String {
 /// The first packet that is none of those before.
 fn next_packet(phone: &UdpSocket, is_new: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut buffer = [0; 500];
+    phone.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     for _ in 0..500 {
         let length = phone.recv(&mut buffer).unwrap();
         if is_new(&buffer[..length]) {

@@ -177,6 +177,30 @@ fn a_sips_uri_leads_over_tls_to_who_registered_one_and_to_nobody_else() {
 }
 
 #[test]
+fn a_sips_uri_leads_along_no_route_and_to_no_next_hop_in_clear() {
+    let authority = Authority::new();
+    let mut neighbour = Phone::udp("neighbour");
+    let route = format!("route=[{{ domain = \"example.net\", next_hop = \"{}\" }}]", neighbour.uri());
+    let peer = "peer=[{ address = \"127.0.0.0/8\" }]";
+    let (_server, at) = secure(&authority.sign("server", "DNS:example.com"), &[&route, peer]);
+    let mut alice = line(&authority, at, "example.com");
+    let to = |domain: &str| Message {
+        start: format!("MESSAGE sip:john@{domain} SIP/2.0"),
+        ..phone::message_to("john").body("text/plain", b"Watson, come here.")
+    };
+    let routed = to("example.org").with("Route", &format!("<{};lr>", neighbour.uri()));
+    for request in [to("example.net"), routed] {
+        let refused = alice.request(&sips(request.clone()));
+        assert_eq!(refused.status(), 480, "{refused}");
+        assert!(refused.get("Warning").starts_with("380 "), "{refused}");
+        // In clear it goes there, and nothing went before.
+        alice.send(&alice.with_via(&request).octets());
+        assert!(neighbour.take().request_uri().starts_with("sip:"));
+        assert_eq!(alice.final_response().status(), 200);
+    }
+}
+
+#[test]
 fn the_dialog_of_a_sips_call_stays_on_sips_uris() {
     let authority = Authority::new();
     let (_server, at) = secure(&authority.sign("server", "DNS:example.com"), &[]);

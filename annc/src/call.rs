@@ -3,6 +3,7 @@
 //! [`Wire`] is what requests of the caller meet, at once and under a lock. [`Call`] is who waits: for the ACK, for the
 //! end of the media, for timers. It says what is to be sent; who drives it sends.
 
+mod again;
 mod refresh;
 mod repeat;
 mod wire;
@@ -10,12 +11,12 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip::{Method, Outgoing, Request, Response};
+use sip::{Method, Outgoing, Response};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clip::Clip;
-use crate::desk::{self, Inside, Meeting};
+use crate::desk::{self, Inside, Open};
 use crate::dialog::{Dialog, SessionTimer};
 use crate::memory::Held;
 use crate::order::Order;
@@ -39,8 +40,26 @@ pub enum Say {
     Again,
     /// Send this request in its dialog, and tell what came of it ([`Call::answered`]).
     Request(Box<Outgoing>),
+    /// The same of one that holds keys: only where nobody else can read it, or not at all ([`Call::withheld`]).
+    Secret(Box<Outgoing>),
     /// Nothing more; it is over.
     Over,
+}
+
+/// All that was found out on the way to a call.
+pub(crate) struct Beginning {
+    pub(crate) inside: Arc<Inside>,
+    pub(crate) dialog: Dialog,
+    pub(crate) order: Order,
+    pub(crate) opening: Opening,
+    pub(crate) timer: Option<SessionTimer>,
+    /// Whether the other side knows UPDATE (RFC 3311 §4).
+    pub(crate) allows_update: bool,
+    /// The value of our Contact.
+    pub(crate) contact: String,
+    /// Where media may be sent.
+    pub(crate) open: Open,
+    pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// What was agreed on when a call was taken.
@@ -50,8 +69,10 @@ pub(crate) struct Opening {
     pub(crate) clip: Option<Clip>,
     pub(crate) means: Means,
     pub(crate) local: Local,
-    /// The description in the 200.
+    /// Our last description; at first that in the 200.
     pub(crate) body: String,
+    /// What of the other side's last one an offer of ours follows; `None`: there was none yet.
+    pub(crate) theirs: Option<Session>,
     /// By medium of the offer; empty where the offer is ours.
     pub(crate) media: Vec<Option<Medium>>,
     /// What an offer of ours has, medium by medium.
@@ -96,21 +117,12 @@ pub struct Call {
 }
 
 impl Call {
-    #[expect(clippy::too_many_arguments, reason = "all that was found out on the way to it")]
-    pub(crate) fn new(
-        inside: Arc<Inside>,
-        dialog: Dialog,
-        order: Order,
-        opening: Opening,
-        invite: &Request,
-        meeting: &Meeting,
-        timer: Option<SessionTimer>,
-        permit: OwnedSemaphorePermit,
-    ) -> Call {
+    pub(crate) fn new(beginning: Beginning) -> Call {
         let now = Instant::now();
         let (tell, events) = mpsc::channel(8);
+        let (wire, permit) = Wire::new(beginning, tell);
         Call {
-            wire: Arc::new(Wire::new(inside, dialog, order, opening, invite, meeting, timer, tell)),
+            wire: Arc::new(wire),
             events,
             begun: now,
             repeated: T1,
@@ -184,10 +196,17 @@ impl Call {
         }
     }
 
-    /// Tells what came of a request; `None`: nothing in time, or it could not be sent. What it gives back is an ACK, to be
-    /// sent now and whenever that answer comes again.
-    pub fn answered(&mut self, response: Option<&Response>) -> Option<Outgoing> {
-        self.wire.state().answered(response)
+    /// Tells what came of a request; `None`: nothing in time, or it could not be sent. `is_secure` says whether it came
+    /// where nobody else could read it. What it gives back is an ACK, to be sent now and whenever that answer comes again.
+    pub fn answered(&mut self, response: Option<&Response>, is_secure: bool) -> Option<Outgoing> {
+        let is_safe = self.wire.inside.is_safe(is_secure);
+        self.wire.state().answered(response, is_safe)
+    }
+
+    /// Tells that a request with keys was not sent, since others could read it on every way there is. The session ends
+    /// at its time, unless the other side refreshes it.
+    pub fn withheld(&mut self) {
+        self.wire.state().withheld();
     }
 
     /// When something is to be done though nothing comes.
@@ -203,9 +222,9 @@ impl Call {
 
     fn late(&mut self) -> Option<Say> {
         let now = Instant::now();
-        let (acked, timer, held) = {
+        let (acked, held) = {
             let state = self.wire.state();
-            (state.acked, state.timer, state.held_since)
+            (state.acked, state.held_since)
         };
         if !acked {
             if now >= self.begun + ACK {
@@ -224,18 +243,20 @@ impl Call {
         if now < self.due() {
             return None;
         }
-        if timer.is_some_and(|timer| timer.by_caller) {
+        let is_late = self.wire.state().expires().is_some_and(|end| now >= end);
+        if is_late {
             metrics::counter!("annc_vanished_total").increment(1);
             return Some(self.hang_up());
         }
-        Some(Say::Request(Box::new(self.wire.state().refresh())))
+        Some(self.wire.state().refresh())
     }
 
     /// Begins to play. Where the offer was ours, the answer in the ACK says what.
     async fn start(&mut self) -> Result<(), Refusal> {
         let answer = self.wire.state().answer.take();
         if let Some(answer) = answer {
-            self.agree(answer?).await?;
+            let (answer, is_safe) = answer?;
+            self.agree(answer, is_safe).await?;
         }
         let mut state = self.wire.state();
         if state.over {
@@ -247,13 +268,14 @@ impl Call {
         Ok(())
     }
 
-    async fn agree(&self, answer: Session) -> Result<(), Refusal> {
+    async fn agree(&self, answer: Session, is_safe: bool) -> Result<(), Refusal> {
         let (clip, means, spare, open) = {
             let mut state = self.wire.state();
             let opening = &mut state.opening;
             let clip = opening.clip.take().ok_or(Refusal::Body)?;
             (clip, opening.means.clone(), std::mem::take(&mut opening.spare), Arc::clone(&state.open))
         };
+        let means = Means { keys: means.keys && is_safe, ..means };
         let agreement = sdp::agree(&answer, &means, &*open)?;
         let inside = &self.wire.inside;
         let effort = inside.bench.begin();
@@ -272,23 +294,22 @@ impl Call {
         let mut state = self.wire.state();
         state.opening.media = media;
         state.opening.held.extend(held);
+        state.took(&answer);
         Ok(())
     }
 
     /// Ends the call from here.
     fn hang_up(&mut self) -> Say {
         self.bye = true;
-        let mut state = self.wire.state();
-        state.end();
-        let bye = state.dialog.request(Method::Bye).build();
-        drop(state);
+        self.wire.end();
+        let bye = self.wire.state().dialog.request(Method::Bye).build();
         self.wire.forget();
         Say::Request(Box::new(bye))
     }
 
     fn over(&mut self) -> Say {
         self.bye = true;
-        self.wire.state().end();
+        self.wire.end();
         self.wire.forget();
         Say::Over
     }
@@ -308,7 +329,7 @@ fn chosen(agreed: &Agreed, keys: &[Key]) -> Result<Option<Key>, Refusal> {
 /// A call that is driven no more leaves nothing behind.
 impl Drop for Call {
     fn drop(&mut self) {
-        self.wire.state().end();
+        self.wire.end();
         self.wire.forget();
     }
 }

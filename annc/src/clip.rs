@@ -7,9 +7,12 @@ use media::{Codec, Coding, DecodeError, Ffmpeg, Frame, Limits, Probe, Recipe, Ru
 
 use crate::form::Form;
 use crate::picture;
-use crate::rtp::{Packetizer, Track};
+use crate::rtp::{Packetizer, Track, rate};
 use crate::sdp::{Agreed, Making, Means};
 use crate::source::Content;
+
+/// Packets of a track at most, hours of sound: a clip may be all heads of empty units.
+const MOST_PACKETS: usize = 1 << 20;
 
 /// What clips are read with.
 #[derive(Clone, Debug)]
@@ -26,6 +29,8 @@ pub struct Clip {
     content: Content,
     tools: Tools,
     passes: Vec<Form>,
+    /// Bits a second that those take, once they were counted.
+    rates: Vec<(Form, u32)>,
     /// Parameter sets of its H.264.
     sets: Vec<Bytes>,
     /// What its sound is decoded by; `None`: it has none, or nothing decodes it.
@@ -98,10 +103,37 @@ impl Clip {
         let sets = h264.map(|stream| stream.setup).unwrap_or_default();
         let sound = decoded.is_ok().then_some(By::Process);
         let unread = decoded.err();
-        let mut clip =
-            Clip { content, tools, passes, sets, sound, pictures: None, unread, is_unknown: false };
+        let mut clip = Clip {
+            content,
+            tools,
+            passes,
+            rates: Vec::new(),
+            sets,
+            sound,
+            pictures: None,
+            unread,
+            is_unknown: false,
+        };
         clip.by_head(wants_pictures);
         clip
+    }
+
+    /// Counts how many bits what passes takes, for who says how many may be sent. Takes as long as reading all of it does.
+    #[must_use]
+    pub fn weighed(mut self) -> Clip {
+        let (octets, kind) = (self.content.octets.clone(), &self.content.media_type);
+        let streams = media::streams(octets, kind, self.tools.limits, 20).unwrap_or_default();
+        let weigh = |stream: media::Stream| {
+            let (form, clock) = (form(stream.coding), stream.clock);
+            let (mut octets, mut ticks) = (0, 0);
+            for frame in stream.frames.map_while(Result::ok) {
+                octets += frame.octets.len();
+                ticks = ticks.max(frame.timestamp + u64::from(frame.duration));
+            }
+            (form, rate(std::iter::once(octets), ticks, clock))
+        };
+        self.rates = streams.into_iter().map(weigh).collect();
+        self
     }
 
     /// What its head says that the child is good for, and whether it says too little.
@@ -164,9 +196,10 @@ impl Clip {
         let profile = self.sets.first().and_then(|set| set.get(1..4)?.first_chunk().copied());
         let transcodes = Form::ALL
             .into_iter()
-            .filter(|form| !encodes.contains(form) && self.recipe(*form, None).is_some());
+            .filter(|form| !encodes.contains(form) && self.recipe(*form, None, None).is_some());
         let transcodes = transcodes.collect();
-        Means { passes: self.passes.clone(), encodes, transcodes, h264: profile, keys }
+        let (passes, rates) = (self.passes.clone(), self.rates.clone());
+        Means { passes, rates, encodes, transcodes, h264: profile, keys }
     }
 
     /// Whether the child is needed for that.
@@ -207,7 +240,8 @@ impl Clip {
                 collect(frames, &mut packetizer, &mut track, stop)?;
             }
             Making::Transcode => {
-                let recipe = self.recipe(agreed.form, agreed.fmtp.as_deref()).ok_or(ClipError::Nothing)?;
+                let recipe = self.recipe(agreed.form, agreed.fmtp.as_deref(), agreed.most);
+                let recipe = recipe.ok_or(ClipError::Nothing)?;
                 let (source, ffmpeg) = self.child()?;
                 let made = ffmpeg.make(&source, &recipe, self.tools.limits.octets, &|| stop())?;
                 let kind = match &recipe {
@@ -244,17 +278,18 @@ impl Clip {
     }
 
     /// What the child is asked for to have that form; `None`: it has no such encoder, or the clip has nothing for it.
-    fn recipe(&self, form: Form, fmtp: Option<&str>) -> Option<Recipe> {
+    fn recipe(&self, form: Form, fmtp: Option<&str>, most: Option<u32>) -> Option<Recipe> {
         let ffmpeg = self.tools.ffmpeg.as_ref()?;
-        let sound =
-            |media_type, rate, bits| Recipe::Sound(media::Sound { media_type, rate, channels: 1, bits });
+        let sound = |media_type, rate| {
+            Recipe::Sound(media::Sound { media_type, rate, channels: 1, bits: form.bits() })
+        };
         let recipe = match form {
-            Form::Opus => sound("audio/ogg", 48_000, 32_000),
-            Form::Mpa => sound("audio/mpeg", 44_100, 64_000),
-            Form::Amr => sound("audio/amr", 8000, 12_200),
-            Form::AmrWb => sound("audio/amr-wb", 16_000, 23_850),
+            Form::Opus => sound("audio/ogg", 48_000),
+            Form::Mpa => sound("audio/mpeg", 44_100),
+            Form::Amr => sound("audio/amr", 8000),
+            Form::AmrWb => sound("audio/amr-wb", 16_000),
             Form::H264 | Form::Vp8 | Form::Mpv => {
-                Recipe::Pictures(picture::recipe(form, fmtp, self.pictures?)?)
+                Recipe::Pictures(picture::recipe(form, fmtp, self.pictures?, most)?)
             }
             Form::Pcmu | Form::Pcma | Form::G722 => return None,
         };
@@ -281,6 +316,9 @@ fn collect(
             Err(error) if track.packets.is_empty() => return Err(error.into()),
             Err(_) => break,
         };
+        if track.packets.len() >= MOST_PACKETS {
+            break;
+        }
         packetizer.push(&frame, &mut track.packets);
         track.ticks = track.ticks.max(frame.timestamp + u64::from(frame.duration));
     }
@@ -308,5 +346,32 @@ const fn made(codec: Codec) -> Form {
         Codec::G722 => Form::G722,
         #[cfg(feature = "opus")]
         Codec::Opus => Form::Opus,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clip_that_is_all_heads_ends_somewhere() {
+        let frames = (0..MOST_PACKETS as u64 + 10).map(|at| {
+            Ok(Frame { octets: Bytes::from_static(&[7]), timestamp: at, duration: 1, last: true, head: None })
+        });
+        let mut track = Track { clock: 8000, packets: Vec::new(), ticks: 0, sets: Vec::new() };
+        let stop: Stop = Arc::new(|| false);
+        collect(frames, &mut Packetizer::new(Form::Pcmu, None), &mut track, &stop).unwrap();
+        assert_eq!((track.packets.len(), track.ticks), (MOST_PACKETS, MOST_PACKETS as u64));
+    }
+
+    #[test]
+    fn what_passes_is_weighed() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/media/tone.mp3");
+        let octets = Bytes::from(std::fs::read(file).unwrap());
+        let content = Content { octets, media_type: "audio/mpeg".to_owned() };
+        let tools = Tools { limits: Limits::default(), ffmpeg: None };
+        let clip = Clip::open(content, tools, false).weighed();
+        let [(Form::Mpa, bits)] = clip.means(false).rates[..] else { panic!() };
+        assert!((32_000..330_000).contains(&bits), "{bits}");
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use sip::{HeaderId, Outgoing, Request, ResponseBuilder};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use crate::call::{Call, Medium, Opening, Spare, Unacked, Wire};
+use crate::call::{Beginning, Call, Medium, Opening, Spare, Unacked, Wire};
 use crate::clip::{Clip, Tools};
 use crate::dialog::{Dialog, DialogId, SessionTimer};
 use crate::effort::{Bench, Effort};
@@ -135,7 +135,7 @@ impl Annc {
         let tag = format!("{:032x}", u128::from_be_bytes(random));
         let dialog = Dialog::of_invite(invite, &tag).ok_or(Refusal::NoContact)?;
         let permit = Arc::clone(&inside.streams).try_acquire_owned().map_err(|_none| Refusal::Full)?;
-        let keys = meeting.secure || inside.settings.keys_in_clear;
+        let keys = inside.is_safe(meeting.secure);
         let most = &inside.settings.sources;
         let mut held = inside.memory.wait(most.octets, most.deadline).await?;
         let content = inside.sources.fetch(&order).await?;
@@ -149,7 +149,17 @@ impl Annc {
         if opening.clip.is_some() || opening.media.iter().flatten().any(is_needed) {
             opening.held.push(held);
         }
-        let call = self.call(dialog, order, opening, invite, meeting, timer, permit);
+        let call = self.call(Beginning {
+            inside: Arc::clone(inside),
+            dialog,
+            order,
+            opening,
+            timer,
+            allows_update: allows_update(invite),
+            contact: meeting.contact.clone(),
+            open: Arc::clone(&meeting.open),
+            permit,
+        });
         let answer = self.answer(invite, &tag, &call, meeting);
         Ok(Accepted { answer, call })
     }
@@ -165,7 +175,12 @@ impl Annc {
         let limits = media::Limits { octets: settings.sources.octets, seconds: settings.seconds };
         let tools = Tools { limits, ffmpeg: settings.ffmpeg.clone() };
         let wants_pictures = offer.is_none_or(Session::wants_video);
-        let mut clip = effort.run(false, move |_| Ok(Clip::open(content, tools, wants_pictures))).await?;
+        let wants_rates = offer.is_none_or(Session::is_limited);
+        let clip = effort.run(false, move |_| Ok(Clip::open(content, tools, wants_pictures)));
+        let mut clip = clip.await?;
+        if wants_rates {
+            clip = effort.run(false, move |_| Ok(clip.weighed())).await?;
+        }
         if clip.is_unknown() {
             clip = effort.run(true, move |stop| clip.look(stop)).await?;
         }
@@ -209,7 +224,8 @@ impl Annc {
             local.media.push(ours);
         }
         let body = sdp::answer(&offer, &agreement, &local);
-        Ok(Opening { clip: None, means: means.clone(), local, body, media, spare: Vec::new(), held })
+        let (means, theirs) = (means.clone(), Some(offer.outline()));
+        Ok(Opening { clip: None, means, local, body, theirs, media, spare: Vec::new(), held })
     }
 
     /// An offer of everything, to who made none (RFC 3261 §13.2.1); encrypted if that is wanted and nobody else reads it.
@@ -231,7 +247,8 @@ impl Annc {
         let mut ends = spare.iter().map(|spare| (spare.sockets.port, spare.keys.as_slice()));
         let ends = is_offered.map(|is_offered| if is_offered { ends.next() } else { None });
         let body = sdp::offer(&means, &local, ends);
-        Ok(Opening { clip: Some(clip), means, local, body, media: Vec::new(), spare, held: Vec::new() })
+        let (media, held) = (Vec::new(), Vec::new());
+        Ok(Opening { clip: Some(clip), means, local, body, theirs: None, media, spare, held })
     }
 
     async fn medium(
@@ -248,20 +265,9 @@ impl Annc {
         Ok((medium, ours))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that was found out on the way to the call")]
-    fn call(
-        &self,
-        dialog: Dialog,
-        order: Order,
-        opening: Opening,
-        invite: &Request,
-        meeting: &Meeting,
-        timer: Option<SessionTimer>,
-        permit: OwnedSemaphorePermit,
-    ) -> Call {
-        let id = dialog.id().clone();
-        let call =
-            Call::new(Arc::clone(&self.inside), dialog, order, opening, invite, meeting, timer, permit);
+    fn call(&self, beginning: Beginning) -> Call {
+        let id = beginning.dialog.id().clone();
+        let call = Call::new(beginning);
         let mut calls = self.inside.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.insert(id, Arc::downgrade(call.wire()));
         metrics::gauge!("annc_calls").set(u32::try_from(calls.len()).unwrap_or(u32::MAX));
@@ -277,10 +283,7 @@ impl Annc {
             .header("Supported", SUPPORTED)
             .header("Content-Type", "application/sdp");
         if let Some(timer) = call.timer() {
-            builder = builder.header("Session-Expires", timer.header());
-            if timer.by_caller {
-                builder = builder.header("Require", SUPPORTED);
-            }
+            builder = timed(builder, timer);
         }
         builder.body(call.body()).build()
     }
@@ -294,6 +297,11 @@ impl Annc {
     /// Whether those may call who are no users.
     pub fn takes_strangers(&self) -> bool {
         self.inside.settings.strangers
+    }
+
+    /// Whether keys of SRTP may be told where others can read them.
+    pub fn sends_keys_in_clear(&self) -> bool {
+        self.inside.settings.keys_in_clear
     }
 
     /// Ends all calls.
@@ -321,9 +329,9 @@ impl Annc {
         }
     }
 
-    /// Takes an ACK; `false` if it belongs to no call.
-    pub fn ack(&self, request: &Request) -> bool {
-        self.wire(request).inspect(|wire| wire.acknowledged(request)).is_some()
+    /// Takes an ACK; `false` if it belongs to no call. `is_secure` says whether nobody else could read it: TLS.
+    pub fn ack(&self, request: &Request, is_secure: bool) -> bool {
+        self.wire(request).inspect(|wire| wire.acknowledged(request, is_secure)).is_some()
     }
 
     /// The response to what was refused.
@@ -346,6 +354,11 @@ impl Annc {
 }
 
 impl Inside {
+    /// Whether keys may be said and believed on a way that is `secure`, or is not.
+    pub(crate) const fn is_safe(&self, secure: bool) -> bool {
+        secure || self.settings.keys_in_clear
+    }
+
     /// A call is over.
     pub(crate) fn forget(&self, id: &DialogId) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -382,8 +395,18 @@ pub(crate) async fn make(
     Ok(Medium { agreed, track, sockets, key, playing: None, is_held: false })
 }
 
+/// Whether who sent a request says that he knows UPDATE.
+pub(crate) fn allows_update(request: &Request) -> bool {
+    request.values(HeaderId::Allow).any(|method| method == b"UPDATE")
+}
+
+/// A 200 with the life of its session. Whoever refreshes it, the caller has to know (RFC 4028 §9).
+pub(crate) fn timed(builder: ResponseBuilder, timer: SessionTimer) -> ResponseBuilder {
+    builder.header("Session-Expires", timer.header()).header("Require", SUPPORTED)
+}
+
 /// A key of ours.
-fn fresh_key(tag: u32, suite: Suite) -> Result<Key, Refusal> {
+pub(crate) fn fresh_key(tag: u32, suite: Suite) -> Result<Key, Refusal> {
     let mut secret = [0; 30];
     getrandom::fill(&mut secret).map_err(|_| Refusal::Ports)?;
     Ok(Key { tag, suite, secret })

@@ -159,13 +159,12 @@ impl SessionTimer {
     pub fn of(request: &Request, most: u32) -> Result<Option<SessionTimer>, u32> {
         let supports = request.values(HeaderId::Supported).any(|tag| tag.eq_ignore_ascii_case(b"timer"));
         let header = |name: &str| request.header_named(name).map(String::from_utf8_lossy);
-        let number = |text: &str| text.split(';').next().and_then(|number| number.trim().parse::<u32>().ok());
         let asked = header("Session-Expires").or_else(|| header("x"));
         if !supports {
             return Ok(None);
         }
-        let least = header("Min-SE").and_then(|text| number(&text)).unwrap_or(0).max(LEAST_INTERVAL);
-        let interval = match asked.as_deref().and_then(number) {
+        let least = least(request).unwrap_or(0).max(LEAST_INTERVAL);
+        let interval = match asked.as_deref().and_then(|text| number(text.as_bytes())) {
             Some(interval) if interval < LEAST_INTERVAL => return Err(LEAST_INTERVAL),
             Some(interval) => interval.min(most),
             None => most,
@@ -185,6 +184,17 @@ impl SessionTimer {
         let seconds = if self.by_caller { interval - (interval / 3).min(32) } else { interval / 2 };
         begun + Duration::from_secs(seconds)
     }
+}
+
+/// The Min-SE of a request.
+pub(crate) fn least(request: &Request) -> Option<u32> {
+    number(request.header_named("Min-SE")?)
+}
+
+/// The number that a value begins with.
+pub(crate) fn number(value: &[u8]) -> Option<u32> {
+    let number = value.split(|octet| *octet == b';').next()?.trim_ascii();
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 #[cfg(test)]

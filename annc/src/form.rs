@@ -71,6 +71,17 @@ impl Form {
         }
     }
 
+    /// Bits a second of sound that a child makes in it; 0 of what no child makes, and of video, whose rate goes by its size.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Form::Opus => 32_000,
+            Form::Mpa => 64_000,
+            Form::Amr => 12_200,
+            Form::AmrWb => 23_850,
+            Form::Pcmu | Form::Pcma | Form::G722 | Form::H264 | Form::Vp8 | Form::Mpv => 0,
+        }
+    }
+
     /// Whether it is video.
     pub const fn is_video(self) -> bool {
         matches!(self, Form::H264 | Form::Vp8 | Form::Mpv)

@@ -8,9 +8,12 @@ use crate::form::Form;
 const MOST_FRAMES: u32 = 30;
 const LEAST_FRAMES: u32 = 15;
 
+/// Bits a second of what is made, at least.
+pub(crate) const LEAST_BITS: u32 = 32_000;
+
 /// What a decoder takes: macroblocks of 16x16 a second, macroblocks of a picture, bits a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Most {
+pub(crate) struct Most {
     rate: u32,
     picture: u32,
     bits: u32,
@@ -30,11 +33,27 @@ const LEVELS: [(u8, u32, u32, u32); 9] = [
     (31, 108_000, 3600, 14_000_000),
 ];
 
-/// The recipe for a phone that said `fmtp`, of pictures of that size; `None` if it plays nothing that is made.
-pub(crate) fn recipe(form: Form, fmtp: Option<&str>, pixels: [u32; 2]) -> Option<Pictures> {
-    let fmtp = fmtp.unwrap_or_default();
+/// The recipe for a phone that said `fmtp`, of pictures of that size; `None` if it plays nothing that is made. `bandwidth`
+/// is what may be sent in bits a second.
+pub(crate) fn recipe(
+    form: Form,
+    fmtp: Option<&str>,
+    pixels: [u32; 2],
+    bandwidth: Option<u32>,
+) -> Option<Pictures> {
+    let (coding, level, most, thousandths) = most(form, fmtp.unwrap_or_default())?;
+    let pixels = fitted(pixels, most.picture.min(most.rate / LEAST_FRAMES))?;
+    let frames = (most.rate / macroblocks(pixels).max(1)).min(most.frames).clamp(1, MOST_FRAMES);
+    let bits = u64::from(pixels[0]) * u64::from(pixels[1]) * u64::from(frames) * thousandths / 1000;
+    let bits = u32::try_from(bits).unwrap_or(u32::MAX).clamp(LEAST_BITS, most.bits.max(LEAST_BITS));
+    let bits = bits.min(bandwidth.unwrap_or(u32::MAX)).max(LEAST_BITS);
+    Some(Pictures { coding, pixels, frames, bits, level })
+}
+
+/// Coding, level, what the phone's decoder takes, and the thousandths of a bit that a pixel is worth.
+pub(crate) fn most(form: Form, fmtp: &str) -> Option<(Coding, u8, Most, u64)> {
     let number = |name| value(fmtp, name).and_then(|number| number.parse::<u32>().ok());
-    let (coding, level, most, thousandths) = match form {
+    Some(match form {
         Form::H264 => {
             let (level, most) = h264(fmtp)?;
             (Coding::H264, level, most, 100)
@@ -53,12 +72,7 @@ pub(crate) fn recipe(form: Form, fmtp: Option<&str>, pixels: [u32; 2]) -> Option
             300,
         ),
         _ => return None,
-    };
-    let pixels = fitted(pixels, most.picture.min(most.rate / LEAST_FRAMES))?;
-    let frames = (most.rate / macroblocks(pixels).max(1)).min(most.frames).clamp(1, MOST_FRAMES);
-    let bits = u64::from(pixels[0]) * u64::from(pixels[1]) * u64::from(frames) * thousandths / 1000;
-    let bits = u32::try_from(bits).unwrap_or(u32::MAX).clamp(32_000, most.bits.max(32_000));
-    Some(Pictures { coding, pixels, frames, bits, level })
+    })
 }
 
 /// Without a profile and level the least one is meant (RFC 6184 §8.1). Level 1b is taken for 1.
@@ -104,7 +118,7 @@ mod tests {
     use super::*;
 
     fn made(form: Form, fmtp: &str, pixels: [u32; 2]) -> Pictures {
-        recipe(form, Some(fmtp), pixels).unwrap()
+        recipe(form, Some(fmtp), pixels, None).unwrap()
     }
 
     #[test]
@@ -119,7 +133,7 @@ mod tests {
         assert_eq!((high.level, macroblocks(high.pixels) <= 3600), (31, true), "{high:?}");
         let least = made(Form::H264, "profile-level-id=42f00b", cif);
         assert_eq!(least.level, 10, "1b");
-        assert_eq!(recipe(Form::H264, Some("profile-level-id=420009"), cif), None);
+        assert_eq!(recipe(Form::H264, Some("profile-level-id=420009"), cif, None), None);
     }
 
     #[test]
@@ -127,7 +141,15 @@ mod tests {
         let small = made(Form::Vp8, "max-fr=10; max-fs=99", [640, 480]);
         assert_eq!((small.frames, macroblocks(small.pixels) <= 99), (10, true), "{small:?}");
         assert_eq!(made(Form::Vp8, "", [640, 480]).pixels, [640, 480]);
-        assert_eq!(recipe(Form::Vp8, Some("max-fs=0"), [640, 480]), None);
+        assert_eq!(recipe(Form::Vp8, Some("max-fs=0"), [640, 480], None), None);
+    }
+
+    #[test]
+    fn pictures_take_no_more_bits_than_may_be_sent() {
+        let bits = |most| recipe(Form::Mpv, None, [640, 480], most).unwrap().bits;
+        assert!(bits(None) > 384_000);
+        assert_eq!(bits(Some(384_000)), 384_000);
+        assert_eq!(bits(Some(0)), LEAST_BITS);
     }
 
     #[test]

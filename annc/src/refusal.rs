@@ -53,6 +53,9 @@ pub enum Refusal {
     /// A request out of order.
     #[error("the request comes out of order")]
     Sequence,
+    /// Something of ours in the dialog has no answer yet (RFC 3261 §14.2, RFC 3311 §5.2).
+    #[error("a request of this side is under way")]
+    Pending,
     /// The caller gave up.
     #[error("the caller gave up")]
     Cancelled,
@@ -114,6 +117,7 @@ impl Refusal {
             Refusal::Stranger => warned(403, "Forbidden", 399),
             Refusal::NoDialog => plain(481, "Call/Transaction Does Not Exist"),
             Refusal::Sequence => plain(500, "Server Internal Error"),
+            Refusal::Pending => plain(491, "Request Pending"),
             Refusal::Cancelled => plain(487, "Request Terminated"),
         }
     }

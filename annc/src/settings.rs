@@ -46,7 +46,7 @@ pub struct Settings {
     pub symmetric: bool,
     /// Whether those may call who are no users of this server, where users prove their passwords.
     pub strangers: bool,
-    /// Whether keys of SRTP are believed that came without TLS.
+    /// Whether keys of SRTP are told and believed without TLS.
     pub keys_in_clear: bool,
     /// 404 or 400: the answer to what could not be fetched.
     pub failed: u16,

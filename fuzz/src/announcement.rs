@@ -1,7 +1,7 @@
 //! What a caller of the announcement service writes: a Request-URI, and a description.
 
 use annc::order::Order;
-use annc::sdp::{Local, Means, Session, agree, answer, offer};
+use annc::sdp::{Local, Means, Session, again, agree, answer, offer};
 use annc::{Form, sdp};
 
 /// The first line is the parameters of a Request-URI, the rest a description.
@@ -21,8 +21,8 @@ pub fn run(data: &[u8]) {
         passes: vec![Form::H264, Form::Amr],
         encodes: vec![Form::Pcmu, Form::G722],
         transcodes: Form::ALL.to_vec(),
-        h264: None,
         keys: true,
+        ..Means::default()
     };
     let local = Local {
         id: 1,
@@ -34,6 +34,11 @@ pub fn run(data: &[u8]) {
     assert!(Session::read(offer(&means, &local, [Some((1, &[])), Some((3, &[]))]).as_bytes()).is_ok());
     let Ok(agreement) = agree(&session, &means, &|_| true) else { return };
     assert_eq!(agreement.len(), session.media.len());
+    let before: Vec<_> = agreement.iter().map(|agreed| agreed.as_ref().map(|one| (one, u32::MAX))).collect();
+    assert!(
+        again(&session, &before, &means, &|_| true).is_ok(),
+        "what was agreed on is, when it is offered again"
+    );
     let text = answer(&session, &agreement, &local);
     let ours = Session::read(text.as_bytes()).expect("our own answer is read");
     assert_eq!(ours.media.len(), session.media.len());

@@ -120,7 +120,8 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
     loop {
         match call.next().await {
             Say::Again => send(&journey, &mut upstream, answer.clone()),
-            Say::Request(request) => ask(&journey, &mut call, *request).await,
+            Say::Request(request) => ask(&journey, &mut call, *request, false).await,
+            Say::Secret(request) => ask(&journey, &mut call, *request, true).await,
             Say::Over => {
                 tracing::debug!("over");
                 return;
@@ -133,21 +134,38 @@ async fn drive(journey: Arc<Journey>, mut upstream: Upstream, answer: Outgoing, 
 /// is open the call hears of nothing else.
 const PATIENCE: Duration = Duration::from_secs(32);
 
-/// Sends a request of ours in the call, and tells it what came of it.
-async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing) {
+/// Sends a request of ours in the call, and tells it what came of it. One that is secret goes where nobody else reads it,
+/// or nowhere.
+async fn ask(journey: &Arc<Journey>, call: &mut Call, mut request: Outgoing, is_secret: bool) {
     request.append(sip::HeaderId::UserAgent, &journey.policy.settings.server);
     tracing::debug!(request = %String::from_utf8_lossy(method(&request)), "asks");
-    for destination in ways(journey, call).await {
+    let mut ways = ways(journey, call).await;
+    if is_secret && !journey.rooms.annc.get().is_some_and(annc::Annc::sends_keys_in_clear) {
+        ways.retain(is_unread);
+        if ways.is_empty() {
+            tracing::warn!(
+                "an announcement under SRTP is not refreshed: the caller knows no UPDATE, and an INVITE would carry its \
+                 keys in clear; it ends at the end of its session"
+            );
+            return call.withheld();
+        }
+    }
+    for destination in ways {
         let mut transaction = journey.rooms.endpoint.request(request.clone(), destination.clone());
         let answer = timeout(PATIENCE, final_answer(&mut transaction)).await.unwrap_or(Some(None));
         // Another way, where this one is closed.
         let Some(answer) = answer else { continue };
-        if let Some(ack) = call.answered(answer.as_deref()) {
+        if let Some(ack) = call.answered(answer.as_deref(), is_unread(&destination)) {
             drop(tokio::spawn(acknowledge(Arc::clone(journey), transaction, ack, destination)));
         }
         return;
     }
-    call.answered(None);
+    call.answered(None, false);
+}
+
+/// Whether nobody else reads what goes there.
+fn is_unread(destination: &Destination) -> bool {
+    destination.protocol().is_secure()
 }
 
 /// What ends the transaction: a response, silence (`Some(None)`), or `None` if the request did not leave.
@@ -233,6 +251,14 @@ fn towards(remote: SocketAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_go_where_nobody_reads_them() {
+        let addr = "192.0.2.1:5061".parse().unwrap();
+        let unread = |protocol| is_unread(&Destination::Address { protocol, addr });
+        assert!(unread(Protocol::Tls) && unread(Protocol::Wss));
+        assert!(!unread(Protocol::Udp) && !unread(Protocol::Tcp) && !unread(Protocol::Ws));
+    }
 
     #[test]
     fn what_is_played_is_not_shown() {

@@ -206,7 +206,7 @@ impl Handler for Proxy {
     }
 
     fn ack(&self, request: Request, flow: Flow) {
-        if self.rooms.annc.get().is_some_and(|annc| annc.ack(&request)) {
+        if self.rooms.annc.get().is_some_and(|annc| annc.ack(&request, flow.protocol.is_secure())) {
             return;
         }
         let Ok(permit) = Arc::clone(&self.rooms.permits).try_acquire_owned() else { return };

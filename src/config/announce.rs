@@ -59,7 +59,8 @@ section! {
         symmetric: bool = false,
         /// Take calls of those who are no users of ours too, where `auth.mode` is `digest`.
         strangers: bool = false,
-        /// Believe keys of SRTP that came without TLS: everybody on the way has read them.
+        /// Tell and believe keys of SRTP without TLS: everybody on the way reads them. Without it a call under SRTP
+        /// whose caller wants to be refreshed, knows no UPDATE and is reached in clear alone ends with its session.
         keys_in_clear: bool = false,
         /// Offer SRTP alone to who calls without an offer over TLS (or where `keys_in_clear` is set); else such
         /// offers are in clear.

@@ -29,7 +29,7 @@ impl Unacked {
     pub async fn again(&mut self) -> bool {
         loop {
             let acked = self.wire.acks.notified();
-            if self.wire.state().unacked != Some(self.number) {
+            if self.wire.state().unacked.is_none_or(|waiting| waiting.number != self.number) {
                 return false;
             }
             tokio::select! {

@@ -1,12 +1,14 @@
 //! Calls that nobody ends, under a clock that jumps.
 
+mod renewed;
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use sip::{Framed, HeaderId, Message, Outgoing};
+use sip::{Framed, HeaderId, Message, Outgoing, Request};
 
 use super::*;
-use crate::desk::{Accepted, Annc, Open};
+use crate::desk::{Accepted, Annc, Meeting, Open};
 use crate::source::SystemNames;
 use crate::testing::request;
 use crate::{Settings, source};
@@ -128,7 +130,7 @@ async fn said(call: &mut Call) -> (String, u64) {
     let word = match call.next().await {
         Say::Again => "200".to_owned(),
         Say::Over => "over".to_owned(),
-        Say::Request(request) => {
+        Say::Request(request) | Say::Secret(request) => {
             let line = String::from_utf8_lossy(request.start_line()).into_owned();
             line.split(' ').next().unwrap().to_owned()
         }
@@ -163,7 +165,7 @@ async fn a_session_that_the_caller_does_not_refresh_is_ended() {
     let (Accepted { answer, mut call }, _phone) = call(&annc, fields, "recvonly").await;
     assert_eq!(answer.header("Session-Expires"), Some(&b"90;refresher=uac"[..]));
     assert_eq!(answer.header("Require"), Some(&b"timer"[..]));
-    assert!(annc.ack(&within(&answer, "ACK", 1, "")));
+    assert!(annc.ack(&within(&answer, "ACK", 1, ""), false));
     assert_eq!(said(&mut call).await, ("BYE".to_owned(), 60));
     assert!(!annc.knows(&within(&answer, "BYE", 2, "")), "it is forgotten");
 }
@@ -173,7 +175,7 @@ async fn a_refresh_gives_a_session_more_time() {
     let annc = annc(1800);
     let fields = "Supported: timer\r\nSession-Expires: 90\r\n";
     let (Accepted { answer, mut call }, _phone) = call(&annc, fields, "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let waited = tokio::time::timeout(Duration::from_secs(50), call.next()).await;
     assert!(waited.is_err());
     let to = String::from_utf8(answer.header(HeaderId::To).unwrap().to_vec()).unwrap();
@@ -188,12 +190,12 @@ async fn a_refresh_gives_a_session_more_time() {
 async fn a_phone_without_session_timers_is_asked_whether_it_is_there() {
     let annc = annc(120);
     let (Accepted { answer, mut call }, _phone) = call(&annc, "", "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let options = asked(&mut call, 60).await;
     assert!(text(&options).starts_with("OPTIONS "));
-    assert!(call.answered(Some(&response(&options, 200, "", ""))).is_none());
+    assert!(call.answered(Some(&response(&options, 200, "", "")), false).is_none());
     assert_eq!(said(&mut call).await, ("OPTIONS".to_owned(), 60));
-    call.answered(None);
+    call.answered(None, false);
     assert_eq!(said(&mut call).await, ("over".to_owned(), 0));
 }
 
@@ -204,16 +206,16 @@ async fn a_caller_who_wants_it_and_knows_update_is_refreshed_by_it() {
     let annc = annc(1800);
     let (Accepted { answer, mut call }, _phone) =
         call(&annc, &format!("{REFRESHED}Allow: INVITE, UPDATE\r\n"), "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let update = asked(&mut call, 50).await;
     let sent = text(&update);
     assert!(sent.starts_with("UPDATE ") && sent.contains("Session-Expires: 100;refresher=uac\r\n"), "{sent}");
     assert!(sent.contains("Contact: <sip:annc@example.com>\r\n"), "{sent}");
     // It wants a longer interval; then it refreshes itself, and does not.
-    call.answered(Some(&response(&update, 422, "Min-SE: 200\r\n", "")));
+    call.answered(Some(&response(&update, 422, "Min-SE: 200\r\n", "")), false);
     let longer = asked(&mut call, 0).await;
     assert!(text(&longer).contains("Session-Expires: 200;refresher=uac\r\n"));
-    call.answered(Some(&response(&longer, 200, "Session-Expires: 120;refresher=uas\r\n", "")));
+    call.answered(Some(&response(&longer, 200, "Session-Expires: 120;refresher=uas\r\n", "")), false);
     assert_eq!(said(&mut call).await, ("BYE".to_owned(), 88));
 }
 
@@ -221,19 +223,19 @@ async fn a_caller_who_wants_it_and_knows_update_is_refreshed_by_it() {
 async fn a_caller_who_does_not_know_update_is_refreshed_by_an_invite_that_changes_nothing() {
     let annc = annc(1800);
     let (Accepted { answer, mut call }, phone) = call(&annc, REFRESHED, "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let invite = asked(&mut call, 50).await;
     let sent = text(&invite);
     assert!(sent.starts_with("INVITE ") && sent.contains("CSeq: 1 INVITE\r\n"), "{sent}");
     let before = text(&answer);
     assert_eq!(sent.split_once("\r\n\r\n").unwrap().1, before.split_once("\r\n\r\n").unwrap().1);
-    // Both asked at once: again, a second later.
-    assert!(call.answered(Some(&response(&invite, 491, "", ""))).is_none());
-    let invite = asked(&mut call, 1).await;
+    // Both asked at once: again, soon.
+    assert!(call.answered(Some(&response(&invite, 491, "", "")), false).is_none());
+    let Say::Request(invite) = call.next().await else { panic!() };
     let port = phone.local_addr().unwrap().port();
     let body = format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP 0\r\na=recvonly\r\n");
     let ok = response(&invite, 200, "Contact: <sip:moved@192.0.2.34>\r\n", &body);
-    let ack = text(&call.answered(Some(&ok)).unwrap());
+    let ack = text(&call.answered(Some(&ok), false).unwrap());
     assert!(
         ack.starts_with("ACK sip:moved@192.0.2.34 SIP/2.0\r\n") && ack.contains("CSeq: 2 ACK\r\n"),
         "{ack}"
@@ -241,7 +243,7 @@ async fn a_caller_who_does_not_know_update_is_refreshed_by_an_invite_that_change
     let invite = asked(&mut call, 50).await;
     // An answer that leads where nothing may be sent.
     let body = body.replace("127.0.0.1", "192.0.2.7");
-    assert!(call.answered(Some(&response(&invite, 200, "", &body))).is_some());
+    assert!(call.answered(Some(&response(&invite, 200, "", &body)), false).is_some());
     assert_eq!(said(&mut call).await, ("BYE".to_owned(), 0));
 }
 
@@ -250,26 +252,28 @@ async fn a_phone_that_refuses_update_is_asked_by_invite_and_one_that_knows_no_ca
     let annc = annc(1800);
     let (Accepted { answer, mut call }, _phone) =
         call(&annc, &format!("{REFRESHED}Allow: UPDATE\r\n"), "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let update = asked(&mut call, 50).await;
-    call.answered(Some(&response(&update, 501, "", "")));
+    call.answered(Some(&response(&update, 501, "", "")), false);
     let invite = asked(&mut call, 0).await;
     assert!(text(&invite).starts_with("INVITE "));
-    call.answered(Some(&response(&invite, 481, "", "")));
+    call.answered(Some(&response(&invite, 481, "", "")), false);
     assert_eq!(said(&mut call).await.0, "over");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_200_to_an_invite_in_a_call_is_repeated_until_its_ack() {
     let annc = annc(1800);
-    let (Accepted { answer, mut call }, _phone) = call(&annc, "", "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
-    let invite = |number| annc.request(&within(&answer, "INVITE", number, ""), &meeting()).unacked.unwrap();
+    let (Accepted { answer, mut call }, phone) = call(&annc, "", "recvonly").await;
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
+    let port = phone.local_addr().unwrap().port();
+    let sdp = format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} RTP/AVP 0\r\n");
+    let invite = |number| annc.request(&within(&answer, "INVITE", number, &sdp), &meeting()).unacked.unwrap();
     let mut unacked = invite(2);
     assert!(unacked.again().await && unacked.again().await);
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     assert!(unacked.again().await, "that was for another");
-    annc.ack(&within(&answer, "ACK", 2, ""));
+    annc.ack(&within(&answer, "ACK", 2, ""), false);
     assert!(!unacked.again().await);
     // A newer one takes the place of an older one, and without an ACK the call is ended.
     let (mut older, begun) = (invite(3), Instant::now());
@@ -310,7 +314,7 @@ async fn an_offer_of_ours_over_tls_has_keys_and_is_not_played_in_clear() {
         assert!(offered.contains(" RTP/SAVP 0 8 9"), "{offered}");
         assert_eq!(attributes(&offered, "crypto").len(), 2);
         let body = format!("v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio {port} {protocol} 0\r\n{key}");
-        annc.ack(&within(&answer, "ACK", 1, &body));
+        annc.ack(&within(&answer, "ACK", 1, &body), true);
         match is_played {
             true => {
                 assert!(tokio::time::timeout(Duration::from_millis(1), call.next()).await.is_err());
@@ -331,7 +335,7 @@ async fn an_answer_in_the_ack_is_not_followed_to_where_nothing_may_be_sent() {
     let start = "INVITE sip:annc@example.com;play=file:///tone_ulaw.wav SIP/2.0\r\n";
     let invite = request(&format!("{start}Contact: <sip:alice@192.0.2.33>\r\n"), b"");
     let Accepted { answer, mut call } = annc.invite(&invite, &meeting()).await.unwrap();
-    annc.ack(&within(&answer, "ACK", 1, "v=0\r\nc=IN IP4 192.0.2.7\r\nm=audio 4000 RTP/AVP 0\r\n"));
+    annc.ack(&within(&answer, "ACK", 1, "v=0\r\nc=IN IP4 192.0.2.7\r\nm=audio 4000 RTP/AVP 0\r\n"), false);
     assert_eq!(said(&mut call).await.0, "BYE");
 }
 
@@ -389,7 +393,7 @@ async fn a_call_is_played_while_another_is_fetched_and_all_children_are_busy() {
             .await
     });
     let (Accepted { answer, mut call }, phone) = call(&annc, "", "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let driven = tokio::spawn(async move { call.next().await });
     let heard = tokio::task::spawn_blocking(move || {
         for _ in 0..5 {
@@ -407,7 +411,7 @@ async fn a_call_is_played_while_another_is_fetched_and_all_children_are_busy() {
 async fn a_call_that_is_held_too_long_is_ended() {
     let annc = annc(1800);
     let (Accepted { answer, mut call }, phone) = call(&annc, "", "inactive").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     assert_eq!(said(&mut call).await, ("BYE".to_owned(), 300));
     phone.set_nonblocking(true).unwrap();
     assert!(phone.recv(&mut [0; 500]).is_err());
@@ -420,7 +424,7 @@ async fn a_call_whose_answer_to_our_offer_is_none_is_ended() {
     let invite = request(&format!("{start}Contact: <sip:alice@192.0.2.33>\r\n"), b"");
     for body in ["", "v=0\r\nm=audio 0 RTP/AVP 0\r\n", "hello"] {
         let Accepted { answer, mut call } = annc.invite(&invite, &meeting()).await.unwrap();
-        annc.ack(&within(&answer, "ACK", 1, body));
+        annc.ack(&within(&answer, "ACK", 1, body), false);
         assert_eq!(said(&mut call).await, ("BYE".to_owned(), 0), "{body}");
     }
 }
@@ -429,7 +433,7 @@ async fn a_call_whose_answer_to_our_offer_is_none_is_ended() {
 async fn a_server_that_ends_hangs_up() {
     let annc = annc(1800);
     let (Accepted { answer, mut call }, _phone) = call(&annc, "", "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     annc.hang_up();
     assert_eq!(said(&mut call).await.0, "BYE");
     assert_eq!(said(&mut call).await.0, "over");
@@ -439,7 +443,7 @@ async fn a_server_that_ends_hangs_up() {
 async fn a_bye_ends_the_call_and_another_finds_none() {
     let annc = annc(1800);
     let (Accepted { answer, mut call }, _phone) = call(&annc, "", "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let status = |number| {
         let answer = annc.request(&within(&answer, "BYE", number, ""), &meeting());
         String::from_utf8_lossy(answer.response.start_line()).into_owned()
@@ -454,7 +458,7 @@ async fn a_bye_ends_the_call_and_another_finds_none() {
 async fn another_codec_in_a_new_offer_is_refused_and_the_call_goes_on() {
     let annc = annc(1800);
     let (Accepted { answer, mut call }, _phone) = call(&annc, "", "recvonly").await;
-    annc.ack(&within(&answer, "ACK", 1, ""));
+    annc.ack(&within(&answer, "ACK", 1, ""), false);
     let sdp = "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 8\r\n";
     let refused = annc.request(&within(&answer, "INVITE", 2, sdp), &meeting());
     assert!(refused.response.start_line().starts_with(b"SIP/2.0 488"));

@@ -2,17 +2,17 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sip::{HeaderId, Method, Outgoing, Request, ResponseBuilder};
-use tokio::sync::{Notify, mpsc};
+use sip::{Method, Request, ResponseBuilder};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
-use super::{Opening, Unacked};
+use super::{Beginning, Opening, Unacked};
 use crate::desk::{self, ALLOW, Answered, Inside, Meeting, Open};
 use crate::dialog::{Dialog, SessionTimer};
 use crate::order::{Order, Repeat};
 use crate::refusal::Refusal;
 use crate::rtp::{Event, Plan, Protector, Sender, Stage};
-use crate::sdp::{self, Agreed, Agreement, Means, Session};
+use crate::sdp::Session;
 
 /// What requests of the caller meet.
 #[derive(Debug)]
@@ -34,6 +34,10 @@ pub(super) struct State {
     pub(super) refreshed: Instant,
     /// When a refresh that could not be had is tried again.
     pub(super) retry: Option<Instant>,
+    /// The largest Min-SE that came within the call (RFC 4028 §7.4).
+    pub(super) least: Option<u32>,
+    /// An INVITE of ours has no answer yet.
+    pub(super) is_inviting: bool,
     /// Whether the other side knows UPDATE (RFC 3311 §4).
     pub(super) allows_update: bool,
     /// The value of our Contact.
@@ -42,14 +46,23 @@ pub(super) struct State {
     pub(super) open: Open,
     pub(super) acked: bool,
     /// The INVITE within the call whose 200 waits for its ACK.
-    pub(super) unacked: Option<u32>,
-    /// The answer to an offer of ours.
-    pub(super) answer: Option<Result<Session, Refusal>>,
+    pub(super) unacked: Option<Waiting>,
+    /// The answer to an offer of ours, and whether keys in it may be believed.
+    pub(super) answer: Option<Result<(Session, bool), Refusal>>,
     pub(super) over: bool,
     /// It is to be ended from here.
     pub(super) hang_up: bool,
     pub(super) held_since: Option<Instant>,
     pub(super) tell: mpsc::Sender<Event>,
+}
+
+/// A 200 that waits for its ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// The CSeq of its INVITE.
+    pub(super) number: u32,
+    /// Whether it holds an offer, so that the ACK holds the answer.
+    pub(super) has_offer: bool,
 }
 
 impl std::fmt::Debug for State {
@@ -59,17 +72,9 @@ impl std::fmt::Debug for State {
 }
 
 impl Wire {
-    #[expect(clippy::too_many_arguments, reason = "all that was found out on the way to the call")]
-    pub(super) fn new(
-        inside: Arc<Inside>,
-        dialog: Dialog,
-        order: Order,
-        opening: Opening,
-        invite: &Request,
-        meeting: &Meeting,
-        timer: Option<SessionTimer>,
-        tell: mpsc::Sender<Event>,
-    ) -> Wire {
+    pub(super) fn new(beginning: Beginning, tell: mpsc::Sender<Event>) -> (Wire, OwnedSemaphorePermit) {
+        let Beginning { inside, dialog, order, opening, timer, allows_update, contact, open, permit } =
+            beginning;
         let state = State {
             dialog,
             order,
@@ -77,9 +82,11 @@ impl Wire {
             timer,
             refreshed: Instant::now(),
             retry: None,
-            allows_update: allows_update(invite),
-            contact: meeting.contact.clone(),
-            open: Arc::clone(&meeting.open),
+            least: None,
+            is_inviting: false,
+            allows_update,
+            contact,
+            open,
             acked: false,
             unacked: None,
             answer: None,
@@ -88,7 +95,8 @@ impl Wire {
             held_since: None,
             tell,
         };
-        Wire { inside, state: Mutex::new(state), changed: Notify::new(), acks: Notify::new() }
+        let wire = Wire { inside, state: Mutex::new(state), changed: Notify::new(), acks: Notify::new() };
+        (wire, permit)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -98,6 +106,12 @@ impl Wire {
     pub(super) fn forget(&self) {
         let id = self.state().dialog.id().clone();
         self.inside.forget(&id);
+    }
+
+    /// Nothing is played any more, and no ACK is waited for.
+    pub(super) fn end(&self) {
+        self.state().end();
+        self.acks.notify_waiters();
     }
 
     /// Waits for a BYE of either side.
@@ -118,23 +132,27 @@ impl Wire {
         self.changed.notify_one();
     }
 
-    /// Takes the ACK, and in it the answer to an offer of ours.
-    pub(crate) fn acknowledged(&self, ack: &Request) {
+    /// Takes an ACK, and in it the answer to an offer of ours.
+    pub(crate) fn acknowledged(&self, ack: &Request, is_secure: bool) {
+        let is_safe = self.inside.is_safe(is_secure);
         let mut state = self.state();
         if state.acked {
-            if state.unacked == Some(ack.cseq().number) {
-                state.unacked = None;
-                drop(state);
-                self.acks.notify_waiters();
+            let number = ack.cseq().number;
+            let Some(waited) = state.unacked.take_if(|waiting| waiting.number == number) else { return };
+            if waited.has_offer {
+                state.concluded(ack, is_safe);
             }
-            return;
+            drop(state);
+            self.acks.notify_waiters();
+            // A refresh may have waited for it.
+            return self.changed.notify_one();
         }
         if ack.cseq().number > state.dialog.received() {
             return;
         }
         if state.opening.media.is_empty() {
             let answer = desk::description(ack).and_then(|session| session.ok_or(Refusal::Body));
-            state.answer = Some(answer);
+            state.answer = Some(answer.map(|session| (session, is_safe)));
         }
         state.acked = true;
         state.refreshed = Instant::now();
@@ -158,24 +176,21 @@ impl Wire {
         let answer = || ResponseBuilder::to_request(request, 200, "OK").header("Allow", ALLOW);
         match request.method() {
             Method::Bye => {
-                state.end();
                 drop(state);
+                self.end();
                 self.changed.notify_one();
                 Ok(ResponseBuilder::to_request(request, 200, "OK").build().into())
             }
             Method::Invite | Method::Update => {
                 let again = state.again(request, meeting, &self.inside);
-                let is_invite = request.method() == Method::Invite && again.is_ok();
-                let number = request.cseq().number;
-                if is_invite {
-                    state.unacked = Some(number);
-                }
+                let (response, waiting) = again?;
+                state.unacked = waiting.or(state.unacked);
                 drop(state);
                 self.changed.notify_one();
                 // What waited for an older ACK waits no more.
                 self.acks.notify_waiters();
-                let unacked = is_invite.then(|| Unacked::new(Arc::clone(self), number));
-                Ok(Answered { response: again?, unacked })
+                let unacked = waiting.map(|waiting| Unacked::new(Arc::clone(self), waiting.number));
+                Ok(Answered { response, unacked })
             }
             Method::Options => Ok(answer().header("Accept", "application/sdp").build().into()),
             // DTMF and the like: taken note of by nobody.
@@ -236,75 +251,8 @@ impl State {
         Ok(count)
     }
 
-    fn note_hold(&mut self) {
+    pub(super) fn note_hold(&mut self) {
         let all = self.opening.media.iter().flatten().all(|medium| medium.is_held);
         self.held_since = all.then(|| self.held_since.unwrap_or_else(Instant::now));
     }
-
-    /// A re-INVITE or an UPDATE: refreshes the session; with an offer it may hold, let go on, and move, but what is
-    /// sent stays what was agreed on first.
-    fn again(&mut self, request: &Request, meeting: &Meeting, inside: &Inside) -> Result<Outgoing, Refusal> {
-        let timer = SessionTimer::of(request, inside.settings.session).map_err(Refusal::Interval)?;
-        let offer = desk::description(request)?;
-        let mut builder = ResponseBuilder::to_request(request, 200, "OK")
-            .header(HeaderId::Contact, &meeting.contact)
-            .header("Allow", ALLOW)
-            .header("Supported", "timer");
-        if let Some(timer) = timer {
-            builder = builder.header("Session-Expires", timer.header());
-        }
-        let wants_body = request.method() == Method::Invite || offer.is_some();
-        if let Some(offer) = offer {
-            self.take(&offer, meeting)?;
-        }
-        if wants_body {
-            builder = builder.header("Content-Type", "application/sdp").body(self.opening.body.clone());
-        }
-        self.dialog.moved(request.contacts());
-        self.timer = timer.or(self.timer);
-        (self.refreshed, self.retry) = (Instant::now(), None);
-        self.allows_update |= allows_update(request);
-        Ok(builder.build())
-    }
-
-    fn take(&mut self, offer: &Session, meeting: &Meeting) -> Result<(), Refusal> {
-        let means = Means { keys: meeting.secure || self.opening.means.keys, ..self.opening.means.clone() };
-        let agreement = sdp::agree(offer, &means, &*meeting.open)?;
-        self.follow(&agreement)?;
-        let local = &mut self.opening.local;
-        local.version += 1;
-        self.opening.body = sdp::answer(offer, &agreement, local);
-        Ok(())
-    }
-
-    /// Holds, lets go on and moves what is played.
-    pub(super) fn follow(&mut self, agreement: &Agreement) -> Result<(), Refusal> {
-        let what = |agreed: &Agreed| (agreed.form, agreed.payload_type, agreed.key.is_some());
-        let before =
-            self.opening.media.iter().map(|medium| medium.as_ref().map(|medium| what(&medium.agreed)));
-        if !agreement.iter().map(|agreed| agreed.as_ref().map(what)).eq(before) {
-            return Err(sdp::Disagreement::Codec.into());
-        }
-        for (agreed, medium) in agreement.iter().zip(&mut self.opening.media) {
-            let (Some(agreed), Some(medium)) = (agreed, medium) else { continue };
-            if let Some(playing) = &medium.playing {
-                let is_elsewhere = (agreed.rtp, agreed.rtcp) != (medium.agreed.rtp, medium.agreed.rtcp);
-                if is_elsewhere && !agreed.rtp.ip().is_unspecified() {
-                    playing.redirect(agreed.rtp, agreed.rtcp).map_err(|_| Refusal::Ports)?;
-                }
-                if agreed.is_held != medium.is_held {
-                    playing.hold(agreed.is_held).map_err(|_| Refusal::Ports)?;
-                }
-            }
-            medium.is_held = agreed.is_held;
-            medium.agreed = agreed.clone();
-        }
-        self.note_hold();
-        Ok(())
-    }
-}
-
-/// Whether who sent a request says that he knows UPDATE.
-fn allows_update(request: &Request) -> bool {
-    request.values(HeaderId::Allow).any(|method| method == b"UPDATE")
 }

@@ -13,10 +13,11 @@ mod srtp;
 mod track;
 mod wheel;
 
-pub use pacer::{Event, Pacer, PacerError, Playing, Stage};
+pub use pacer::{Change, Event, Pacer, PacerError, Playing, Stage};
 pub use payload::Packetizer;
 pub use ports::{Ports, Sockets};
 pub use rtcp::{Report, is_rtcp};
 pub use sender::{Plan, Sender};
 pub use srtp::{Protector, SrtpError};
+pub(crate) use track::rate;
 pub use track::{Packet, Track};

@@ -90,11 +90,25 @@ pub struct Stage {
     pub events: mpsc::Sender<Event>,
 }
 
+/// What becomes different of a stream, all of it at once; `None`: nothing.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// Whether it is held; let go on, it goes on where it was.
+    pub is_held: Option<bool>,
+    /// Where RTP and its reports go.
+    pub to: Option<(SocketAddr, SocketAddr)>,
+    /// Of its packets.
+    pub payload_type: Option<u8>,
+    /// New keys of ours, and what [`Sender::rekey`] needs beside them.
+    pub own: Option<(Protector, [u8; 16])>,
+    /// Under which the other side's reports are signed.
+    pub peer: Option<Protector>,
+}
+
 #[derive(Debug)]
 enum Order {
     Play(u64, Box<Stage>),
-    Hold(u64, bool),
-    Move(u64, SocketAddr, SocketAddr),
+    Change(u64, Box<Change>),
     Stop(u64),
 }
 
@@ -123,23 +137,12 @@ impl Pacer {
 }
 
 impl Playing {
-    /// Holds the stream, or lets it go on where it was.
+    /// Changes the stream from now on.
     ///
     /// # Errors
     /// [`PacerError::Busy`].
-    pub fn hold(&self, is_held: bool) -> Result<(), PacerError> {
-        self.order(Order::Hold(self.number, is_held))
-    }
-
-    /// Sends to somewhere else from now on.
-    ///
-    /// # Errors
-    /// [`PacerError::Busy`].
-    pub fn redirect(&self, rtp: SocketAddr, rtcp: SocketAddr) -> Result<(), PacerError> {
-        self.order(Order::Move(self.number, rtp, rtcp))
-    }
-
-    fn order(&self, order: Order) -> Result<(), PacerError> {
+    pub fn change(&self, change: Change) -> Result<(), PacerError> {
+        let order = Order::Change(self.number, Box::new(change));
         self.orders.try_send(order).map_err(|_full| PacerError::Busy)
     }
 }
@@ -222,26 +225,11 @@ impl Desk {
     fn take(&mut self, order: Order, now: Instant) {
         match order {
             Order::Play(number, stage) => self.play(number, *stage, now),
-            Order::Hold(number, is_held) => {
+            Order::Change(number, change) => {
                 let Some(stream) = self.streams.get_mut(&number) else { return };
-                match (stream.held, is_held) {
-                    (None, true) => stream.held = Some(now),
-                    (Some(since), false) => {
-                        stream.held = None;
-                        // Phones on hold say nothing; the silence counts from now.
-                        stream.heard = stream.heard.map(|_before| now);
-                        stream.stage.sender.held(now.saturating_duration_since(since));
-                        stream.turn += 1;
-                        self.arm(number);
-                    }
-                    _ => {}
+                if stream.change(*change, now) {
+                    self.arm(number);
                 }
-            }
-            Order::Move(number, rtp, rtcp) => {
-                let Some(stream) = self.streams.get_mut(&number) else { return };
-                (stream.stage.rtp, stream.stage.rtcp) = (rtp, rtcp);
-                (stream.is_latched, stream.heard, stream.refused) = (false, None, None);
-                stream.connect();
             }
             Order::Stop(number) => {
                 if let Some(mut stream) = self.streams.remove(&number)
@@ -378,6 +366,38 @@ impl Stream {
             // Where that fails, sending says why.
             let _later = self.stage.sockets.rtp.connect(self.stage.rtp);
         }
+    }
+
+    /// Whether it goes on after it was held.
+    fn change(&mut self, change: Change, now: Instant) -> bool {
+        let stage = &mut self.stage;
+        if let Some(payload_type) = change.payload_type {
+            stage.sender.renumber(payload_type);
+        }
+        if let Some((own, random)) = change.own {
+            stage.sender.rekey(own, random);
+        }
+        if let Some(peer) = change.peer {
+            stage.peer = Some(peer);
+        }
+        if let Some(to) = change.to {
+            (stage.rtp, stage.rtcp) = to;
+            (self.is_latched, self.heard, self.refused) = (false, None, None);
+            self.connect();
+        }
+        match (self.held, change.is_held) {
+            (None, Some(true)) => self.held = Some(now),
+            (Some(since), Some(false)) => {
+                self.held = None;
+                // Phones on hold say nothing; the silence counts from now.
+                self.heard = self.heard.map(|_before| now);
+                self.stage.sender.held(now.saturating_duration_since(since));
+                self.turn += 1;
+                return true;
+            }
+            _ => {}
+        }
+        false
     }
 
     fn send(&self, packet: &[u8]) -> io::Result<()> {

@@ -66,14 +66,14 @@ impl Sender {
     /// A stream at its beginning. `random` makes its SSRC, its first sequence number and timestamp, which nobody may
     /// guess (RFC 3550 §5.1).
     pub fn new(plan: Plan, protector: Option<Protector>, random: [u8; 16]) -> Sender {
-        let [a, b, c, d, e, f, g, h, i, j, dice @ ..] = random;
+        let [_, _, _, _, e, f, g, h, _, _, dice @ ..] = random;
         let dice = dice.iter().fold(1, |dice: u64, octet| dice << 8 | u64::from(*octet));
+        let (ssrc, sequence) = source(random);
         let mut sender = Sender {
             plan,
             protector,
-            ssrc: u32::from_be_bytes([a, b, c, d]),
-            // Below half, so that the first rollover is far off and both ends of SRTP agree on it (RFC 3711 §3.3.1).
-            sequence: u16::from_be_bytes([i, j]) >> 1,
+            ssrc,
+            sequence,
             base: u32::from_be_bytes([e, f, g, h]),
             at: 0,
             played: 0,
@@ -110,6 +110,21 @@ impl Sender {
     /// It was held for so long.
     pub fn held(&mut self, long: Duration) {
         self.shift += long;
+    }
+
+    /// Its packets have another payload type from now on.
+    pub const fn renumber(&mut self, payload_type: u8) {
+        self.plan.payload_type = payload_type;
+    }
+
+    /// Goes on under other keys, as another source: RFC 3711 §3.3.1 has the rollover counter outlive a key, RFC 4568
+    /// §7.1.4 has it begin at zero with one; that of a new SSRC, whose numbers begin in the lower half, is zero for
+    /// everybody (RFC 4568 §6.4). `random` is as in [`Sender::new`].
+    pub fn rekey(&mut self, protector: Protector, random: [u8; 16]) {
+        self.protector = Some(protector);
+        (self.ssrc, self.sequence) = source(random);
+        // RFC 3550 §6.4.1: the counts are of the source.
+        (self.packets, self.octets) = (0, 0);
     }
 
     /// Writes the packet that is due next into `out`; says how many octets of payload it has.
@@ -200,6 +215,12 @@ impl Sender {
         let thousandths = u32::try_from(self.dice % 1000).unwrap_or_default();
         REPORTS / 2 + REPORTS * thousandths / 1000
     }
+}
+
+/// An SSRC and its first sequence number: below half, so that the first rollover is far off and both ends of SRTP agree
+/// on it (RFC 3711 §3.3.1).
+const fn source([a, b, c, d, _, _, _, _, i, j, ..]: [u8; 16]) -> (u32, u16) {
+    (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([i, j]) >> 1)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "timestamps begin again at 2^32")]

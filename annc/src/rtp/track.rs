@@ -27,9 +27,32 @@ pub struct Track {
 }
 
 impl Track {
+    /// Bits of payload a second, on average.
+    pub fn rate(&self) -> u32 {
+        rate(self.packets.iter().map(|packet| packet.payload.len()), self.ticks, self.clock)
+    }
+
     /// Octets of all payloads and of what is known of each.
     pub fn octets(&self) -> usize {
         let payloads: usize = self.packets.iter().map(|packet| packet.payload.len()).sum();
         payloads + size_of_val(self.packets.as_slice())
+    }
+}
+
+/// Bits a second of so many octets in so many ticks.
+pub(crate) fn rate(octets: impl Iterator<Item = usize>, ticks: u64, clock: u32) -> u32 {
+    let bits = octets.map(|octets| octets as u128 * 8).sum::<u128>();
+    u32::try_from(bits * u128::from(clock) / u128::from(ticks.max(1))).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_bits_by_time() {
+        assert_eq!(rate([160, 160].into_iter(), 320, 8000), 64_000);
+        assert_eq!(rate([1].into_iter(), 0, 8000), 64_000, "no time at all is taken for a tick");
+        assert_eq!(rate([usize::MAX; 3].into_iter(), 1, u32::MAX), u32::MAX);
     }
 }

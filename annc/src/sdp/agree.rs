@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::crypto::Key;
-use super::{Direction, Media, Session};
+use super::{Direction, Media, Session, bandwidth};
 use crate::form::Form;
 use crate::picture;
 
@@ -16,6 +16,8 @@ const PTIMES: [u32; 5] = [10, 20, 30, 40, 60];
 pub struct Means {
     /// What the clip has as it is: best, since nothing is lost.
     pub passes: Vec<Form>,
+    /// Bits a second that those take, where it was asked for.
+    pub rates: Vec<(Form, u32)>,
     /// What its sound can be coded as in process.
     pub encodes: Vec<Form>,
     /// What a child makes of it, which costs most.
@@ -56,6 +58,8 @@ pub struct Agreed {
     pub is_held: bool,
     /// Milliseconds of sound in a packet.
     pub ptime: u32,
+    /// Bits a second that may be sent.
+    pub most: Option<u32>,
     /// The key of the other side: what we send is encrypted too, under a key of ours.
     pub key: Option<Key>,
 }
@@ -72,6 +76,9 @@ pub enum Disagreement {
     /// No codec in common.
     #[error("no codec in common with the announcement")]
     Codec,
+    /// Nothing that is played here takes so few bits.
+    #[error("the bandwidth in the description is below what the announcement takes")]
+    Bandwidth,
     /// No address that can be sent to.
     #[error("the description names no address that may be sent to")]
     Address,
@@ -89,6 +96,7 @@ impl Disagreement {
         match self {
             Disagreement::Medium => 304,
             Disagreement::Codec => 305,
+            Disagreement::Bandwidth => 370,
             Disagreement::Address => 301,
             Disagreement::Key | Disagreement::Clear => 302,
         }
@@ -106,11 +114,22 @@ pub fn agree(
     open: &dyn Fn(SocketAddr) -> bool,
 ) -> Result<Agreement, Disagreement> {
     let mut nearest = Disagreement::Medium;
-    let mut agreement = Agreement::new();
-    for medium in &session.media {
-        let is_taken = agreement.iter().flatten().any(|agreed: &Agreed| is_kind(medium, agreed.form));
-        let agreed = if is_taken { Err(Disagreement::Medium) } else { on(medium, means, open) };
-        agreement.push(agreed.inspect_err(|why| nearest = further(nearest, *why)).ok());
+    let mut agreement: Agreement = vec![None; session.media.len()];
+    // Sound goes before pictures where a session may not have both.
+    let (sound, pictures): (Vec<_>, Vec<_>) =
+        session.media.iter().enumerate().partition(|(_, medium)| medium.kind == "audio");
+    let mut left = bandwidth::total(session.limit);
+    for (at, medium) in sound.into_iter().chain(pictures) {
+        let is_taken = agreement.iter().flatten().any(|agreed| is_kind(medium, agreed.form));
+        let most = bandwidth::most(medium, left);
+        let agreed = if is_taken { Err(Disagreement::Medium) } else { on(medium, means, most, open) };
+        let agreed = agreed.inspect_err(|why| nearest = further(nearest, *why)).ok();
+        if let (Some(left), Some(agreed)) = (&mut left, &agreed) {
+            *left = left.saturating_sub(bandwidth::least(agreed.form, agreed.making, means));
+        }
+        if let Some(place) = agreement.get_mut(at) {
+            *place = agreed;
+        }
     }
     if agreement.iter().all(Option::is_none) { Err(nearest) } else { Ok(agreement) }
 }
@@ -119,18 +138,40 @@ fn further(one: Disagreement, other: Disagreement) -> Disagreement {
     if other == Disagreement::Medium { one } else { other }
 }
 
-fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Result<Agreed, Disagreement> {
-    let is_kind = matches!(medium.kind.as_str(), "audio" | "video");
-    let is_srtp = match medium.protocol.as_str() {
-        "RTP/AVP" | "RTP/AVPF" => false,
-        "RTP/SAVP" | "RTP/SAVPF" => true,
-        _ => return Err(Disagreement::Medium),
+fn on(
+    medium: &Media,
+    means: &Means,
+    most: Option<u32>,
+    open: &dyn Fn(SocketAddr) -> bool,
+) -> Result<Agreed, Disagreement> {
+    let is_srtp = is_srtp(medium)?;
+    let lacking = || match choose(medium, means, None) {
+        Some(_) => Disagreement::Bandwidth,
+        None => Disagreement::Codec,
     };
-    if !is_kind || medium.port == 0 {
-        return Err(Disagreement::Medium);
+    let chosen = choose(medium, means, most).ok_or_else(lacking)?;
+    let agreed = arranged(medium, chosen, key(medium, means.keys, is_srtp)?, open)?;
+    Ok(Agreed { most, ..agreed })
+}
+
+/// Whether a medium that is played here is offered over SRTP.
+pub(super) fn is_srtp(medium: &Media) -> Result<bool, Disagreement> {
+    let is_kind = matches!(medium.kind.as_str(), "audio" | "video");
+    match medium.protocol.as_str() {
+        _ if !is_kind || medium.port == 0 => Err(Disagreement::Medium),
+        "RTP/AVP" | "RTP/AVPF" => Ok(false),
+        "RTP/SAVP" | "RTP/SAVPF" => Ok(true),
+        _ => Err(Disagreement::Medium),
     }
-    let (form, making, format) = choose(medium, means).ok_or(Disagreement::Codec)?;
-    let key = key(medium, means, is_srtp)?;
+}
+
+/// What was chosen of a medium, with all else that it says.
+pub(super) fn arranged(
+    medium: &Media,
+    (form, making, format): (Form, Making, &str),
+    key: Option<Key>,
+    open: &dyn Fn(SocketAddr) -> bool,
+) -> Result<Agreed, Disagreement> {
     let payload_type = format.parse().ok().filter(|number| *number < 128).ok_or(Disagreement::Codec)?;
     let rtp = SocketAddr::new(medium.address.ok_or(Disagreement::Address)?, medium.port);
     let rtcp = rtcp(medium, rtp);
@@ -149,6 +190,7 @@ fn on(medium: &Media, means: &Means, open: &dyn Fn(SocketAddr) -> bool) -> Resul
         rtcp,
         is_held: is_nowhere || matches!(medium.direction, Direction::Send | Direction::Neither),
         ptime: ptime(medium),
+        most: None,
         key,
     })
 }
@@ -157,8 +199,10 @@ fn is_kind(medium: &Media, form: Form) -> bool {
     (medium.kind == "video") == form.is_video()
 }
 
-/// What the clip has as it is, in the order of the offer; else what can be made of it at the least cost.
-fn choose<'m>(medium: &'m Media, means: &Means) -> Option<(Form, Making, &'m str)> {
+/// What the clip has as it is, in the order of the offer; else what can be made of it at the least cost. What takes more
+/// than `most` bits is passed over.
+fn choose<'m>(medium: &'m Media, means: &Means, most: Option<u32>) -> Option<(Form, Making, &'m str)> {
+    let fits = |form: Form, making| most.is_none_or(|most| bandwidth::least(form, making, means) <= most);
     let tiers = [
         (Making::Pass, &means.passes),
         (Making::Encode, &means.encodes),
@@ -166,18 +210,21 @@ fn choose<'m>(medium: &'m Media, means: &Means) -> Option<(Form, Making, &'m str
     ];
     tiers.into_iter().find_map(|(making, forms)| {
         medium.formats.iter().find_map(|format| {
-            let (name, clock, channels) = medium.rtpmap(format)?;
-            let form =
-                Form::of(&name, clock).filter(|form| is_kind(medium, *form) && forms.contains(form))?;
-            let is_stereo_sound = channels > 1 && form != Form::Opus;
+            let form = form_of(medium, format).filter(|form| forms.contains(form) && fits(*form, making))?;
             let fmtp = medium.fmtp(format).unwrap_or_default();
-            (!is_stereo_sound && takes(fmtp, form, making, means)).then_some((form, making, format.as_str()))
+            takes(fmtp, form, making, means).then_some((form, making, format.as_str()))
         })
     })
 }
 
+/// The form of a format, if it can be sent in that medium.
+pub(super) fn form_of(medium: &Media, format: &str) -> Option<Form> {
+    let (name, clock, channels) = medium.rtpmap(format)?;
+    Form::of(&name, clock).filter(|form| is_kind(medium, *form) && (channels <= 1 || *form == Form::Opus))
+}
+
 /// Whether the format's parameters allow what we would send.
-fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
+pub(super) fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
     let value = |name: &str| picture::value(fmtp, name);
     match (form, making) {
         (Form::H264, Making::Pass) => {
@@ -188,9 +235,9 @@ fn takes(fmtp: &str, form: Form, making: Making, means: &Means) -> bool {
         // What is made has no slice that is longer than a packet, and keeps to the level.
         (Form::H264, _) => {
             let mode = value("packetization-mode").unwrap_or("0");
-            matches!(mode, "0" | "1") && picture::recipe(form, Some(fmtp), [16, 16]).is_some()
+            matches!(mode, "0" | "1") && picture::recipe(form, Some(fmtp), [16, 16], None).is_some()
         }
-        (Form::Vp8, Making::Transcode) => picture::recipe(form, Some(fmtp), [16, 16]).is_some(),
+        (Form::Vp8, Making::Transcode) => picture::recipe(form, Some(fmtp), [16, 16], None).is_some(),
         // Interleaving, robust sorting and CRCs are not written here.
         (Form::Amr | Form::AmrWb, making) => {
             // The one mode that is made is the best one.
@@ -215,11 +262,12 @@ fn plays(offered: Option<u32>, ours: [u8; 3]) -> bool {
     (theirs == profile || is_constrained) && level <= most
 }
 
-fn key(medium: &Media, means: &Means, is_srtp: bool) -> Result<Option<Key>, Disagreement> {
+/// The key of a medium; `is_safe` says whether it may be believed.
+pub(super) fn key(medium: &Media, is_safe: bool, is_srtp: bool) -> Result<Option<Key>, Disagreement> {
     let lines = medium.attributes.iter().filter(|(name, _)| name == "crypto");
     let key = lines.filter_map(|(_, value)| Key::read(value)).next();
     match (key, is_srtp) {
-        (Some(key), _) if means.keys => Ok(Some(key)),
+        (Some(key), _) if is_safe => Ok(Some(key)),
         // Without SAVP a key is an offer to encrypt, which may be passed over.
         (_, false) => Ok(None),
         (Some(_), true) => Err(Disagreement::Clear),
@@ -246,10 +294,17 @@ fn rtcp(medium: &Media, rtp: SocketAddr) -> SocketAddr {
 }
 
 fn ptime(medium: &Media) -> u32 {
-    let number = |name| medium.attribute(name).and_then(|value| value.parse::<u32>().ok());
-    let most = number("maxptime").unwrap_or(u32::MAX);
-    let asked = number("ptime").unwrap_or(PTIME).min(most);
-    PTIMES.into_iter().rev().find(|ptime| *ptime <= asked).unwrap_or(10)
+    let asked = medium.attribute("ptime").and_then(|value| value.parse().ok()).unwrap_or(PTIME);
+    longest(asked).min(most_ptime(medium))
+}
+
+/// The longest packets that a medium takes.
+pub(super) fn most_ptime(medium: &Media) -> u32 {
+    longest(medium.attribute("maxptime").and_then(|value| value.parse().ok()).unwrap_or(u32::MAX))
+}
+
+fn longest(most: u32) -> u32 {
+    PTIMES.into_iter().rev().find(|ptime| *ptime <= most).unwrap_or(10)
 }
 
 #[cfg(test)]
@@ -265,6 +320,7 @@ mod tests {
             transcodes: vec![Form::Vp8, Form::H264],
             h264: Some([66, 0xc0, 13]),
             keys: true,
+            ..Means::default()
         }
     }
 

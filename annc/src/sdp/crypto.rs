@@ -73,6 +73,11 @@ impl Key {
         Some(Key { tag, suite, secret: octets.try_into().ok()? })
     }
 
+    /// Whether it encrypts as another does, whatever their tags.
+    pub fn is_same(&self, other: &Key) -> bool {
+        (self.suite, self.secret) == (other.suite, other.secret)
+    }
+
     /// The value of an `a=crypto` line.
     pub fn write(&self) -> String {
         format!("{} {} inline:{}", self.tag, self.suite.name(), STANDARD.encode(self.secret))

@@ -1,14 +1,19 @@
 //! Session descriptions (RFC 8866), as far as an offer and an answer need them (RFC 3264).
 
+mod again;
 mod agree;
+mod bandwidth;
 mod crypto;
 mod write;
 
+pub use again::again;
 pub use agree::{Agreed, Agreement, Disagreement, Making, Means, agree};
 pub use crypto::{Key, Suite};
 pub use write::{Local, LocalMedium, answer, offer};
 
 use std::net::IpAddr;
+
+use bandwidth::Limit;
 
 /// Octets, lines and media of a description that are read.
 const OCTETS: usize = 64 << 10;
@@ -57,6 +62,8 @@ pub struct Session {
     pub time: String,
     /// Its media, in order.
     pub media: Vec<Media>,
+    /// What may be sent of all of them together.
+    limit: Option<Limit>,
 }
 
 /// An `m=` section.
@@ -76,6 +83,8 @@ pub struct Media {
     pub direction: Direction,
     /// `a=` lines, its own only: name, and what follows the colon.
     pub attributes: Vec<(String, String)>,
+    /// What may be sent of it.
+    limit: Option<Limit>,
 }
 
 impl Media {
@@ -124,6 +133,22 @@ impl Session {
         self.media.iter().any(|medium| medium.kind == "video" && medium.port > 0)
     }
 
+    /// Whether it says how much may be sent.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some() || self.media.iter().any(|medium| medium.limit.is_some())
+    }
+
+    /// What an offer to who wrote it must have of it: its media, how they travel, and its time.
+    #[must_use]
+    pub fn outline(&self) -> Session {
+        let of = |medium: &Media| Media {
+            formats: medium.formats.first().cloned().into_iter().collect(),
+            attributes: medium.attributes.iter().filter(|(name, _)| name == "rtcp-mux").cloned().collect(),
+            ..medium.clone()
+        };
+        Session { media: self.media.iter().map(of).collect(), ..self.clone() }
+    }
+
     /// Reads a description.
     ///
     /// # Errors
@@ -133,7 +158,8 @@ impl Session {
             return Err(SdpError::TooLong);
         }
         let text = std::str::from_utf8(octets).map_err(|_| SdpError::Line)?;
-        let mut session = Session { version: String::new(), time: "0 0".to_owned(), media: Vec::new() };
+        let (version, time) = (String::new(), "0 0".to_owned());
+        let mut session = Session { version, time, media: Vec::new(), limit: None };
         let (mut address, mut direction) = (None, Direction::Both);
         for (number, line) in text.lines().enumerate() {
             if number >= LINES {
@@ -160,6 +186,8 @@ impl Session {
                     medium.direction = directed(name).unwrap_or(medium.direction);
                     medium.attributes.push((name.to_owned(), value.trim().to_owned()));
                 }
+                ("b", Some(medium)) => medium.limit = Limit::and(medium.limit, Limit::read(value)),
+                ("b", None) => session.limit = Limit::and(session.limit, Limit::read(value)),
                 ("a", None) => direction = directed(value).unwrap_or(direction),
                 _ => {}
             }
@@ -204,6 +232,7 @@ fn media(value: &str, address: Option<IpAddr>, direction: Direction) -> Result<M
         address,
         direction,
         attributes: Vec::new(),
+        limit: None,
     })
 }
 

@@ -128,14 +128,22 @@ fn fmtp(form: Form, offered: Option<&str>, local: &Local) -> Option<String> {
             let pairs = ours.split(';').map(str::trim);
             let kept =
                 pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("sprop-")).map(str::to_owned);
-            let sets = local.sets.iter().map(|set| STANDARD.encode(set)).collect::<Vec<_>>().join(",");
-            let sets = Some(sets).filter(|sets| !sets.is_empty());
-            let sets = sets.map(|sets| format!("sprop-parameter-sets={sets}"));
+            let sets = sets(&local.sets).map(|sets| format!("sprop-parameter-sets={sets}"));
             kept.chain(sets).collect::<Vec<_>>().join(";")
         }
         _ => return None,
     };
     Some(fmtp).filter(|fmtp| !fmtp.is_empty())
+}
+
+/// Octets of parameter sets in a description, as they are written. An encoder's are some fifty; a description with many
+/// fits no datagram. They stand before the first picture too, so that who finds none here misses nothing.
+const MOST_SETS: usize = 1024;
+
+fn sets(sets: &[Bytes]) -> Option<String> {
+    let octets: usize = sets.iter().map(|set| set.len().div_ceil(3) * 4 + 1).sum();
+    let list = || sets.iter().map(|set| STANDARD.encode(set)).collect::<Vec<_>>().join(",");
+    (octets > 0 && octets - 1 <= MOST_SETS).then(list)
 }
 
 /// What is made where the offer is ours: constrained baseline, up to level 3.1.
@@ -201,6 +209,20 @@ mod tests {
         assert!(text.contains("a=fmtp:99 packetization-mode=1;sprop-parameter-sets=Zw==,aA==\r\n"), "{text}");
         assert!(text.contains("a=crypto:3 AES_CM_128_HMAC_SHA1_32 inline:"), "{text}");
         assert!(text.contains("a=inactive\r\n"), "{text}");
+    }
+
+    #[test]
+    fn parameter_sets_that_are_too_long_are_left_out() {
+        let of = |lengths: &[usize]| {
+            let all: Vec<Bytes> = lengths.iter().map(|length| vec![7; *length].into()).collect();
+            sets(&all).map(|list| list.len())
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[30, 4]), Some(40 + 1 + 8));
+        assert_eq!(of(&[768]), Some(MOST_SETS));
+        assert_eq!(of(&[769]), None);
+        assert_eq!(of(&[1; 205]), Some(1024));
+        assert_eq!(of(&[1; 206]), None);
     }
 
     #[test]

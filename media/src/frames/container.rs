@@ -24,6 +24,8 @@ use crate::symphonic::{guarded, next_of, reader};
 const VIDEO_CLOCK: u32 = 90_000;
 /// That of Opus (RFC 7587 §4.1).
 const OPUS_CLOCK: u32 = 48_000;
+/// NAL units of one picture. Pictures of high definition in slices as long as a packet have a few hundred.
+const MOST_UNITS: usize = 1024;
 /// Streams of one clip that are looked at.
 const MOST_STREAMS: usize = 8;
 
@@ -135,8 +137,7 @@ impl Packets {
             return Ok(());
         }
         self.next = next()?;
-        self.picture(packet);
-        Ok(())
+        self.picture(packet)
     }
 
     /// Containers say when sound is due in units too coarse for RTP; what is in a packet says how long it lasts.
@@ -146,7 +147,7 @@ impl Packets {
         self.elapsed += u64::from(duration);
     }
 
-    fn picture(&mut self, packet: Packet) {
+    fn picture(&mut self, packet: Packet) -> Result<(), DecodeError> {
         let offset = self.composition.as_mut().map_or(0, Composition::step);
         let shown = packet.pts.get().saturating_add(offset);
         let start = *self.start.get_or_insert(shown);
@@ -158,16 +159,18 @@ impl Packets {
         let octets = Bytes::from(packet.data);
         let Some(length_octets) = self.length_octets else {
             self.units.push_back(Frame::whole(octets, timestamp, duration));
-            return;
+            return Ok(());
         };
+        let slices = units_of(octets, length_octets)?;
         // Parameter sets go before the first picture; not every receiver reads them in the SDP.
         let mut units: Vec<Bytes> = std::mem::take(&mut self.setup);
-        units.extend(nal_units(octets, length_octets));
+        units.extend(slices);
         let count = units.len();
         self.units.extend(units.into_iter().enumerate().map(|(at, octets)| {
             let last = at + 1 == count;
             Frame { octets, timestamp, duration: if last { duration } else { 0 }, last, head: None }
         }));
+        Ok(())
     }
 
     /// Time of the container as ticks of the clock.
@@ -176,6 +179,15 @@ impl Packets {
         let time = u128::try_from(time).unwrap_or(0);
         let ticks = time * u128::from(numerator) * u128::from(self.clock) / u128::from(denominator);
         u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+}
+
+/// The NAL units of a picture, which are not more than may be.
+fn units_of(picture: Bytes, length_octets: usize) -> Result<Vec<Bytes>, DecodeError> {
+    let units: Vec<Bytes> = nal_units(picture, length_octets).take(MOST_UNITS + 1).collect();
+    match units.len() > MOST_UNITS {
+        true => Err(DecodeError::Broken("a picture of too many NAL units")),
+        false => Ok(units),
     }
 }
 
@@ -228,6 +240,13 @@ impl Iterator for Packets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_of_too_many_units_is_none() {
+        let picture = |units: usize| Bytes::from([1, 7].repeat(units));
+        assert_eq!(units_of(picture(MOST_UNITS), 1).unwrap().len(), MOST_UNITS);
+        assert!(units_of(picture(MOST_UNITS + 1), 1).is_err());
+    }
 
     #[test]
     fn a_packet_of_opus_says_how_long_it_is() {

@@ -9,6 +9,7 @@
 )]
 
 mod adapting;
+mod announcing;
 mod calling;
 mod edging;
 mod failing_over;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::super::sender::Plan;
 use super::super::track::{Packet, Track};
 use super::*;
+use crate::sdp::{Key, Suite};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -76,6 +77,14 @@ impl World {
         }
     }
 
+    fn change(&mut self, change: Change) {
+        self.desk.take(Order::Change(1, Box::new(change)), self.now);
+    }
+
+    fn hold(&mut self, is_held: bool) {
+        self.change(Change { is_held: Some(is_held), ..Change::default() });
+    }
+
     fn received(&self) -> usize {
         let mut buffer = [0; 2000];
         std::iter::from_fn(|| self.rtp.recv(&mut buffer).ok()).count()
@@ -106,12 +115,12 @@ fn a_stream_that_is_held_is_quiet_and_goes_on_where_it_was() {
     let mut world = world(5, false, true);
     world.wait(1000 * MS);
     assert_eq!(world.received(), 0);
-    world.desk.take(Order::Hold(1, false), world.now);
+    world.hold(false);
     world.wait(45 * MS);
     assert_eq!(world.received(), 3);
-    world.desk.take(Order::Hold(1, true), world.now);
+    world.hold(true);
     world.wait(1000 * MS);
-    world.desk.take(Order::Hold(1, false), world.now);
+    world.hold(false);
     world.wait(60 * MS);
     assert_eq!((world.received(), world.ended()), (2, Some(Event::Ended)));
 }
@@ -214,4 +223,76 @@ fn no_stream_is_late_because_others_begin_and_end() {
         let begun = count(&rtp);
         assert_eq!(begun > 0, millis >= 5 && millis % 5 == 0, "at {millis} ms: {begun}");
     }
+}
+
+#[test]
+fn a_phone_on_hold_without_an_address_is_sent_no_report() {
+    let mut world = world(1000, false, true);
+    let port = world.rtcp.local_addr().unwrap().port();
+    // Sent there, it would come to this machine.
+    let nowhere = SocketAddr::new([0, 0, 0, 0].into(), port);
+    let rtp = world.rtp.local_addr().unwrap();
+    world.change(Change { to: Some((rtp, nowhere)), ..Change::default() });
+    world.wait(Duration::from_secs(20));
+    world.desk.take(Order::Stop(1), world.now);
+    assert!(world.rtcp.recv(&mut [0; 200]).is_err());
+}
+
+#[test]
+fn the_silence_of_a_phone_on_hold_counts_from_when_it_is_let_go_on() {
+    let mut world = world(100_000, false, false);
+    let own = world.sockets.rtcp.local_addr().unwrap();
+    world.rtcp.send_to(&[0x80, 201, 0, 1, 0, 0, 0, 1], own).unwrap();
+    world.wait(Duration::from_secs(2));
+    world.hold(true);
+    world.wait(Duration::from_secs(60));
+    world.hold(false);
+    world.wait(Duration::from_secs(29));
+    assert_eq!(world.ended(), None);
+    world.wait(Duration::from_secs(2));
+    assert_eq!(world.ended(), Some(Event::Silent));
+}
+
+fn key(octet: u8) -> Key {
+    Key { tag: 1, suite: Suite::Sha1_80, secret: [octet; 30] }
+}
+
+/// A report of the phone's, signed.
+fn report(key: &Key) -> Vec<u8> {
+    let mut report = vec![0x80, 201, 0, 1, 0, 0, 0, 1];
+    Protector::new(key).rtcp(&mut report).unwrap();
+    report
+}
+
+#[test]
+fn a_phone_that_changed_its_key_is_heard_under_the_new_one_alone() {
+    let mut world = world(100_000, false, false);
+    let own = world.sockets.rtcp.local_addr().unwrap();
+    world.change(Change { peer: Some(Protector::new(&key(1))), ..Change::default() });
+    let heard = |world: &mut World, by: u8| {
+        world.rtcp.send_to(&report(&key(by)), own).unwrap();
+        world.wait(Duration::from_secs(29));
+        world.ended()
+    };
+    assert_eq!(heard(&mut world, 1), None);
+    world.change(Change { peer: Some(Protector::new(&key(2))), ..Change::default() });
+    assert_eq!(heard(&mut world, 2), None);
+    assert_eq!(heard(&mut world, 1), Some(Event::Silent));
+}
+
+#[test]
+fn under_new_keys_it_is_another_source_whose_counts_begin_anew() {
+    let mut world = world(1000, false, false);
+    world.wait(45 * MS);
+    assert_eq!(world.received(), 3);
+    let own = Some((Protector::new(&key(1)), [0xfe; 16]));
+    world.change(Change { own, ..Change::default() });
+    world.wait(20 * MS);
+    let mut buffer = [0; 500];
+    let length = world.rtp.recv(&mut buffer).unwrap();
+    // The first number is in the lower half (RFC 4568 §6.4); its rollover counter is zero.
+    assert_eq!((&buffer[2..4], &buffer[8..12]), (&[0x7f, 0x7f][..], &[0xfe; 4][..]));
+    let mut expected = [&buffer[..12], &[7; 160]].concat();
+    Protector::new(&key(1)).rtp(&mut expected).unwrap();
+    assert_eq!(&buffer[..length], expected);
 }

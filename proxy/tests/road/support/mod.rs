@@ -32,6 +32,7 @@ pub(crate) struct House {
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) offline: Arc<Offline>,
+    pub(crate) proxy: Proxy,
     _folder: TempDir,
 }
 
@@ -107,8 +108,8 @@ impl House {
             Arc::clone(&pool),
             Arc::clone(&offline),
         );
-        bound.serve(Arc::new(handler));
-        House { udp, tcp, shelf, pool, offline, _folder: folder }
+        bound.serve(Arc::new(handler.clone()));
+        House { udp, tcp, shelf, pool, offline, proxy: handler, _folder: folder }
     }
 
     /// A user agent over UDP.

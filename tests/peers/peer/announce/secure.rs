@@ -95,6 +95,33 @@ fn a_sips_call_over_tls_is_heard_under_srtp_whoever_offers_and_is_refused_elsewh
 }
 
 #[test]
+fn a_call_that_moves_on_under_another_key_and_payload_type_is_heard_there() {
+    let dovecot = Dovecot::start();
+    let server = server(&dovecot, &["annc.keys_in_clear=true"]);
+    let savp = PCMU.replace("RTP/AVP", "RTP/SAVP");
+    let held = format!("{}\n{KEY}", savp.replace("recvonly", "inactive"));
+    let params = format!(";play={}", play(&dovecot, 2));
+    let mut caller = Caller::new(&server, &params, &offer(&[&held], &[4000]));
+    let first = String::from_utf8(caller.invite().body).unwrap();
+    caller.ack("");
+    let port = pair();
+    let other = KEY.replace("crypto:1", "crypto:7").replace("_80 inline:C0", "_32 inline:d0");
+    let moved = format!("m=audio {port} RTP/SAVP 97\na=rtpmap:97 PCMU/8000\na=recvonly\n{other}");
+    // The listener needs our key before we are told to send, and UPDATE tells it without sending.
+    let inactive = moved.replace("recvonly", "inactive");
+    let answer = caller.ask("UPDATE", &offer(&[&inactive], &[port]));
+    let answer = String::from_utf8(answer.body).unwrap();
+    let crypto = line_of(&answer, "a=crypto:");
+    assert!(crypto.starts_with("a=crypto:7 AES_CM_128_HMAC_SHA1_32 "), "{answer}");
+    assert_ne!(crypto.split_once("inline:"), line_of(&first, "a=crypto:").split_once("inline:"));
+    let listen = format!("m=audio {port} RTP/SAVP 97\na=rtpmap:97 PCMU/8000\n{crypto}");
+    let mut receiver = Receiver::on(vec![port], &[&listen], &["-c:a", "pcm_s16le", "out.wav"]);
+    assert_eq!(caller.ask("INVITE", &offer(&[&moved], &[port])).status(), 200);
+    caller.bye();
+    heard(&receiver.samples("out.wav"), 8000, 0.02, "under the other key");
+}
+
+#[test]
 fn every_sound_and_video_of_a_mail_comes_under_srtp() {
     let dovecot = Dovecot::start();
     let server = server(&dovecot, &["annc.keys_in_clear=true"]);

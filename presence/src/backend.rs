@@ -21,11 +21,17 @@ const LONGEST: u32 = 86_400;
 /// Seconds after which it is tried again where nobody said when.
 const AGAIN: u32 = 600;
 
-/// And where the member, or his server, said no.
+/// And where the SUBSCRIBE itself was refused by the member or his server.
 const REFUSED: u32 = 3600;
 
 /// And at least, whatever is said.
 const SOONEST: u32 = 5;
+
+/// Milliseconds that a SUBSCRIBE waits for its NOTIFY: Timer N of RFC 6665 §4.1.2, 64*T1.
+const TIMER_N: u64 = 32_000;
+
+/// Later than anything.
+const NEVER: Moment = Moment::from_millis(u64::MAX);
 
 /// Octets of a route and a contact that the other server names.
 const OCTETS: usize = 4096;
@@ -54,10 +60,18 @@ pub struct Backend {
     pub member: Arc<str>,
     /// What is known of him.
     pub known: Known,
-    /// When the next SUBSCRIBE is due.
+    /// When something is to be done next.
     pub due: Moment,
     expires: u32,
     cseq: u32,
+    /// How many subscriptions came before this one: each has a dialog of its own (RFC 6665 §4.1.2.2).
+    round: u32,
+    /// A SUBSCRIBE of this round is not answered yet.
+    is_asking: bool,
+    /// When the subscription is to be refreshed, by whatever said the shortest time since it was asked for.
+    refresh_at: Moment,
+    /// When it is over unless a NOTIFY comes before.
+    silent_at: Option<Moment>,
     dialog: Option<Dialog>,
     /// CSeq of the last NOTIFY.
     notified: Option<u32>,
@@ -81,20 +95,25 @@ impl Backend {
             due: now,
             expires: EXPIRES,
             cseq: 0,
+            round: 0,
+            is_asking: false,
+            refresh_at: NEVER,
+            silent_at: None,
             dialog: None,
             notified: None,
         }
     }
 
-    /// The tag of our end.
-    pub fn tag(id: Id) -> String {
-        format!("e{:016x}", id.0)
+    /// The tag of our end: the number, and which of its subscriptions it is.
+    fn tag(&self) -> String {
+        format!("e{:016x}.{:x}", self.id.0, self.round)
     }
 
     /// The subscription whose tag that is, if it has the form of one of ours.
     pub fn of_tag(tag: &[u8]) -> Option<Id> {
-        let digits = tag.strip_prefix(b"e").filter(|digits| digits.len() == 16)?;
-        let is_ours = digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let (digits, _round) = grammar::split_once(tag.strip_prefix(b"e")?, |b| b == b'.')?;
+        let is_ours = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+        let is_ours = digits.len() == 16 && digits.iter().all(is_ours);
         let digits = std::str::from_utf8(digits).ok().filter(|_| is_ours)?;
         u64::from_str_radix(digits, 16).ok().map(Id)
     }
@@ -105,15 +124,18 @@ impl Backend {
     }
 
     /// The SUBSCRIBE that is due; `is_last` ends it. `contact` is where we take the NOTIFYs.
-    pub fn subscribe(&mut self, contact: &str, is_last: bool) -> Outgoing {
+    pub fn subscribe(&mut self, contact: &str, is_last: bool, now: Moment) -> Outgoing {
         self.cseq = self.cseq.saturating_add(1);
+        self.is_asking = true;
+        (self.refresh_at, self.silent_at) = (NEVER, Some(now.after(TIMER_N)));
+        self.schedule();
         let to = match &self.dialog {
             Some(dialog) => [b"<", self.member.as_bytes(), b">;tag=", &dialog.remote_tag].concat(),
             None => [b"<", self.member.as_bytes(), b">"].concat(),
         };
         let target = self.dialog.as_ref().map_or(self.member.as_bytes(), |dialog| &dialog.target);
         let mut builder = RequestBuilder::new(Method::Subscribe, target)
-            .from(format!("<{}>;tag={}", self.watcher, Self::tag(self.id)))
+            .from(format!("<{}>;tag={}", self.watcher, self.tag()))
             .to(to)
             .call_id(self.call_id())
             .cseq(self.cseq)
@@ -129,13 +151,24 @@ impl Backend {
     }
 
     fn call_id(&self) -> String {
-        format!("{:016x}@list", self.id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        format!("{:016x}.{:x}@list", self.id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15), self.round)
     }
 
-    /// What came of a SUBSCRIBE; `None`: nobody answered.
+    /// What came of a SUBSCRIBE; `None`: nobody answered. Of one whose subscription a NOTIFY ended before, nothing does.
     pub fn answered(&mut self, response: Option<&Response>, now: Moment) {
+        if !std::mem::take(&mut self.is_asking) {
+            // There was nowhere to send it.
+            if response.is_none() && self.due <= now {
+                self.over(Known::Nothing, Some(AGAIN), now);
+            }
+            return;
+        }
         let Some(response) = response else {
-            return self.over(Known::Nothing, AGAIN, now);
+            // A NOTIFY makes the subscription, the 200 or not (RFC 6665 §4.1.2.4).
+            return match self.silent_at {
+                None => self.lasts(self.expires, now),
+                Some(_) => self.over(Known::Nothing, Some(AGAIN), now),
+            };
         };
         let number = |id| {
             let value = response.header(id).map(grammar::trim)?;
@@ -150,23 +183,54 @@ impl Backend {
                     let routes: Vec<&[u8]> = response.values(HeaderId::RecordRoute).collect();
                     self.dialog = dialog(contact, response.to_tag(), routes.into_iter().rev());
                 }
-                let lasts = number(HeaderId::Expires).unwrap_or(self.expires).min(LONGEST);
-                self.wait(lasts / 5 * 4, now);
+                if response.status() == 204 {
+                    // No NOTIFY will come (RFC 5839 §5.1).
+                    self.silent_at = None;
+                }
+                self.lasts(number(HeaderId::Expires).unwrap_or(self.expires), now);
             }
             423 => match number(HeaderId::MinExpires)
                 .filter(|least| *least <= LONGEST && *least > self.expires)
             {
                 Some(least) => {
                     self.expires = least;
-                    self.wait(0, now);
+                    (self.refresh_at, self.silent_at) = (now.after(u64::from(SOONEST) * 1000), None);
+                    self.schedule();
                 }
-                None => self.over(Known::Terminated("giveup"), AGAIN, now),
+                None => self.over(Known::Terminated("giveup"), Some(AGAIN), now),
             },
-            481 if self.dialog.is_some() => self.over(self.known.clone(), 0, now),
-            404 | 410 | 604 => self.over(Known::Terminated("noresource"), REFUSED, now),
-            401 | 403 | 407 | 603 => self.over(Known::Terminated("rejected"), REFUSED, now),
-            _ => self.over(Known::Terminated("giveup"), retry_after.unwrap_or(AGAIN), now),
+            481 if self.dialog.is_some() => self.over(self.known.clone(), Some(0), now),
+            404 | 410 | 604 => self.over(Known::Terminated("noresource"), Some(REFUSED), now),
+            401 | 403 | 407 | 603 => self.over(Known::Terminated("rejected"), Some(REFUSED), now),
+            _ => {
+                let after = retry_after.unwrap_or(AGAIN).min(LONGEST);
+                self.over(Known::Terminated("giveup"), Some(after), now);
+            }
         }
+    }
+
+    /// Ends it if no NOTIFY came for a SUBSCRIBE in time (Timer N of RFC 6665 §4.1.2), and says whether it did; it is
+    /// asked for anew later.
+    pub fn falls_silent(&mut self, now: Moment) -> bool {
+        let is_silent = self.silent_at.is_some_and(|silent_at| silent_at <= now);
+        if is_silent {
+            self.over(Known::Nothing, Some(AGAIN), now);
+        }
+        is_silent
+    }
+
+    /// We ended it. If it is wanted again, that is another subscription.
+    pub fn ended(&mut self, now: Moment) {
+        self.over(Known::Nothing, Some(0), now);
+    }
+
+    /// Somebody more wants it. If it was not to be asked for anew it is, and that is said.
+    pub fn wanted(&mut self, now: Moment) -> bool {
+        let is_given_up = self.due == NEVER;
+        if is_given_up {
+            self.over(self.known.clone(), Some(0), now);
+        }
+        is_given_up
     }
 
     /// A NOTIFY came. Says whether something is known now that was not.
@@ -174,7 +238,9 @@ impl Backend {
     /// # Errors
     /// 481 for one of another dialog, 489, 400, 415 and 413 for what can't be read, 500 for one out of order.
     pub fn notified(&mut self, request: &Request, limits: &Limits, now: Moment) -> Result<bool, Refusal> {
-        let is_of_it = request.call_id() == self.call_id().as_bytes();
+        let is_of_it = request.call_id() == self.call_id().as_bytes()
+            && request.to_tag() == Some(self.tag().as_bytes())
+            && (self.is_asking || self.silent_at.is_some() || self.dialog.is_some());
         let is_of_dialog = |dialog: &Dialog| request.from_tag() == Some(&dialog.remote_tag);
         if !is_of_it || !self.dialog.as_ref().is_none_or(is_of_dialog) {
             return Err(Refusal::NoSubscription);
@@ -187,12 +253,12 @@ impl Backend {
             return Err(Refusal::OutOfOrder);
         }
         let state = request.header_named("Subscription-State").unwrap_or_default();
-        let (word, retry_after, reason) = read_state(state);
+        let state = State::read(state);
         let told = told(request, limits)?;
-        let next = match &*word {
+        let next = match &*state.word {
             b"active" => told.map_or_else(|| self.known.clone(), Known::Active),
             b"pending" => Known::Pending,
-            b"terminated" => Known::Terminated(reason),
+            b"terminated" => Known::Terminated(state.reason),
             _ => return Err(Refusal::Malformed("Subscription-State Can't Be Read")),
         };
         if self.dialog.is_none() && !matches!(next, Known::Terminated(_)) {
@@ -200,29 +266,37 @@ impl Backend {
             let contact = request.contacts().next().and_then(Result::ok);
             self.dialog = dialog(contact, request.from_tag(), request.values(HeaderId::RecordRoute));
         }
-        self.notified = Some(cseq);
+        (self.notified, self.silent_at) = (Some(cseq), None);
         let is_news = next != self.known;
         match next {
-            Known::Terminated(reason) => {
-                let after = match reason {
-                    "deactivated" | "timeout" => 0,
-                    "rejected" | "noresource" | "invariant" => REFUSED,
-                    _ => AGAIN,
-                };
-                self.over(Known::Terminated(reason), retry_after.unwrap_or(after), now);
+            Known::Terminated(_) => self.over(next, state.after(), now),
+            known => {
+                self.known = known;
+                self.lasts(state.expires.unwrap_or(LONGEST), now);
             }
-            known => self.known = known,
         }
         Ok(is_news)
     }
 
-    fn over(&mut self, known: Known, after: u32, now: Moment) {
-        (self.known, self.dialog, self.notified) = (known, None, None);
-        self.wait(after, now);
+    /// It goes on for so many seconds, unless less was said before: neither the 200 nor a NOTIFY that overtook it makes
+    /// it longer than the other says (RFC 6665 §4.1.3).
+    fn lasts(&mut self, seconds: u32, now: Moment) {
+        let until = u64::from((seconds.min(LONGEST) / 5 * 4).max(SOONEST)) * 1000;
+        self.refresh_at = self.refresh_at.min(now.after(until));
+        self.schedule();
     }
 
-    fn wait(&mut self, seconds: u32, now: Moment) {
-        self.due = now.after(u64::from(seconds.clamp(SOONEST, LONGEST)) * 1000);
+    fn schedule(&mut self) {
+        self.due = self.silent_at.map_or(self.refresh_at, |silent_at| silent_at.min(self.refresh_at));
+    }
+
+    /// It is over, and asked for anew after so many seconds, or never.
+    fn over(&mut self, known: Known, after: Option<u32>, now: Moment) {
+        (self.known, self.dialog, self.notified) = (known, None, None);
+        (self.is_asking, self.silent_at) = (false, None);
+        self.round = self.round.wrapping_add(1);
+        self.refresh_at = after.map_or(NEVER, |after| now.after(u64::from(after.max(SOONEST)) * 1000));
+        self.schedule();
     }
 }
 
@@ -262,21 +336,45 @@ fn told(request: &Request, limits: &Limits) -> Result<Option<Bytes>, Refusal> {
     }
 }
 
-/// The word of Subscription-State in lower case, its retry-after, and its reason as one of those there are.
-fn read_state(value: &[u8]) -> (Vec<u8>, Option<u32>, &'static str) {
-    const REASONS: [&str; 7] =
-        ["deactivated", "probation", "rejected", "timeout", "giveup", "noresource", "invariant"];
-    let mut params = grammar::params(value);
-    let word = params.next().map(|word| grammar::trim(word.raw).to_ascii_lowercase()).unwrap_or_default();
-    let (mut retry_after, mut reason) = (None, "giveup");
-    for param in params {
-        let Some(value) = param.value.as_ref().map(|value| value.text()) else { continue };
-        if param.is(b"retry-after") {
-            retry_after = grammar::decimal(&value).and_then(|seconds| u32::try_from(seconds).ok());
-        } else if param.is(b"reason") {
-            let known = REASONS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(&value));
-            reason = known.copied().unwrap_or("giveup");
+/// What Subscription-State says.
+struct State {
+    /// In lower case.
+    word: Vec<u8>,
+    expires: Option<u32>,
+    retry_after: Option<u32>,
+    /// One of those there are.
+    reason: &'static str,
+}
+
+impl State {
+    fn read(value: &[u8]) -> State {
+        const REASONS: [&str; 7] =
+            ["deactivated", "probation", "rejected", "timeout", "giveup", "noresource", "invariant"];
+        let mut params = grammar::params(value);
+        let word = params.next().map(|word| grammar::trim(word.raw).to_ascii_lowercase()).unwrap_or_default();
+        // An unknown reason is none, and none means no more than this one.
+        let mut state = State { word, expires: None, retry_after: None, reason: "giveup" };
+        for param in params {
+            let Some(value) = param.value.as_ref().map(|value| value.text()) else { continue };
+            let number = || grammar::decimal(&value).and_then(|seconds| u32::try_from(seconds).ok());
+            if param.is(b"retry-after") {
+                state.retry_after = number();
+            } else if param.is(b"expires") {
+                state.expires = number();
+            } else if param.is(b"reason") {
+                let known = REASONS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(&value));
+                state.reason = known.copied().unwrap_or("giveup");
+            }
+        }
+        state
+    }
+
+    /// Seconds after which one that was terminated may be asked for anew; `None`: it may not be (RFC 6665 §4.1.3).
+    fn after(&self) -> Option<u32> {
+        match self.reason {
+            "deactivated" | "timeout" => Some(0),
+            "rejected" | "noresource" | "invariant" => None,
+            _ => Some(self.retry_after.unwrap_or(AGAIN)),
         }
     }
-    (word, retry_after, reason)
 }

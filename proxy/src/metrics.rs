@@ -36,6 +36,7 @@ const WAITING_OCTETS: &str = "bespoke_offline_waiting_octets";
 const PRESENCE: &str = "bespoke_presence_requests_total";
 const SUBSCRIPTIONS: &str = "bespoke_presence_subscriptions";
 const PRESENTITIES: &str = "bespoke_presence_presentities";
+const ELSEWHERE: &str = "bespoke_presence_elsewhere";
 const NOTIFIES: &str = "bespoke_presence_notifies_total";
 const AUTHENTICATIONS: &str = "bespoke_authentications_total";
 
@@ -64,6 +65,10 @@ pub fn describe() {
     describe_counter!(PRESENCE, "PUBLISH and SUBSCRIBE answered by the presence server, by method and class");
     describe_gauge!(SUBSCRIPTIONS, "Subscriptions there are");
     describe_gauge!(PRESENTITIES, "Users who have published something");
+    describe_gauge!(
+        ELSEWHERE,
+        "Members of lists at other presence servers, by state: watched, or waiting for room"
+    );
     describe_counter!(
         NOTIFIES,
         "NOTIFYs of the presence server, by outcome: taken, refused, silent or unsent"
@@ -178,6 +183,12 @@ pub(crate) fn presence_request(method: &'static str, status: u16) {
 pub(crate) fn watched(subscriptions: usize, presentities: usize) {
     gauge!(SUBSCRIPTIONS).set(subscriptions as f64);
     gauge!(PRESENTITIES).set(presentities as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
+pub(crate) fn elsewhere(watched: usize, waiting: usize) {
+    gauge!(ELSEWHERE, "state" => "watched").set(watched as f64);
+    gauge!(ELSEWHERE, "state" => "waiting").set(waiting as f64);
 }
 
 pub(crate) fn notify(outcome: &'static str) {

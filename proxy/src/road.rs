@@ -86,10 +86,11 @@ impl Proxy {
     /// Puts other rules in force for requests that come from now on. How many may be on their road stays.
     pub fn reconfigure(&self, settings: Settings, profiles: Profiles) {
         let sockets = self.rooms.endpoint.local_addrs().into_iter().map(|(_, addr)| addr).collect();
+        let now = Arc::new(Policy::new(settings, profiles, sockets));
+        let before = self.rooms.policy.swap(Arc::clone(&now));
         if let Some(presence) = self.rooms.presence.get() {
-            presence.reconfigure(&settings.presence);
+            presence.reconfigure(&before.settings.presence, &now.settings.presence);
         }
-        self.rooms.policy.store(Arc::new(Policy::new(settings, profiles, sockets)));
     }
 }
 

@@ -294,6 +294,7 @@ pub(super) fn presence(config: &Config) -> proxy::presence_settings::Settings {
         waiting: count(config.waiting),
         waiting_for: config.waiting_for.0,
         elsewhere: count(config.elsewhere),
+        elsewhere_of_watcher: count(config.watcher_elsewhere),
         sending: count(config.sending),
         lists,
     }

@@ -467,6 +467,8 @@ section! {
         /// Subscriptions at the presence servers of domains that have a `[[route]]`, for members of lists who are users
         /// there, each in the name of who watches the list and proved it. 0: of such members nothing is known.
         elsewhere: u32 = 0,
+        /// The same for one watcher. Who finds no room is watched when there is some.
+        watcher_elsewhere: u32 = 100,
         /// NOTIFYs that leave at the same time; one that is not answered within a second counts no more.
         sending: u32 = 1000,
     }

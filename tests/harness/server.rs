@@ -9,6 +9,9 @@ use std::thread::JoinHandle;
 
 use super::{PATIENCE, http};
 
+/// The config file, where there is one.
+const CONFIG: &str = "bespoke.toml";
+
 /// Lines of a server's log that a failed test shows.
 const LOG_LINES: usize = 100;
 
@@ -33,6 +36,8 @@ pub(crate) struct Setup {
     /// `key=value`; one of `sip.listen` comes beside the UDP and TCP sockets.
     pub(crate) settings: Vec<String>,
     pub(crate) environment: Vec<(&'static str, String)>,
+    /// The text of its config file, which [`Server::reload`] may replace.
+    pub(crate) config: Option<String>,
 }
 
 impl Server {
@@ -53,6 +58,14 @@ impl Server {
     /// Starts as [`Server::with`], but through `wrap`, such as a tracer or a shell that sets limits.
     pub(crate) fn wrapped(wrap: impl FnOnce(&Command) -> Command, settings: &[&str]) -> Self {
         Self::launched(tempfile::tempdir().unwrap(), Setup::of(settings), Some(wrap))
+    }
+
+    /// Writes another config file, which is read again.
+    pub(crate) fn reload(&self, config: &str) {
+        std::fs::write(self.dir.path().join(CONFIG), config).unwrap();
+        let sent = Command::new("kill").args(["-s", "HUP", &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+        super::eventually("the config is in force", || self.log().contains("in force from now on"));
     }
 
     /// Starts with all that a setup has.
@@ -192,6 +205,10 @@ impl Setup {
         let further = self.settings.iter().filter(|setting| !setting.starts_with("sip.listen="));
         for setting in fixed.iter().chain(&without).chain(further) {
             command.arg("--set").arg(setting);
+        }
+        if let Some(text) = &self.config {
+            std::fs::write(dir.join(CONFIG), text).unwrap();
+            command.args(["-c", CONFIG]);
         }
         command
     }

@@ -1,22 +1,31 @@
 //! Members of lists who are users of other domains, watched at their own servers (RFC 4662 §5).
 
+use crate::harness::server::Setup;
 use crate::harness::{Line, Message, Phone, Server, http};
-use crate::presence::{PIDF, document, in_dialog, subscribe, text, watch};
+use crate::presence::{PIDF, document, in_dialog, note, subscribe, text, watch};
 
 /// A server in front of theirs, with a list of those members.
 fn before(theirs: &Phone, settings: &[&str], members: &str) -> Server {
     let route = format!("route=[{{domain=\"presence.test\", next_hop=\"sip:{}\"}}]", theirs.addr());
     let server = Server::with(&[&[&*route, "presence.notify_every=1s"], settings].concat());
-    let body = format!("{{\"members\":[{members}]}}");
-    let path = "/api/v1/lists/friends@example.com";
-    let answer = http::send(server.admin, "PUT", path, &[], body.as_bytes());
-    assert!(matches!(answer.status(), 200 | 204), "{answer}");
+    put_list(&server, "friends", members);
     server
 }
 
+fn put_list(server: &Server, name: &str, members: &str) {
+    let body = format!("{{\"members\":[{members}]}}");
+    let path = format!("/api/v1/lists/{name}@example.com");
+    let answer = http::send(server.admin, "PUT", &path, &[], body.as_bytes());
+    assert!(matches!(answer.status(), 200 | 204), "{answer}");
+}
+
 fn watch_friends(phone: &Phone) -> Message {
+    watch_list(phone, "friends")
+}
+
+fn watch_list(phone: &Phone, name: &str) -> Message {
     let accept = "application/pidf+xml, application/rlmi+xml, multipart/related";
-    subscribe(phone, "friends@example.com", &[("Accept", accept), ("Supported", "eventlist")])
+    subscribe(phone, &format!("{name}@example.com"), &[("Accept", accept), ("Supported", "eventlist")])
 }
 
 /// Their answer to a SUBSCRIBE.
@@ -153,4 +162,83 @@ fn a_list_that_outlives_the_server_has_its_members_watched_again() {
     let here = document("eve@presence.test", "Eve is here", "");
     assert_eq!(notify(&server, &again, 1, "active;expires=600", &here), 200);
     until(&mut bob, "Eve is here");
+}
+
+/// Nothing of what one watcher is told of a member shows in what another is, nor that he is told.
+#[test]
+fn what_comes_for_one_watcher_is_told_with_his_lists_alone() {
+    let mut theirs = Phone::udp("theirs");
+    let server = before(&theirs, &["presence.elsewhere=10"], "\"eve@presence.test\"");
+    put_list(&server, "others", "\"eve@presence.test\", \"ann@example.com\"");
+    let (mut bob, mut carl) = (Phone::tcp("bob"), Phone::tcp("carl"));
+    let request = watch_friends(&bob);
+    watch(&server, &mut bob, &request);
+    let of_bob = theirs.receive();
+    accept(&mut theirs, &of_bob);
+    let request = watch_list(&carl, "others");
+    watch(&server, &mut carl, &request);
+    let of_carl = theirs.receive();
+    accept(&mut theirs, &of_carl);
+    assert!(of_carl.get("From").starts_with("<sip:carl@example.com>"), "{of_carl}");
+    let here = document("eve@presence.test", "Eve is here", "");
+    assert_eq!(notify(&server, &of_bob, 1, "active;expires=600", &here), 200);
+    until(&mut bob, "Eve is here");
+    note(&server, "ann@example.com", "Ann is here");
+    let told = until(&mut carl, "ann@example.com");
+    assert!(told.contains("Ann is here") && !told.contains("eve@presence.test"), "{told}");
+}
+
+#[test]
+fn one_watcher_has_a_share_and_who_waits_is_watched_when_there_is_room() {
+    let mut theirs = Phone::udp("theirs");
+    let settings = ["presence.elsewhere=2", "presence.watcher_elsewhere=1"];
+    let server = before(&theirs, &settings, "\"eve@presence.test\", \"ned@presence.test\"");
+    let mut phones = ["bob", "carl", "dora"].map(Phone::tcp);
+    let mut dialogs = Vec::new();
+    for phone in &mut phones {
+        let request = watch_friends(phone);
+        dialogs.push((request.clone(), watch(&server, phone, &request).0));
+    }
+    let mut asked = Vec::new();
+    for watcher in ["bob", "carl"] {
+        let one = theirs.receive();
+        accept(&mut theirs, &one);
+        assert!(one.get("From").starts_with(&format!("<sip:{watcher}@example.com>")), "{one}");
+        assert_eq!(notify(&server, &one, 1, "active;expires=600", ""), 200);
+        asked.push(one);
+    }
+    assert!(!theirs.has_more(), "a second one is over their share, and dora finds no room");
+    // Who ends makes room for her.
+    let (request, answer) = &dialogs[0];
+    let end = in_dialog(request, answer, 2).set("Expires", "0");
+    assert_eq!(Line::tcp(server.sip).request(&end).status(), 200);
+    phones[0].take();
+    let last = theirs.receive();
+    assert_eq!((last.get("Expires"), last.get("Call-ID")), ("0", asked[0].get("Call-ID")));
+    theirs.respond(&last.answer(200, "OK").with("Expires", "0"));
+    let hers = theirs.receive();
+    assert!(hers.get("From").starts_with("<sip:dora@example.com>"), "{hers}");
+    accept(&mut theirs, &hers);
+}
+
+#[test]
+fn a_list_that_is_watched_joins_when_the_operator_allows_it() {
+    let mut theirs = Phone::udp("theirs");
+    let route = format!("[[route]]\ndomain = \"presence.test\"\nnext_hop = \"sip:{}\"\n", theirs.addr());
+    let config = Some(route.clone());
+    let settings = vec!["presence.notify_every=1s".to_owned()];
+    let server = Server::set_up(Setup { settings, config, ..Setup::default() });
+    put_list(&server, "friends", "\"eve@presence.test\"");
+    let mut bob = Phone::tcp("bob");
+    let request = watch_friends(&bob);
+    let (answer, _) = watch(&server, &mut bob, &request);
+    assert!(!theirs.has_more());
+    server.reload(&format!("{route}[presence]\nelsewhere = 1\n"));
+    let asked = theirs.receive();
+    accept(&mut theirs, &asked);
+    let here = document("eve@presence.test", "Eve is here", "");
+    assert_eq!(notify(&server, &asked, 1, "active;expires=600", &here), 200);
+    until(&mut bob, "Eve is here");
+    watch(&server, &mut bob, &in_dialog(&request, &answer, 2));
+    assert!(!theirs.has_more(), "he is watched already");
 }

@@ -6,8 +6,8 @@ use crate::harness::{self, Line, Message, Phone, Server, http};
 use crate::parts;
 use crate::presence::{PIDF, document, note, publish, subscribe, text, watch};
 
-/// Octets that a datagram may have, our Via counted.
-const DATAGRAM: usize = 1300 + 160;
+/// Octets that a datagram may have (RFC 3261 §18.1.1).
+const DATAGRAM: usize = 1300;
 
 /// Publishes a document with a photo of 640x480 beside it.
 fn photo(server: &Server, user: &str, note: &str) {
@@ -129,14 +129,47 @@ fn of_a_list_that_does_not_fit_the_rest_comes_later() {
 }
 
 #[test]
-fn a_list_fits_a_datagram_where_that_is_the_only_way() {
-    let server = Server::start();
-    friends(&server, &["ann"]);
-    photo(&server, "ann@example.com", "Ann is here");
+fn a_list_fits_a_datagram_where_that_is_the_only_way_and_a_member_who_does_not_leaves_all_the_same() {
+    let server = Server::with(&["presence.notify_every=1s"]);
+    friends(&server, &["ann", "carl"]);
     let mut bob = Phone::udp("bob");
     let answer = Line::udp(server.sip).request(&watch_friends(&bob, &[]));
     assert_eq!(answer.status(), 200, "{answer}");
+    for (first, second) in [("ann", "carl"), ("carl", "ann")] {
+        let notify = bob.take();
+        assert!(notify.octets().len() <= DATAGRAM, "{} octets", notify.octets().len());
+        let told = text(&notify);
+        assert!(told.contains(&format!("entity=\"pres:{first}@example.com\"")), "{notify}");
+        assert!(!told.contains(&format!("entity=\"pres:{second}@example.com\"")), "{notify}");
+    }
+    note(&server, "carl@example.com", &"Carl is here. ".repeat(40));
     let notify = bob.take();
-    assert!(notify.octets().len() <= DATAGRAM, "{} octets", notify.octets().len());
-    assert!(text(&notify).contains("rlmi"), "{notify}");
+    assert!(notify.octets().len() > DATAGRAM && text(&notify).contains("Carl is here. "), "{notify}");
+}
+
+/// NOTIFYs to a phone without TCP, one for each length of a note: none is longer than a datagram may be, and the longest
+/// is nearly so.
+fn at_the_edge(server: &Server, request: impl Fn(&Phone) -> Message, notes: impl Iterator<Item = usize>) {
+    let mut bob = Phone::udp("bob");
+    let mut longest = 0;
+    for octets in notes {
+        note(server, "ann@example.com", &"x".repeat(octets));
+        assert_eq!(Line::udp(server.sip).request(&request(&bob)).status(), 200);
+        let notify = bob.take();
+        let size = notify.octets().len();
+        assert!(size <= DATAGRAM, "{size} octets with a note of {octets}: {notify}");
+        longest = longest.max(size);
+    }
+    assert!(longest > DATAGRAM - 64, "the edge was not met: {longest}");
+}
+
+#[test]
+fn at_the_edge_of_a_datagram_all_of_a_notify_counts() {
+    let server = Server::with(&["presence.notify_every=0s", "presence.publications=1000"]);
+    photo(&server, "ann@example.com", "");
+    for accept in ["application/pidf+xml, image/jpeg", ALL] {
+        let lines = [("Accept", accept), ("Expires", "0")];
+        let fetch = |phone: &Phone| subscribe(phone, "ann@example.com", &lines);
+        at_the_edge(&server, fetch, (0..550).step_by(5));
+    }
 }

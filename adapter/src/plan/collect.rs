@@ -77,9 +77,9 @@ fn follow_references(ctx: &mut Context, units: &[(usize, bool)]) {
         let container = ctx.tree.node(related.container).map(|node| node.content_type.clone());
         let taken = container.is_none_or(|container| ctx.takes_container(&container));
         let is_root = related::root(&ctx.tree, related.container) == Some(related.root);
-        let below = ctx.tree.below(related.container);
-        let others = units.iter().map(|(unit, _)| *unit).filter(|unit| below.contains(unit));
-        let mut others = others.filter(|unit| *unit != related.root);
+        let mut others = units.iter().map(|(unit, _)| *unit).filter(|unit| {
+            *unit != related.root && related::holders(&ctx.tree, *unit).any(|id| id == related.container)
+        });
         // What lies elsewhere already needs no store.
         let reachable = |node: usize| match ctx.tree.node(node).map(|inner| (inner, &inner.shape)) {
             Some((_, Shape::External(external))) => external.web_url().is_some(),
@@ -87,8 +87,7 @@ fn follow_references(ctx: &mut Context, units: &[(usize, bool)]) {
             None => false,
         };
         // Nothing is lost when only the root stays.
-        related.collapses =
-            !taken && is_root && others.all(|other| related.to(other).next().is_some() && reachable(other));
+        related.collapses = !taken && is_root && others.all(|other| related.shows(other) && reachable(other));
     }
     ctx.related = all;
 }

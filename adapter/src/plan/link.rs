@@ -4,11 +4,11 @@ use bytes::Bytes;
 use cpi::matching;
 
 use super::context::Context;
-use super::picture;
 use super::protect::Guarding;
 use super::related::Related;
 use super::unit::{Grade, Make, Unit, Variant};
 use super::utility::Utility;
+use super::{picture, related};
 use crate::mime::{ContentType, External, Node, TransferEncoding};
 use crate::rebuild::external::{self, Inner, LinkText};
 use crate::report::Action;
@@ -205,14 +205,14 @@ fn why(unit: &Unit) -> String {
 /// container goes (CPI.md P5).
 fn shown_by(ctx: &Context, node: usize) -> Option<&Related> {
     use crate::rebuild::layout::Doc;
-    let shows = |related: &&Related| related.to(node).next().is_some();
-    ctx.related.iter().filter(|related| related.doc != Doc::Presence || related.collapses).find(shows)
+    let mut others = ctx.related.iter().filter(|related| related.doc != Doc::Presence || related.collapses);
+    others.find(|related| related.shows(node))
 }
 
 /// The presence document that shows this part, if its container stays.
 fn shown_by_presence(ctx: &Context, node: usize) -> Option<&Related> {
     use crate::rebuild::layout::Doc;
-    ctx.related.iter().find(|related| related.doc == Doc::Presence && related.to(node).next().is_some())
+    ctx.related.iter().find(|related| related.doc == Doc::Presence && related.shows(node))
 }
 
 /// Whether the part's container goes, so that only a reference is left of it.
@@ -222,9 +222,8 @@ pub(crate) fn goes_with_its_container(ctx: &Context, node: usize) -> bool {
 
 /// The document that is left of a container which goes, if it shows that part of it.
 fn left_of(ctx: &Context, node: usize) -> Option<&Related> {
-    let shows = |related: &&Related| related.to(node).next().is_some();
-    let mut going = ctx.related.iter().filter(|related| related.collapses).filter(shows);
-    going.find(|related| ctx.tree.below(related.container).contains(&node))
+    let mut going = ctx.related.iter().filter(|related| related.collapses && related.shows(node));
+    going.find(|related| related::holders(&ctx.tree, node).any(|id| id == related.container))
 }
 
 fn by_reference(ctx: &Context, unit: &Unit, node: &Node, related: &Related, link: &LinkText) -> Variant {
@@ -233,10 +232,8 @@ fn by_reference(ctx: &Context, unit: &Unit, node: &Node, related: &Related, link
         q => q,
     };
     let longer: usize = related
-        .to(unit.node)
-        .map(|reference| {
-            link.url.len().saturating_sub(reference.range.len()) + node.content_type.essence.len() + 16
-        })
+        .octets(unit.node)
+        .map(|octets| link.url.len().saturating_sub(octets) + node.content_type.essence.len() + 16)
         .sum();
     let why = if related.collapses {
         "the terminal does not take multipart/related: the document shows it from the store"
@@ -263,8 +260,7 @@ fn by_their_reference(link: &External, related: &Related, child: usize) -> Optio
     let url = link.web_url()?;
     let media_type = link.inner_type.clone();
     let said = media_type.as_ref().map_or(0, |said| said.len() + 16);
-    let longer: usize =
-        related.to(child).map(|reference| url.len().saturating_sub(reference.range.len()) + said).sum();
+    let longer: usize = related.octets(child).map(|octets| url.len().saturating_sub(octets) + said).sum();
     let why = "the terminal does not take multipart/related: the document says the link itself";
     let make = Make::TheirReference(url.to_owned(), media_type);
     let mut variant =

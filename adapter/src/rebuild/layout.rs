@@ -83,25 +83,37 @@ impl Reference {
         Reference { target: String::from_utf8_lossy(octets).into_owned(), range, typed: None }
     }
 
-    /// Whether it names that part, by its Content-ID or by its Content-Location.
-    pub(crate) fn names(&self, node: &Node) -> bool {
-        let by_location = || node.text("content-location").map(|location| location.trim() == self.target);
-        self.names_by_id(node) || by_location().unwrap_or(false)
-    }
-
-    /// Whether it names that part by `cid:` (RFC 2392, also undecoded, as its own example has it). The Content-ID of an
-    /// external-body is that of its content (RFC 4483 §5.6).
-    pub(crate) fn names_by_id(&self, node: &Node) -> bool {
-        let by_id = || {
-            let written = self.target.get(..4).filter(|scheme| scheme.eq_ignore_ascii_case("cid:"))?;
-            let written = self.target.get(written.len()..)?;
-            let id = match &node.shape {
-                Shape::External(external) => external.content_id()?,
-                _ => node.content_id()?,
-            };
-            Some(id.as_bytes() == &*grammar::percent_decode(written.as_bytes()) || id == written)
+    /// What it may mean, the likeliest first: by `cid:` a Content-ID (RFC 2392), then the same undecoded, as its own
+    /// example has it; else a Content-Location.
+    pub(crate) fn names(&self) -> Vec<Name> {
+        let is_id = self.target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("cid:"));
+        let Some(written) = self.target.get(4..).filter(|_| is_id) else {
+            return vec![Name::Location(self.target.clone())];
         };
-        by_id().unwrap_or(false)
+        let decoded = String::from_utf8(grammar::percent_decode(written.as_bytes()).into_owned()).ok();
+        let undecoded = Some(written.to_owned()).filter(|written| Some(written) != decoded.as_ref());
+        decoded.into_iter().chain(undecoded).map(Name::Id).collect()
+    }
+}
+
+/// What a part can be called.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Name {
+    /// By its Content-ID; that of an external-body is that of its content (RFC 4483 §5.6).
+    Id(String),
+    /// By its Content-Location.
+    Location(String),
+}
+
+impl Name {
+    /// What a part is called.
+    pub(crate) fn all_of(node: &Node) -> impl Iterator<Item = Name> {
+        let id = match &node.shape {
+            Shape::External(external) => external.content_id(),
+            _ => node.content_id(),
+        };
+        let location = node.text("content-location").map(|location| location.trim().to_owned());
+        id.map(Name::Id).into_iter().chain(location.map(Name::Location))
     }
 }
 

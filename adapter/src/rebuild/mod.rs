@@ -6,7 +6,7 @@ pub(crate) mod layout;
 mod multipart;
 mod seven_bit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -266,9 +266,13 @@ impl Assembly<'_> {
     /// The root of a multipart/related with the references and the layout its parts now have; `None`: as it was.
     fn edited(&self, node: usize, body: &Bytes) -> Option<Bytes> {
         let related = self.ctx.related.iter().find(|related| related.root == node)?;
+        let led = self.led(related);
         let mut edits = Vec::new();
         for reference in related.doc.references(body) {
-            edits.extend(self.pointed(related, &reference));
+            let to = related.group(&reference.target).and_then(|group| led.get(&group));
+            edits.extend(
+                to.into_iter().flat_map(|(url, kind)| layout::point_to(&reference, url, kind.as_deref())),
+            );
         }
         if related.doc == Doc::Smil
             && let Some((new, old)) = self.shrinkage(related)
@@ -278,19 +282,25 @@ impl Assembly<'_> {
         (!edits.is_empty()).then(|| layout::apply(body, edits).into())
     }
 
-    fn pointed(&self, related: &Related, reference: &layout::Reference) -> Vec<layout::Edit> {
-        let named = self.picked_of(related).find(|(_, unit, variant)| {
-            related.names(reference, unit.node)
-                && matches!(variant.make, Make::Reference | Make::TheirReference(..))
-        });
-        let Some((at, unit, variant)) = named else { return Vec::new() };
-        if let Make::TheirReference(url, media_type) = &variant.make {
-            return layout::point_to(reference, url, media_type.as_deref());
+    /// Where references lead that name the same, and what type that has: to the first that is picked of what they name.
+    fn led(&self, related: &Related) -> HashMap<usize, (String, Option<String>)> {
+        let mut led = HashMap::new();
+        for (at, unit, variant) in self.picked_of(related) {
+            let to = match &variant.make {
+                Make::TheirReference(url, media_type) => Some((url.clone(), media_type.clone())),
+                Make::Reference => self
+                    .links
+                    .get(&at)
+                    .zip(self.ctx.tree.node(unit.node))
+                    .map(|(link, node)| (link.url.clone(), Some(link::served_type(self.ctx, unit, node)))),
+                _ => None,
+            };
+            let Some(to) = to else { continue };
+            for group in related.groups(unit.node) {
+                led.entry(*group).or_insert_with(|| to.clone());
+            }
         }
-        let Some((link, node)) = self.links.get(&at).zip(self.ctx.tree.node(unit.node)) else {
-            return Vec::new();
-        };
-        layout::point_to(reference, &link.url, Some(&link::served_type(self.ctx, unit, node)))
+        led
     }
 
     /// By how much the pictures a document shows got smaller because the terminal's screen is: the strongest.
@@ -303,8 +313,7 @@ impl Assembly<'_> {
 
     /// What was picked for the parts that a document shows.
     fn picked_of(&self, related: &Related) -> impl Iterator<Item = (usize, &Unit, &Variant)> {
-        let shown = |unit: &Unit| related.to(unit.node).next().is_some();
-        self.units.iter().enumerate().filter(move |(_, unit)| shown(unit)).filter_map(|(at, unit)| {
+        self.units.iter().enumerate().filter(|(_, unit)| related.shows(unit.node)).filter_map(|(at, unit)| {
             let pick = self.picks.get(at).copied().flatten()?;
             Some((at, unit, unit.variants.get(pick)?))
         })

@@ -85,11 +85,13 @@ impl Assembly<'_> {
     /// Whether a part elsewhere in the message names the only part that is left by its Content-ID: then its
     /// container stays.
     fn is_shown_from_elsewhere(&self, only: &Piece, container: usize) -> bool {
-        let is_this = |id: usize| self.ctx.tree.node(id).is_some_and(|node| node.fields == only.fields);
-        self.ctx.related.iter().any(|related| {
-            related.container != container
-                && related.references.iter().any(|(child, _)| *child == container || is_this(*child))
-        })
+        let nodes = self.ctx.tree.nodes();
+        let same: Vec<usize> = nodes
+            .filter(|(id, node)| *id == container || node.fields == only.fields)
+            .map(|(id, _)| id)
+            .collect();
+        let mut others = self.ctx.related.iter().filter(|related| related.container != container);
+        others.any(|related| same.iter().any(|id| related.shows(*id)))
     }
 
     fn joined(

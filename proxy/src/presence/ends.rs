@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +13,8 @@ use tokio::sync::{MutexGuard, Notify};
 use tokio_util::sync::CancellationToken;
 
 use super::Presence;
+use super::turns::Turns;
 use crate::metrics;
-
-/// Turns that users take; two of one hash wait for each other.
-const TURNS: usize = 1024;
 
 /// How often it is measured what there is.
 const COUNT_EVERY: Duration = Duration::from_secs(15);
@@ -25,11 +22,11 @@ const COUNT_EVERY: Duration = Duration::from_secs(15);
 /// Users whose publications are looked at before others may run.
 const BATCH: usize = 64;
 
+#[derive(Default)]
 pub(super) struct Ends {
     queue: Mutex<Queue>,
     wake: Notify,
-    turns: Box<[tokio::sync::Mutex<()>]>,
-    hasher: RandomState,
+    turns: Turns,
 }
 
 /// Each user once, where his first publication ends.
@@ -39,23 +36,10 @@ struct Queue {
     of_users: HashMap<Arc<str>, u64>,
 }
 
-impl Default for Ends {
-    fn default() -> Self {
-        Self {
-            queue: Mutex::default(),
-            wake: Notify::new(),
-            turns: std::iter::repeat_with(tokio::sync::Mutex::default).take(TURNS).collect(),
-            hasher: RandomState::new(),
-        }
-    }
-}
-
 impl Ends {
     /// The user's turn to have his publications changed; they are given in the order they were asked for.
     pub(super) async fn turn(&self, aor: &str) -> MutexGuard<'_, ()> {
-        let at = usize::try_from(self.hasher.hash_one(aor)).unwrap_or_default() % TURNS;
-        #[expect(clippy::indexing_slicing, reason = "there are as many, and none are taken away")]
-        self.turns[at].lock().await
+        self.turns.of(aor).await
     }
 
     /// A user's first publication ends at that second.
@@ -107,6 +91,7 @@ pub(super) async fn run(presence: Arc<Presence>, stop: CancellationToken) {
         let over = presence.publishing.take(now.seconds());
         if over.is_empty() {
             metrics::watched(presence.subscriptions(), presence.presentities());
+            presence.elsewhere.measure();
             let next = presence.publishing.next().map_or(COUNT_EVERY, |next| {
                 Duration::from_millis(Moment::from_seconds(next).millis().saturating_sub(now.millis()))
             });

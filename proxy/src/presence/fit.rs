@@ -104,10 +104,18 @@ pub(super) fn is_link(entity: &Entity) -> bool {
     adapter::mime::ContentType::read(content_type).is("message/external-body")
 }
 
-/// Octets of body that a terminal takes, and the way to it; `None`: any number.
-pub(super) fn room(cpi: &Cpi, message: Option<u64>) -> Option<u64> {
-    let of_message = cpi.max_size.into_iter().chain(message).map(|message| message.saturating_sub(HEAD));
+/// Octets of body that a terminal takes, and the way to it, where its fields have so many; `None`: any number.
+pub(super) fn room(cpi: &Cpi, message: Option<u64>, fields: u64) -> Option<u64> {
+    let head = HEAD.saturating_add(fields);
+    let of_message = cpi.max_size.into_iter().chain(message).map(|message| message.saturating_sub(head));
     of_message.chain(matching::whole_limit(cpi, "identity").hi).min()
+}
+
+/// Whether a body is within that.
+pub(super) fn holds(entity: &Entity, cpi: &Cpi, message: Option<u64>) -> bool {
+    let octets = u64::try_from(entity.body.len()).unwrap_or(u64::MAX);
+    let fields = entity.fields.iter().map(adapter::Field::octets).sum();
+    room(cpi, message, fields).is_none_or(|room| octets <= room)
 }
 
 /// Whether a terminal takes a body as a whole: its outer type, within its limit.
@@ -121,7 +129,5 @@ pub(super) fn is_taken(
     let kind = adapter::mime::ContentType::read(content_type);
     let options =
         matching::Options { strict_specificity: settings.strict_specificity, implied: settings.implied };
-    let octets = u64::try_from(entity.body.len()).unwrap_or(u64::MAX);
-    matching::type_quality(cpi, &kind.essence, &[], options) > 0
-        && room(cpi, message).is_none_or(|room| octets <= room)
+    matching::type_quality(cpi, &kind.essence, &[], options) > 0 && holds(entity, cpi, message)
 }

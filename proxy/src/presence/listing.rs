@@ -51,8 +51,7 @@ impl Maker<'_> {
         subscription: &Subscription,
         message: Option<u64>,
     ) -> Arc<Made> {
-        let room = fit::room(&notice.cpi, message).and_then(|room| usize::try_from(room).ok());
-        let fits = |made: &Made| room.is_none_or(|room| made.body.len() <= room);
+        let fits = |made: &Made| over(made, notice, message) == 0;
         let members = self.members(notice, subscription, Shown::Whole).await;
         let made = self.assembled(notice, &members);
         if fits(&made) {
@@ -61,14 +60,43 @@ impl Maker<'_> {
         if let Some(made) = self.fitted_list(notice, &made, message).await.filter(fits) {
             return Arc::new(made);
         }
-        let mut members = self.members(notice, subscription, Shown::Linked).await;
+        let members = self.members(notice, subscription, Shown::Linked).await;
         let made = self.assembled(notice, &members);
         if fits(&made) {
             return Arc::new(made);
         }
-        put_off(&mut members, room.unwrap_or(usize::MAX));
+        Arc::new(self.in_part(notice, members, message))
+    }
+
+    /// Those for whom there is room, in their order; the others are told later.
+    fn in_part(self, notice: &Notice<Base>, mut members: Vec<Member>, message: Option<u64>) -> Made {
+        let is_told = |member: &Member| !member.is_late && member.part.is_some();
+        let all = self.assembled(notice, &members);
+        let mut room = all.body.len().saturating_sub(over(&all, notice, message));
+        let mut made = loop {
+            put_off(&mut members, room);
+            let made = self.assembled(notice, &members);
+            // What is reckoned round each part may be too little.
+            let over = over(&made, notice, message);
+            if over == 0 || !members.iter().any(is_told) {
+                break made;
+            }
+            room = room.saturating_sub(over.max(AROUND));
+        };
+        // A member whom no datagram has room for is told in one all the same, as there is no other way.
+        if message.is_some()
+            && !members.iter().any(is_told)
+            && let Some(first) = members.iter().position(|member| member.part.is_some())
+        {
+            put_off_all_but(&mut members, first);
+            let alone = self.assembled(notice, &members);
+            match over(&alone, notice, None) {
+                0 => made = alone,
+                _ => put_off(&mut members, 0),
+            }
+        }
         self.tell_later(notice, &members);
-        Arc::new(self.assembled(notice, &members))
+        made
     }
 
     /// All members, or those that changed.
@@ -226,13 +254,28 @@ impl Maker<'_> {
 fn put_off(members: &mut [Member], room: usize) {
     let mut left = room.saturating_sub(members.len().saturating_mul(AROUND / 4));
     for member in members {
-        let Some(part) = &member.part else { continue };
+        let Some(part) = member.part.as_ref().filter(|_| !member.is_late) else { continue };
         let octets = part.body.len() + AROUND;
         match left.checked_sub(octets) {
             Some(after) => left = after,
             None => member.is_late = true,
         }
     }
+}
+
+/// Puts off all but one.
+fn put_off_all_but(members: &mut [Member], one: usize) {
+    for (at, member) in members.iter_mut().enumerate() {
+        member.is_late = at != one && member.part.is_some();
+    }
+}
+
+/// Octets that a body is beyond what the terminal takes, and the way to it.
+fn over(made: &Made, notice: &Notice<Base>, message: Option<u64>) -> usize {
+    let fields = made.fields.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+    let room = fit::room(&notice.cpi, message, fields.try_into().unwrap_or(u64::MAX));
+    let room = room.and_then(|room| usize::try_from(room).ok());
+    room.map_or(0, |room| made.body.len().saturating_sub(room))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod fit;
 mod identity;
 mod listing;
 mod lists;
+mod members;
 mod passing;
 mod publish;
 mod registrations;
@@ -29,7 +30,10 @@ pub mod settings;
 mod shelf;
 mod state;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 mod timed;
+mod turns;
 mod view;
 mod waiting;
 
@@ -39,7 +43,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use cpi::{Cpi, Extensions, Source};
 use presence::document::watcherinfo::Watcher;
 use presence::ending::{Ending, Reason};
@@ -72,6 +75,7 @@ use passing::Passing;
 use shelf::Shelf;
 use state::States;
 use timed::Timed;
+use turns::Turns;
 
 /// Tables; each resource is in one of them.
 const TABLES: usize = 16;
@@ -89,6 +93,9 @@ pub struct Presence {
     elsewhere: Elsewhere,
     publishing: Ends,
     timed: Timed,
+    /// Rules are changed and put in force, and those that begin or end with time are, one after the other: else older
+    /// ones would come to hold after newer ones.
+    ruling: Turns,
     /// NOTIFYs that leave at the same time.
     slots: Arc<Semaphore>,
     /// NOTIFYs that are not answered and are no longer waited for.
@@ -133,6 +140,7 @@ impl Presence {
             elsewhere: Elsewhere::default(),
             publishing: Ends::default(),
             timed: Timed::default(),
+            ruling: Turns::default(),
             slots: Arc::new(Semaphore::new(settings.sending.clamp(1, Semaphore::MAX_PERMITS))),
             silent: Arc::new(Semaphore::new(SILENT)),
             extensions,
@@ -174,12 +182,12 @@ impl Presence {
         });
     }
 
-    /// Subscriptions to lists whose watchers proved who they are, with who that is and the members.
-    fn lists_there_are(&self) -> Vec<(Id, Arc<str>, Vec<Bytes>)> {
+    /// Subscriptions to lists whose watchers proved who they are.
+    fn lists_there_are(&self) -> Vec<(Id, Subscription)> {
         let mut all = Vec::new();
         self.shelf.each_subscription(|id, _, subscription| {
             if subscription.kind != Kind::One && subscription.proven {
-                all.push((id, subscription.watcher, subscription.members));
+                all.push((id, subscription));
             }
         });
         all

@@ -95,12 +95,7 @@ impl Passing {
             let Some(cpi) = cpi.or_else(|| dialogs.all.get(&key).map(|known| Arc::clone(&known.cpi))) else {
                 return;
             };
-            let mut gone = dialogs.over(now, FORGOTTEN);
-            dialogs.insert(key, Dialog { cpi, until, octets: record.len() });
-            gone.extend(dialogs.shrink(DIALOGS, OCTETS));
-            // One that was over and subscribes again stays.
-            gone.retain(|key| !dialogs.all.contains_key(key));
-            gone
+            dialogs.remember(key, Dialog { cpi, until, octets: record.len() }, now)
         };
         let mut written = self.put(&key, Some(record)).await;
         for key in gone {
@@ -129,6 +124,16 @@ impl Passing {
 }
 
 impl Dialogs {
+    /// Gives those that are to be forgotten for it.
+    fn remember(&mut self, key: Key, dialog: Dialog, now: u64) -> Vec<Key> {
+        let mut gone = self.over(now, FORGOTTEN);
+        self.insert(key, dialog);
+        gone.extend(self.shrink(DIALOGS, OCTETS));
+        // One that was over and subscribes again stays.
+        gone.retain(|key| !self.all.contains_key(key));
+        gone
+    }
+
     fn insert(&mut self, key: Key, dialog: Dialog) {
         self.remove(&key);
         self.octets += dialog.octets;
@@ -213,6 +218,20 @@ mod tests {
         assert!(dialogs.over(5, 2).is_empty());
         dialogs.insert([3; 16], dialog(20, 70));
         assert_eq!((dialogs.ends.len(), dialogs.octets), (1, 70), "a refresh takes the old place away");
+    }
+
+    #[test]
+    fn a_dialog_that_was_over_and_begins_again_is_kept() {
+        let mut dialogs = of(&[3, 1, 9]);
+        assert_eq!(
+            dialogs.remember([0; 16], dialog(20, 10), 5),
+            [[1; 16]],
+            "and not the one that is remembered"
+        );
+        assert_eq!(
+            dialogs.all.keys().copied().collect::<std::collections::BTreeSet<_>>(),
+            [[0; 16], [2; 16]].into()
+        );
     }
 
     #[test]

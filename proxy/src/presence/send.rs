@@ -40,8 +40,8 @@ const DIGITS: usize = 4;
 /// The longest datagram there is.
 const LONGEST_DATAGRAM: usize = 65_507;
 
-/// Octets of our Via.
-const VIA: usize = 96;
+/// Octets of our Via beside our name in it.
+const VIA: usize = 80;
 
 /// Where a SUBSCRIBE came from: the way back where its contact can't be dialled.
 pub(super) struct Origin {
@@ -121,9 +121,7 @@ pub(super) async fn deliver(
             }
         };
         presence.leave(gone.id, gone.resource.package, &members);
-        for member in members.iter().filter_map(|member| std::str::from_utf8(member).ok()) {
-            presence.elsewhere.leave(&gone.watcher, member, gone.id);
-        }
+        presence.leave_elsewhere(&gone.watcher, gone.id, &members);
         clear(&rooms, &presence, gone).await;
     }
 }
@@ -201,8 +199,9 @@ async fn over(
 ) -> Sent {
     let draft = |hop: &Hop, made: &Made| draft(maker.rooms, notice, subscription, made, hop);
     let outgoing = draft(hop, made);
-    let octets = outgoing.head_len() + VIA + outgoing.body().len();
-    if !hop.is_datagram() || hop::fits_datagram(octets, VIA) {
+    // All of it is ours, so all of it counts (RFC 3261 §18.1.1).
+    let via = VIA + maker.rooms.endpoint.longest_sent_by();
+    if !hop.is_datagram() || outgoing.head_len() + via + outgoing.body().len() <= hop::DATAGRAM {
         return exchange(maker, outgoing, hop, slot).await;
     }
     if let Some(tcp) = hop.over_tcp() {
@@ -212,12 +211,13 @@ async fn over(
             other => return other,
         }
     }
-    let head = draft(hop, &Made::default()).head_len() + DIGITS;
+    // Without the fields of the body, which whoever makes it counts.
+    let head = draft(hop, &Made::default()).head_len() + DIGITS + via;
     let room = hop::DATAGRAM.saturating_sub(head) / STEP * STEP;
     let narrow = u64::try_from(room).ok().map(|room| room + fit::HEAD);
     let (made, _) = maker.body(notice, subscription, narrow).await;
     let outgoing = draft(hop, &made);
-    if outgoing.head_len() + VIA + outgoing.body().len() > LONGEST_DATAGRAM {
+    if outgoing.head_len() + via + outgoing.body().len() > LONGEST_DATAGRAM {
         return Sent::Failed(TransportError::MessageTooLong);
     }
     exchange(maker, outgoing, hop, slot).await

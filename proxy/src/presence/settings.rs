@@ -34,6 +34,8 @@ pub struct Settings {
     pub waiting_for: Duration,
     /// Subscriptions at other presence servers, for members of lists; 0: none.
     pub elsewhere: usize,
+    /// The same for one watcher.
+    pub elsewhere_of_watcher: usize,
     /// NOTIFYs that leave at the same time. One that is not answered for a while counts no more.
     pub sending: usize,
     /// Lists of the config: their address, who may watch them, and their members.
@@ -66,6 +68,7 @@ impl Default for Settings {
             waiting: 100,
             waiting_for: Duration::from_secs(7 * 86_400),
             elsewhere: 0,
+            elsewhere_of_watcher: 100,
             sending: 1000,
             lists: Vec::new(),
         }

@@ -174,9 +174,13 @@ impl Maker<'_> {
             true => plain(&state.document),
             false => self.multipart(state, form).await,
         });
+        // What can't be made to fit comes back as it was.
+        let fits = |entity: &Entity| fit::holds(entity, cpi, message);
         let fitted = fit::fit(self.rooms, &settings, &entity, cpi, message, &state.aor).await;
-        let fitted = match fitted {
-            Some(fitted) if !fit::is_link(&fitted) => return made(fitted),
+        let fitted = match fitted.filter(fits) {
+            Some(fitted) if !fit::is_link(&fitted) && !self.lacks_objects(&fitted, state) => {
+                return made(fitted);
+            }
             None if fit::is_taken(&entity, cpi, message, &settings) => {
                 return made(Entity::clone(&entity));
             }
@@ -186,21 +190,33 @@ impl Maker<'_> {
             // Nothing of a document can be left out.
             return made(fitted.unwrap_or_else(|| plain(&state.document)));
         }
-        // A document with links, or alone, is better than a link to it.
+        // A document with links, or alone, is better than a link to it. Whether the way is wide enough for it is seen by
+        // what it comes to: what is reckoned before leaves room to spare.
         let linked =
             Arc::new(Cpi { media: Some(vec![cpi::MediaEntry::new(form.media_type())]), ..Cpi::clone(cpi) });
-        let linked = fit::fit(self.rooms, &settings, &entity, &linked, message, &state.aor).await;
+        let linked = fit::fit(self.rooms, &settings, &entity, &linked, None, &state.aor).await;
         let alone = plain(&state.without_objects());
-        let room = fit::room(cpi, message);
-        let fits = |entity: &Entity| {
-            let octets = u64::try_from(entity.body.len()).unwrap_or(u64::MAX);
-            room.is_none_or(|room| octets <= room)
-        };
         match linked {
             Some(linked) if !fit::is_link(&linked) && fits(&linked) => made(linked),
             _ if fits(&alone) => made(alone),
             _ => made(fitted.unwrap_or(alone)),
         }
+    }
+
+    /// Whether only the document is left, and does not lead to all that it shows.
+    fn lacks_objects(self, fitted: &Entity, state: &State) -> bool {
+        let content_type = adapter::mime::ContentType::read(fitted.field("Content-Type").unwrap_or_default());
+        if state.objects.is_empty() || Form::of(&content_type.essence).is_none() {
+            return false;
+        }
+        let limits = self.rooms.policy.load().settings.presence.document;
+        let lacks = |document: Document| {
+            let links = document.objects();
+            let mut ids = state.objects.iter().filter_map(|object| std::str::from_utf8(&object.id).ok());
+            links.len() < state.document.objects().len()
+                || ids.any(|id| links.iter().any(|link| link.names(id)))
+        };
+        Document::read(&fitted.body, &limits).is_ok_and(lacks)
     }
 
     /// The document with what it shows beside it (CPI.md 5.2).

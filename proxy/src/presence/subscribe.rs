@@ -65,13 +65,13 @@ impl Follow {
         let change = seen.watcher(WatcherEvent::Subscribe, Moment::from(transport::now()));
         let is_one = self.entry.kind == Kind::One;
         let is_followed = self.is_new && is_one && self.entry.resource.package == Package::Presence;
+        let resource = Arc::new(self.entry.resource.clone());
         if self.is_new && !is_one {
-            presence.join(self.id, &Arc::new(self.entry.resource.clone()), &self.members);
-            if self.entry.proven {
-                presence.join_elsewhere(&journey.rooms, &self.entry.watcher, self.id, &self.members);
-            }
+            presence.join(self.id, &resource, &self.members);
         }
-        let aor = Arc::clone(&self.entry.resource.aor);
+        // Who only fetches is not waited for by other servers.
+        let looks_elsewhere = !is_one && self.entry.proven && self.ended.is_none();
+        let watcher = Arc::clone(&self.entry.watcher);
         {
             let mut table = share.lock();
             match self.is_new {
@@ -80,8 +80,11 @@ impl Follow {
             }
         }
         share.wake.notify_one();
+        if looks_elsewhere {
+            presence.join_elsewhere(&journey.rooms, &watcher, (self.id, &resource), &self.members);
+        }
         if is_followed {
-            presence.watched(&aor, change);
+            presence.watched(&resource.aor, change);
         }
     }
 }
@@ -225,9 +228,9 @@ async fn go_on(
     let entry = presence.entry(&next, version, bound).ok_or(Refusal::NotAcceptable)?;
     let record = (expires > 0).then_some(&next);
     let stored = presence.shelf.subscribe(id, Some(version), record).await.map_err(not_stored)?;
-    let reply = accepted(journey, id, expires, next.kind);
+    let (reply, members) = (accepted(journey, id, expires, next.kind), next.members.clone());
     let ended = (expires == 0).then(|| (Ending::of(Reason::Timeout), Box::new(next)));
-    Ok((reply, Follow { id, entry: Entry { stored, ..entry }, ended, is_new: false, members: Vec::new() }))
+    Ok((reply, Follow { id, entry: Entry { stored, ..entry }, ended, is_new: false, members }))
 }
 
 /// What the presentity says of a watcher. Of who watches and of what is registered nobody hears but the user

@@ -71,14 +71,11 @@ pub(super) async fn run(rooms: Arc<Rooms>, presence: Arc<Presence>, stop: Cancel
         let now = Moment::from(transport::now());
         match presence.timed.take(now.seconds()) {
             Ok(aor) => {
-                let rules = presence.shelf.policy(&aor);
-                presence.timed.expect(&aor, rules.next_change(now));
                 let default = rooms.policy.load().settings.presence.default;
-                if let Err(error) = presence.hold(&aor, &rules, default).await {
+                if let Err(error) = presence.hold_again(&aor, default).await {
                     tracing::warn!(%error, "watchers are not held yet to rules that have just changed");
                     presence.timed.expect(&aor, Some(now.seconds().saturating_add(AGAIN)));
                 }
-                presence.shown(&aor, rules.hides());
             }
             Err(next) => {
                 let wait = next.map_or(LONGEST, |next| {

@@ -14,6 +14,7 @@ use presence::time::Moment;
 use presence::watchers::Seen;
 use store::SwapError;
 
+use super::lists::canonical;
 use super::{Presence, Settings};
 
 /// Octets of a document of rules, at most.
@@ -67,11 +68,19 @@ impl Presence {
     /// Rules of one presentity, at most.
     pub const MOST_RULES: usize = 1000;
 
-    /// Other rules of the operator, from now on.
-    pub fn reconfigure(&self, settings: &Settings) {
+    /// Other rules of the operator, which are in force by now. Who watches a list that has other members is to
+    /// subscribe anew.
+    pub fn reconfigure(&self, before: &Settings, settings: &Settings) {
         for share in &self.tables {
             share.lock().set_rate(super::millis(settings.rate));
         }
+        for list in before.lists.iter().chain(&settings.lists) {
+            let Some(aor) = canonical(&list.uri) else { continue };
+            if self.list(before, &aor) != self.list(settings, &aor) {
+                self.end_all(&Resource { package: Package::Presence, aor: aor.into() });
+            }
+        }
+        self.elsewhere.reconfigure();
     }
 
     /// Who watches a user.
@@ -128,6 +137,7 @@ impl Presence {
         let rules = document::rules::Rules::read(&document, &limits)?;
         // As it is told from a list by.
         let document = Bytes::from(document.trim_ascii().to_vec());
+        let _turn = self.ruling.of(aor).await;
         let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules_document(aor, document).await?;
         let rules = Policy::Document(rules);
@@ -146,6 +156,7 @@ impl Presence {
         if rules.rules.len() > Self::MOST_RULES {
             return Err(RulesError::TooMany);
         }
+        let _turn = self.ruling.of(aor).await;
         let hid = self.shelf.policy(aor).hides();
         self.shelf.set_rules(aor, rules).await?;
         self.timed.expect(&aor.into(), None);
@@ -161,8 +172,18 @@ impl Presence {
         }
     }
 
-    /// Holds all who watch a user to his rules.
-    pub(super) async fn hold(&self, aor: &str, rules: &Policy, default: Decision) -> Result<(), RulesError> {
+    /// Holds all who watch a user to what his rules say by now, and expects their next change.
+    pub(super) async fn hold_again(&self, aor: &Arc<str>, default: Decision) -> Result<(), RulesError> {
+        let _turn = self.ruling.of(aor).await;
+        let rules = self.shelf.policy(aor);
+        self.timed.expect(aor, rules.next_change(Moment::from(transport::now())));
+        let held = self.hold(aor, &rules, default).await;
+        self.shown(aor, rules.hides());
+        held
+    }
+
+    /// Holds all who watch a user to his rules, in their turn.
+    async fn hold(&self, aor: &str, rules: &Policy, default: Decision) -> Result<(), RulesError> {
         let now = Moment::from(transport::now());
         let resource = Resource { package: Package::Presence, aor: aor.into() };
         let changed: Vec<(Id, Arc<str>, Decision, Decision, u64, Moment)> = {

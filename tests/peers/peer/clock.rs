@@ -42,6 +42,7 @@ impl Clock {
                 ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
                 ("DONT_FAKE_MONOTONIC", "1".to_owned()),
             ],
+            ..Setup::default()
         })
     }
 }

@@ -201,6 +201,31 @@ fn a_sips_uri_leads_along_no_route_and_to_no_next_hop_in_clear() {
 }
 
 #[test]
+fn who_watches_by_a_sips_uri_is_told_by_one() {
+    let authority = Authority::new();
+    let (_server, at) = secure(&authority.sign("server", "DNS:example.com"), &["presence.enabled=true"]);
+    let mut ann = line(&authority, at, "example.com");
+    let subscribe = phone::message_to("john")
+        .set("From", "<sip:ann@example.com>;tag=a1")
+        .set("CSeq", "1 SUBSCRIBE")
+        .with("Event", "presence")
+        .with("Expires", "600")
+        .with("Contact", "<sips:ann@phone.invalid>");
+    let subscribe = Message { start: "SUBSCRIBE sips:john@example.com SIP/2.0".to_owned(), ..subscribe };
+    line(&authority, at, "example.com").register("john", &[]);
+    ann.send(&ann.with_via(&subscribe).octets());
+    // In whichever order.
+    let (one, other) = (ann.receive(), ann.receive());
+    let (ok, notify) = if one.start.starts_with("SIP/") { (one, other) } else { (other, one) };
+    assert_eq!(ok.status(), 200, "{ok}");
+    assert_eq!((notify.method(), notify.request_uri()), ("NOTIFY", "sips:ann@phone.invalid"));
+    for message in [ok, notify] {
+        let contact = message.get("Contact");
+        assert!(contact.starts_with("<sips:") && !contact.contains("transport"), "{message}");
+    }
+}
+
+#[test]
 fn the_dialog_of_a_sips_call_stays_on_sips_uris() {
     let authority = Authority::new();
     let (_server, at) = secure(&authority.sign("server", "DNS:example.com"), &[]);

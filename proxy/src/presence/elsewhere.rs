@@ -31,7 +31,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// Subscriptions at other servers.
 pub(super) struct Elsewhere {
     members: Mutex<Members>,
-    /// Somebody is to be watched of whom nothing was asked yet, or the settings changed.
+    /// Somebody is to be watched of whom nothing was asked yet, or waits no longer, or the settings changed.
     begun: Notify,
     sending: Semaphore,
     /// The log says that some wait.
@@ -86,7 +86,7 @@ impl Elsewhere {
     }
 
     /// Tells how many there are.
-    pub(super) fn measure(&self) {
+    fn measure(&self) {
         let (watched, waiting) = self.lock().counts();
         if waiting == 0 {
             self.is_told.store(false, Ordering::Relaxed);
@@ -155,6 +155,7 @@ impl Presence {
         for member in members.iter().filter_map(|member| std::str::from_utf8(member).ok()) {
             self.elsewhere.leave(watcher, member, list);
         }
+        self.elsewhere.begun.notify_one();
     }
 }
 
@@ -205,6 +206,7 @@ pub(super) async fn run(rooms: Arc<Rooms>, presence: Arc<Presence>, stop: Cancel
         }
         before = room;
         let fresh = elsewhere.lock().fresh();
+        elsewhere.measure();
         for id in fresh {
             tokio::spawn(drive(Arc::clone(&rooms), Arc::clone(&presence), id, stop.clone()));
         }

@@ -91,7 +91,6 @@ pub(super) async fn run(presence: Arc<Presence>, stop: CancellationToken) {
         let over = presence.publishing.take(now.seconds());
         if over.is_empty() {
             metrics::watched(presence.subscriptions(), presence.presentities());
-            presence.elsewhere.measure();
             let next = presence.publishing.next().map_or(COUNT_EVERY, |next| {
                 Duration::from_millis(Moment::from_seconds(next).millis().saturating_sub(now.millis()))
             });

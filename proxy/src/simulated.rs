@@ -208,7 +208,7 @@ impl World {
                 if request.method() == Method::Invite {
                     let octets = ResponseBuilder::to_request(&request, 180, "Ringing").encode();
                     self.phones[at].1.respond(self.now.into_std(), id, octets).unwrap();
-                    self.ringing.insert((at, number), (id, request.clone()));
+                    self.ringing.insert((at, number), (id, Request::clone(&request)));
                 }
                 let octets = ResponseBuilder::to_request(&request, status, "Answer").encode();
                 // Nobody here sends the ACK of a 2xx, so it is repeated to the end (RFC 3261 §13.3.1.4).
@@ -245,7 +245,8 @@ impl World {
                 let invite = request.method() == Method::Invite;
                 let course = Some(Course::new(invite, self.groups.clone(), 60, PACE));
                 self.proxy.attach(id, User::Server(number));
-                let new = Passing { request, server: id, course, running: BTreeMap::new(), cancelled: false };
+                let (request, running) = (*request, BTreeMap::new());
+                let new = Passing { request, server: id, course, running, cancelled: false };
                 assert!(self.passing.insert(number, new).is_none(), "a repetition reached the proxy's user");
             }
             Event::Response { id, response } => {
@@ -257,7 +258,7 @@ impl World {
                         self.upstream(number, &response);
                     }
                 } else {
-                    self.ended(number, branch, Ending::Answered(response));
+                    self.ended(number, branch, Ending::Answered(*response));
                 }
             }
             Event::Expired { id } => match self.proxy.user(id) {

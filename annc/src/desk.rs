@@ -143,7 +143,9 @@ impl Annc {
         let effort = inside.bench.begin();
         let clip = self.clip(content, offer.as_ref(), &effort).await?;
         let means = clip.means(keys);
-        let mut opening = self.open(offer, clip, &means, meeting, &effort).await?;
+        let address = inside.address(meeting);
+        let open = sendable(address, &meeting.open);
+        let mut opening = self.open(offer, clip, &means, (address, &open), &effort).await?;
         // Packets that are pieces of it need it as long as they are there.
         let is_needed = |medium: &Medium| medium.agreed.making == Making::Pass;
         if opening.clip.is_some() || opening.media.iter().flatten().any(is_needed) {
@@ -157,7 +159,7 @@ impl Annc {
             timer,
             allows_update: allows_update(invite),
             contact: meeting.contact.clone(),
-            open: Arc::clone(&meeting.open),
+            open,
             permit,
         });
         let answer = self.answer(invite, &tag, &call, meeting);
@@ -194,21 +196,16 @@ impl Annc {
         offer: Option<Session>,
         clip: Clip,
         means: &Means,
-        meeting: &Meeting,
+        (address, open): (IpAddr, &Open),
         effort: &Effort,
     ) -> Result<Opening, Refusal> {
-        let address = if self.inside.settings.address.is_unspecified() {
-            meeting.local
-        } else {
-            self.inside.settings.address
-        };
         let id = u64::from_be_bytes(*random()?.first_chunk().ok_or(Refusal::Ports)?) >> 2;
         let mut local = sdp::Local { id, version: id, address, media: Vec::new(), sets: Vec::new() };
         let Some(offer) = offer else {
             local.sets = clip.parameter_sets().to_vec();
             return self.offer(clip, means, local);
         };
-        let agreement = sdp::agree(&offer, means, &*meeting.open)?;
+        let agreement = sdp::agree(&offer, means, &**open)?;
         let (mut media, mut held) = (Vec::new(), Vec::new());
         for agreed in &agreement {
             let (medium, ours) = match agreed {
@@ -354,6 +351,14 @@ impl Annc {
 }
 
 impl Inside {
+    /// Where our media come from.
+    const fn address(&self, meeting: &Meeting) -> IpAddr {
+        match self.settings.address {
+            address if address.is_unspecified() => meeting.local,
+            address => address,
+        }
+    }
+
     /// Whether keys may be said and believed on a way that is `secure`, or is not.
     pub(crate) const fn is_safe(&self, secure: bool) -> bool {
         secure || self.settings.keys_in_clear
@@ -365,6 +370,12 @@ impl Inside {
         calls.remove(id);
         metrics::gauge!("annc_calls").set(u32::try_from(calls.len()).unwrap_or(u32::MAX));
     }
+}
+
+/// What `open` allows and our address can send to: nothing of the other family.
+fn sendable(from: IpAddr, open: &Open) -> Open {
+    let (is_ipv4, open) = (from.to_canonical().is_ipv4(), Arc::clone(open));
+    Arc::new(move |addr| addr.ip().to_canonical().is_ipv4() == is_ipv4 && open(addr))
 }
 
 impl crate::Verdict {

@@ -157,8 +157,10 @@ impl State {
         };
         let keys = agreement.iter().zip(&*media).map(own).collect::<Result<Vec<_>, _>>()?;
         for ((agreed, medium), key) in agreement.into_iter().zip(media).zip(keys) {
-            if let (Some(agreed), Some(medium)) = (agreed, medium) {
-                medium.turn(agreed, key)?;
+            match (agreed, &mut *medium) {
+                (Some(agreed), Some(medium)) => medium.turn(agreed, key)?,
+                // RFC 3264 §8.2: it is given up.
+                _ => *medium = None,
             }
         }
         self.note_hold();

@@ -36,7 +36,7 @@ const READ: usize = 32;
 /// What becomes of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It was played to its end.
+    /// It was played to its end, or given up by a new description.
     Ended,
     /// Nothing has come of the other side for too long, or the network says that nobody is there.
     Silent,
@@ -236,6 +236,7 @@ impl Desk {
                     && !stream.is_over
                 {
                     stream.report(now, true, &mut self.packet);
+                    stream.tell(Event::Ended);
                 }
             }
         }

@@ -9,10 +9,11 @@ use crate::form::Form;
 use crate::picture;
 
 /// Agrees on a further offer, or on the answer to one of ours, in a call that plays `before`, each with the bits a second
-/// that it takes. Media beyond those are refused one by one; what plays must stay possible.
+/// that it takes. Media beyond those are refused one by one; what plays must stay possible, or be given up by its port 0 as
+/// long as another is left (RFC 3264 §6, §8.2).
 ///
 /// # Errors
-/// [`Disagreement`]: what a medium that plays lacks.
+/// [`Disagreement`]: what a medium that plays lacks, or that none is left.
 pub fn again(
     session: &Session,
     before: &[Option<(&Agreed, u32)>],
@@ -24,8 +25,8 @@ pub fn again(
         return Err(Disagreement::Medium);
     }
     let media = session.media.iter().enumerate();
-    media
-        .map(|(at, medium)| match before.get(at).copied().flatten() {
+    let agreement: Agreement = media
+        .map(|(at, medium)| match before.get(at).copied().flatten().filter(|_| medium.port > 0) {
             Some((before, rate)) => {
                 let most = bandwidth::most(medium, bandwidth::total(session.limit));
                 let is_below = |most: u32| most < rate && before.most.is_none_or(|was| most < was);
@@ -37,7 +38,8 @@ pub fn again(
             }
             None => Ok(None),
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if agreement.iter().all(Option::is_none) { Err(Disagreement::Medium) } else { Ok(agreement) }
 }
 
 fn on(
@@ -220,5 +222,27 @@ mod tests {
         let more = agreement(&two, &before).unwrap();
         assert!(matches!(more.as_slice(), [Some(_), None]));
         assert_eq!(agreement(&one, &more), Err(Disagreement::Medium));
+    }
+
+    #[test]
+    fn one_of_two_media_may_be_given_up_and_the_last_may_not() {
+        let means = Means { encodes: vec![Form::Pcmu, Form::Vp8], keys: true, ..Means::default() };
+        let both = |audio: u16, video: u16| {
+            session(&format!(
+                "m=audio {audio} RTP/AVP 0\r\nm=video {video} RTP/AVP 100\r\na=rtpmap:100 VP8/90000"
+            ))
+        };
+        let agreement = |session: &Session, before: &Agreement| {
+            let before: Vec<_> = before.iter().map(playing).collect();
+            again(session, &before, &means, &|_| true)
+        };
+        let before = agree::agree(&both(4000, 4002), &means, &|_| true).unwrap();
+        assert!(matches!(before.as_slice(), [Some(_), Some(_)]));
+        let sound = agreement(&both(4000, 0), &before).unwrap();
+        assert!(matches!(sound.as_slice(), [Some(_), None]));
+        assert!(matches!(agreement(&both(0, 4002), &before).unwrap().as_slice(), [None, Some(_)]));
+        assert_eq!(agreement(&both(0, 0), &before), Err(Disagreement::Medium));
+        let back = agreement(&both(4000, 4002), &sound).unwrap();
+        assert!(matches!(back.as_slice(), [Some(_), None]), "its packets are gone");
     }
 }

@@ -57,6 +57,73 @@ async fn another_payload_type_is_sent_and_longer_packets_than_may_be_are_refused
     assert_eq!(next_packet(&phone, |packet| packet[1] & 0x7f == 97).len(), 172);
 }
 
+/// A call for a film, whose sound and pictures go to these ports for so many milliseconds.
+async fn film(annc: &Annc, offer: &str, long: u32) -> Accepted {
+    let start = format!("INVITE sip:annc@example.com;play=file:///clip.mp4;duration={long} SIP/2.0\r\n");
+    let fields = "Contact: <sip:alice@192.0.2.33>\r\nContent-Type: application/sdp\r\n";
+    let invite = request(&format!("{start}{fields}"), offer.as_bytes());
+    let accepted = annc.invite(&invite, &meeting()).await.unwrap();
+    annc.ack(&within(&accepted.answer, "ACK", 1, ""), false);
+    accepted
+}
+
+fn with_pictures(phone: &UdpSocket, port: u16) -> String {
+    let pictures =
+        "RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\na=fmtp:99 packetization-mode=1;profile-level-id=64001f\r\n";
+    offer(phone, "PORT RTP/AVP 0", &format!("m=video {port} {pictures}"))
+}
+
+#[tokio::test]
+async fn a_stream_that_is_given_up_is_over_and_the_call_ends_with_the_other() {
+    let annc = annc(1800);
+    let [sound, pictures] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = pictures.local_addr().unwrap().port();
+    let Accepted { answer, mut call } = film(&annc, &with_pictures(&sound, port), 500).await;
+    assert!(!text(&answer).contains("m=video 0 "), "{}", text(&answer));
+    still(&mut call).await;
+    let taken = annc.request(&within(&answer, "INVITE", 2, &with_pictures(&sound, 0)), &meeting());
+    let said = text(&taken.response);
+    assert!(said.contains("m=video 0 RTP/AVP 99\r\n") && !said.contains("m=audio 0 "), "{said}");
+    annc.ack(&within(&answer, "ACK", 2, ""), false);
+    let end = tokio::time::timeout(Duration::from_secs(20), said_next(&mut call)).await;
+    assert_eq!(end.as_deref(), Ok("BYE"), "nothing is left to be played");
+}
+
+#[tokio::test]
+async fn who_gives_up_a_stream_in_an_answer_goes_on_with_the_other_and_needs_one() {
+    let annc = annc(1800);
+    let [sound, pictures] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let port = pictures.local_addr().unwrap().port();
+    let Accepted { answer, mut call } = film(&annc, &with_pictures(&sound, port), 60_000).await;
+    still(&mut call).await;
+    for (number, left) in [(2, with_pictures(&sound, 0)), (4, with_pictures(&sound, port))] {
+        annc.request(&within(&answer, "INVITE", number, ""), &meeting());
+        annc.ack(&within(&answer, "ACK", number, &left), false);
+        still(&mut call).await;
+    }
+    let none = with_pictures(&sound, 0).replace(&sound.local_addr().unwrap().port().to_string(), "0");
+    assert_eq!(status(&annc.request(&within(&answer, "INVITE", 5, &none), &meeting())), "488");
+    annc.request(&within(&answer, "INVITE", 6, ""), &meeting());
+    annc.ack(&within(&answer, "ACK", 6, &none), false);
+    assert_eq!(said_next(&mut call).await, "BYE");
+}
+
+#[tokio::test]
+async fn media_are_not_agreed_on_that_our_address_can_not_send_to() {
+    let annc = annc(1800);
+    let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ipv4 = offer(&phone, "PORT RTP/AVP 0", "");
+    let ipv6 = ipv4.replace("IP4 127.0.0.1", "IP6 ::1");
+    let start = "INVITE sip:annc@example.com;play=file:///tone_ulaw.wav SIP/2.0\r\n";
+    let fields = "Contact: <sip:alice@192.0.2.33>\r\nContent-Type: application/sdp\r\n";
+    let invite = request(&format!("{start}{fields}"), ipv6.as_bytes());
+    let refused = annc.invite(&invite, &meeting()).await.unwrap_err();
+    assert_eq!(refused.verdict(404).status, 488);
+    let (answer, _call, phone) = begun(&annc, "").await;
+    let moved = offer(&phone, "PORT RTP/AVP 0", "").replace("IP4 127.0.0.1", "IP6 ::1");
+    assert_eq!(status(&annc.request(&within(&answer, "INVITE", 2, &moved), &meeting())), "488");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_offered_to_the_phone_takes_its_offers_too() {
     let annc = annc(1800);

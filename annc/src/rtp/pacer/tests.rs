@@ -126,6 +126,19 @@ fn a_stream_that_is_held_is_quiet_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn one_that_is_given_up_has_ended_and_that_is_told_once() {
+    let mut given_up = world(5, false, false);
+    given_up.wait(30 * MS);
+    given_up.desk.take(Order::Stop(1), given_up.now);
+    assert_eq!((given_up.ended(), given_up.ended()), (Some(Event::Ended), None));
+    let mut played = world(1, false, false);
+    played.wait(100 * MS);
+    assert_eq!(played.ended(), Some(Event::Ended));
+    played.desk.take(Order::Stop(1), played.now);
+    assert_eq!(played.ended(), None);
+}
+
+#[test]
 fn one_that_was_heard_and_is_silent_is_told() {
     let mut world = world(100_000, false, false);
     let own = world.sockets.rtcp.local_addr().unwrap();

@@ -218,6 +218,10 @@ async fn ways(journey: &Journey, call: &Call) -> Vec<Destination> {
         let open = |addr| hop::may_reach(journey, journey.flow.remote.ip(), addr);
         ways.extend(endpoint.locate(&uri, Asker::Stranger, open).await.unwrap_or_default());
     }
+    if journey.uri.is_sips() {
+        // Called over TLS alone, it goes on so, whatever the Contact says (RFC 5630 §4).
+        ways.retain(is_unread);
+    }
     ways
 }
 

@@ -161,3 +161,31 @@ async fn an_invite_of_ours_with_keys_goes_over_tls_or_not_at_all() {
     // 30 s before the end of the session, which was not refreshed after 45.
     assert_eq!((bye.method(), seconds(answered)), ("BYE", 60), "no INVITE in clear");
 }
+
+/// Who called a SIPS URI and is to be reached over TLS no more is asked nothing in clear, though his Contact would lead there.
+#[tokio::test]
+async fn nothing_of_a_call_to_a_sips_uri_goes_in_clear() {
+    let authority = Authority::new();
+    let files = authority.sign("server", &[SanType::DnsName("example.com".try_into().unwrap())]);
+    let house = House::secure(files).await;
+    house.proxy.announce(Annc::start(settings(), Arc::new(SystemNames)).unwrap());
+    let alice = house.phone().await;
+    let stream = authority.connect(house.tls.unwrap(), "example.com", None).await.unwrap();
+    let mut secure = Tcp::on(stream);
+    let fields = format!("Contact: <sip:alice@{}>\r\nContent-Type: application/sdp\r\n", alice.addr);
+    let sdp = "v=0\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=inactive\r\n";
+    let uri = "sips:annc@example.com;play=file:///tone_ulaw.wav;repeat=forever";
+    let ok = secure.ask(with_body("INVITE", uri, "TLS", alice.addr, &fields, sdp.as_bytes())).await;
+    assert_eq!(ok.status(), 200, "{ok:#?}");
+    secure.send(within_over("TLS", &ok, "ACK", 1, &alice)).await;
+    drop(secure);
+    tokio::time::pause();
+    let begun = Instant::now();
+    // It is held for 300 s at most, at whose end it would say BYE.
+    while begun.elapsed() < Duration::from_secs(400) {
+        tokio::select! {
+            got = alice.recv() => panic!("{got:#?}"),
+            () = tokio::time::sleep(Duration::from_secs(9)) => {}
+        }
+    }
+}

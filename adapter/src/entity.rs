@@ -44,6 +44,9 @@ impl Entity {
     /// `Content-*` without `Content-Length`, `MIME-Version`, `Cache-Control`. Compact forms (`c`, `e`) must be
     /// given by their long names.
     pub fn describes(name: &[u8]) -> bool {
+        if !matches!(name.first(), Some(b'c' | b'C' | b'm' | b'M')) {
+            return false;
+        }
         let content = name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
         (content && !name.eq_ignore_ascii_case(b"content-length"))
             || name.eq_ignore_ascii_case(b"mime-version")

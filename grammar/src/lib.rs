@@ -101,6 +101,15 @@ pub fn push_hex(out: &mut String, number: u64, digits: u32) {
     out.push_str(std::str::from_utf8(asked).unwrap_or_default());
 }
 
+/// Whether all octets are ASCII that is seen, or blanks. Looks at many at a time.
+///
+/// ```
+/// assert!(grammar::is_printable(b"sip:a@b \"c\"") && !grammar::is_printable(b"a\tb"));
+/// ```
+pub fn is_printable(text: &[u8]) -> bool {
+    text.chunks(64).all(|chunk| chunk.iter().fold(true, |all, b| all & matches!(b, b' '..=b'~')))
+}
+
 /// The value of `%HH` escapes put in place; a `%` that two hex digits do not follow stays as it is.
 ///
 /// ```

@@ -27,7 +27,7 @@ pub(crate) struct Admitted {
 /// The first check that fails.
 pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refused> {
     let request = &journey.request;
-    let uri = request.uri();
+    let uri = &journey.uri;
     let is_taken = match uri.scheme() {
         sip::Scheme::Sip => true,
         // What came over TLS did so all the way (RFC 5630 §3.2): the others had to see to it, as `hop` does for the rest.
@@ -43,9 +43,11 @@ pub(crate) fn check(journey: &Journey, recipient: bool) -> Result<Admitted, Refu
     }
     let second_part =
         loops::second_part(request.uri_octets(), request.values(HeaderId::Route), request.call_id());
+    // Its mark would stand somewhere in the head of a request that was here before.
+    let may_loop = memchr::memmem::find(request.raw().head(), second_part.as_bytes()).is_some();
     let ours = |via: &Via<'_>| is_ours(journey, via.host(), via.port());
-    let branches: Vec<Via<'_>> = request.vias().filter(ours).collect();
-    if loops::has_looped(branches.iter().filter_map(Via::branch), &second_part) {
+    let is_marked = |via: &Via<'_>| via.branch().is_some_and(|branch| loops::is_marked(branch, &second_part));
+    if may_loop && request.vias().any(|via| is_marked(&via) && ours(&via)) {
         return Err(Refused::Looped);
     }
     let unsupported = unsupported(request, recipient);

@@ -228,7 +228,7 @@ fn meeting(journey: &Arc<Journey>) -> Meeting {
         ip if ip.is_unspecified() => towards(flow.remote).unwrap_or(ip),
         ip => ip,
     };
-    let contact = match (journey.request.uri().scheme(), flow.protocol) {
+    let contact = match (journey.uri.scheme(), flow.protocol) {
         // RFC 5630 §5.1.1.1, §3.1.4: whoever calls a sips URI is given one, which names what TLS is below of.
         (Scheme::Sips, Protocol::Wss) => format!("<sips:annc@{here};transport=ws>"),
         (Scheme::Sips, _) => format!("<sips:annc@{here}>"),

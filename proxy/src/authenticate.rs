@@ -56,7 +56,7 @@ fn prove(journey: &Journey, way: &Way) -> Result<(), Refused> {
     let verdict = judge(journey, realm, credentials, claimed.as_ref(), &|uri| {
         let is = |other: &Uri| is_same_resource(uri, other);
         let at_us = |uri: &Uri| journey.place(uri) != Place::Foreign;
-        is(&request.uri())
+        is(&journey.uri)
             || is(&way.uri)
             || request.to().uri().is_ok_and(|to| is(&to))
             || (at_us(uri) && at_us(&way.uri))

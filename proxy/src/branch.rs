@@ -48,20 +48,22 @@ pub(crate) struct Branch {
     pub(crate) way: Arc<Way>,
     pub(crate) target: Target,
     /// The request with its new head and the body as received.
-    pub(crate) draft: Outgoing,
+    pub(crate) draft: Arc<Outgoing>,
+    /// Octets of its head, our Via and Record-Route included.
+    pub(crate) head: usize,
     /// Octets we added to the head, our Via and Record-Route included.
     pub(crate) added: usize,
     /// Octets of our Via and our Record-Route.
     pub(crate) via: usize,
     /// What is to be made of the body; `None`: it passes untouched.
-    pub(crate) order: Option<Order>,
+    pub(crate) order: Option<Box<Order>>,
     /// The plan for that order, if it was made already.
     pub(crate) plan: Option<Box<Plan>>,
     /// There if the body is one that stays as it is: what the order is made of should it be asked for yet.
     pub(crate) kept: Option<Kept>,
     /// What was made of the order, by the octets there were for the whole message: made once, sent as
     /// often as needed.
-    pub(crate) made: Vec<(Option<u64>, Outgoing)>,
+    pub(crate) made: Vec<(Option<u64>, Arc<Outgoing>)>,
     /// Content that was stored for it.
     pub(crate) stored: Stored,
     pub(crate) second_part: Arc<str>,
@@ -85,7 +87,7 @@ enum Attempt {
 
 impl Branch {
     /// Sends the request and reports until nothing more comes.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         let hops = match hop::find(&self.journey, &self.way, &self.target).await {
             Ok(hops) => hops,
             // A contact without an address gives way to another of its terminal.
@@ -144,7 +146,7 @@ impl Branch {
     }
 
     /// All addresses were tried: what is still open may answer yet.
-    async fn wait_for_silent(mut self, mut timed_out: bool) {
+    async fn wait_for_silent(&mut self, mut timed_out: bool) {
         let timer_c = Instant::now() + self.journey.policy.settings.timer_c;
         let mut cancelled = false;
         while !self.silent.is_empty() {
@@ -186,7 +188,7 @@ impl Branch {
         hop: &Hop,
         refusal: Box<Response>,
         transaction: ClientTransaction,
-        sent: Outgoing,
+        sent: Arc<Outgoing>,
     ) -> Attempt {
         match self.body(None).await {
             Ok(outgoing) if outgoing.body() != sent.body() => {}
@@ -212,7 +214,7 @@ impl Branch {
         let Some(cpi) = capability::learn(&self.journey, binding, refusal, body, message) else {
             return false;
         };
-        self.order = Some(order.relearned(cpi));
+        self.order = Some(Box::new(order.relearned(cpi)));
         self.stored.refused();
         self.plan = None;
         self.made.clear();
@@ -220,7 +222,11 @@ impl Branch {
     }
 
     /// Sends over a transport that the request's size allows (CPI.md 3.4 B2), and gives what was sent.
-    async fn send_fitting(&mut self, hop: &Hop, patience: Option<Duration>) -> (Attempt, Option<Outgoing>) {
+    async fn send_fitting(
+        &mut self,
+        hop: &Hop,
+        patience: Option<Duration>,
+    ) -> (Attempt, Option<Arc<Outgoing>>) {
         let outgoing = match self.body(None).await {
             Ok(outgoing) => outgoing,
             Err(refused) => return (Attempt::Refused(refused), None),
@@ -234,10 +240,10 @@ impl Branch {
     /// Sends what is too long for a datagram.
     async fn send_otherwise(
         &mut self,
-        outgoing: Outgoing,
+        outgoing: Arc<Outgoing>,
         hop: &Hop,
         patience: Option<Duration>,
-    ) -> (Attempt, Option<Outgoing>) {
+    ) -> (Attempt, Option<Arc<Outgoing>>) {
         if let Some(tcp) = hop.over_tcp() {
             match self.send(&outgoing, &tcp, patience).await {
                 Attempt::Failed(error) => self.journey.note(|| format!("no TCP: {error}")),
@@ -253,7 +259,7 @@ impl Branch {
     /// The request as a datagram must have it where there is no TCP: a body we may adapt is made to fit,
     /// another MESSAGE is refused (RFC 3428 §8). Other methods go as they are, which RFC 3261 §18.1.1 wants
     /// tried when TCP was refused.
-    async fn fit_datagram(&mut self, outgoing: Outgoing) -> Result<Outgoing, Refused> {
+    async fn fit_datagram(&mut self, outgoing: Arc<Outgoing>) -> Result<Arc<Outgoing>, Refused> {
         self.order_after_all();
         if self.order.is_some() {
             return self.body(u64::try_from(hop::DATAGRAM).ok()).await;
@@ -270,21 +276,21 @@ impl Branch {
     }
 
     /// The request with its body adapted, within `message` octets if given.
-    async fn body(&mut self, message: Option<u64>) -> Result<Outgoing, Refused> {
+    async fn body(&mut self, message: Option<u64>) -> Result<Arc<Outgoing>, Refused> {
         if let Some((_, made)) = self.made.iter().find(|(limit, _)| *limit == message) {
-            return Ok(made.clone());
+            return Ok(Arc::clone(made));
         }
         if self.order.is_none() {
-            return Ok(self.draft.clone());
+            return Ok(Arc::clone(&self.draft));
         }
         Box::pin(self.adapted(message)).await
     }
 
-    async fn adapted(&mut self, message: Option<u64>) -> Result<Outgoing, Refused> {
-        let mut outgoing = self.draft.clone();
+    async fn adapted(&mut self, message: Option<u64>) -> Result<Arc<Outgoing>, Refused> {
+        let mut outgoing = Arc::clone(&self.draft);
         let Some(order) = &self.order else { return Ok(outgoing) };
         let (order, plan) = match self.plan.take().filter(|_| message.is_none()) {
-            Some(plan) => (order.clone(), *plan),
+            Some(plan) => (Order::clone(order), *plan),
             None => {
                 let order = Box::pin(order.renewed().with_fetched(&self.journey)).await;
                 let plan = order.plan(message).await;
@@ -292,21 +298,24 @@ impl Branch {
             }
         };
         if let Some(adapted) = order.carry_out(&self.journey, plan, message, &mut self.stored).await? {
-            tailor::apply(&mut outgoing, &adapted);
+            tailor::apply(Arc::make_mut(&mut outgoing), &adapted);
         }
-        self.made.push((message, outgoing.clone()));
+        self.made.push((message, Arc::clone(&outgoing)));
         Ok(outgoing)
     }
 
     /// The order for a body that was found to stay as it is, now that something is to be made of it.
     fn order_after_all(&mut self) {
         if let Some(Kept { cpi }) = self.kept.take() {
-            self.order = Order::new(&self.journey, &self.way, &self.target, cpi, &self.draft, self.via);
+            let order = Order::new(&self.journey, &self.way, &self.target, cpi, self.head);
+            self.order = order.map(Box::new);
         }
     }
 
-    fn octets(&self, outgoing: &Outgoing) -> usize {
-        outgoing.head_len() + self.via + outgoing.body().len()
+    fn octets(&self, outgoing: &Arc<Outgoing>) -> usize {
+        let is_draft = Arc::ptr_eq(outgoing, &self.draft);
+        let head = if is_draft { self.head } else { outgoing.head_len() + self.via };
+        head + outgoing.body().len()
     }
 
     /// One client transaction, with Timer C for an INVITE (§16.6 step 11, §16.8). Without any response it is
@@ -325,7 +334,8 @@ impl Branch {
             endpoint.request_marked(outgoing, hop.destination.clone(), Some(&self.second_part));
         self.tell(Event::Sent);
         let invite = self.journey.is_invite();
-        let mut timer_c = Instant::now() + self.journey.policy.settings.timer_c;
+        let timer_c_anew = || invite.then(|| Instant::now() + self.journey.policy.settings.timer_c);
+        let mut timer_c = timer_c_anew();
         let (mut proceeding, mut cancelled) = (false, false);
         let silent_at = patience.map(|patience| Instant::now() + patience);
         loop {
@@ -334,7 +344,7 @@ impl Branch {
                     Some(ClientEvent::Response(response)) if response.is_provisional() => {
                         proceeding = true;
                         if response.status() > 100 {
-                            timer_c = Instant::now() + self.journey.policy.settings.timer_c;
+                            timer_c = timer_c_anew();
                         }
                         if !invite || self.has_way_back(&response) {
                             self.tell(Event::Provisional(response));
@@ -357,7 +367,7 @@ impl Branch {
                     transaction.cancel();
                     self.silent.cancel();
                 }
-                () = sleep_until(timer_c), if invite && !cancelled => {
+                () = until(timer_c), if !cancelled => {
                     if !proceeding {
                         return Attempt::TimedOut;
                     }
@@ -370,7 +380,7 @@ impl Branch {
 
     /// Reports the final response, and every further 2xx to an INVITE (RFC 6026 §7.2), those of addresses that
     /// were taken for silent included.
-    async fn end(mut self, response: Box<Response>, mut transaction: ClientTransaction) {
+    async fn end(&mut self, response: Box<Response>, mut transaction: ClientTransaction) {
         self.silent.cancel();
         if !self.has_way_back(&response) {
             return self.end_refused(&Refused::BadAnswer);

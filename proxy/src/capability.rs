@@ -35,7 +35,7 @@ pub(crate) async fn of(journey: &Journey, way: &Way, target: &Target) -> Option<
     match registrar.query(binding, profiles, journey.arrived) {
         Query::Known(known) => known,
         Query::Wait(wait) => wait.answer().await,
-        Query::Ask(ticket) => ask(journey, way, target, binding, ticket).await,
+        Query::Ask(ticket) => Box::pin(ask(journey, way, target, binding, ticket)).await,
     }
 }
 

@@ -117,7 +117,7 @@ fn address(journey: &Journey, user: &str) -> String {
     let endpoint = &journey.rooms.endpoint;
     let by =
         |protocol: Protocol, is_sips| Some(own_uri(user, &endpoint.sent_by(protocol)?, protocol, is_sips));
-    let secure = || journey.request.uri().is_sips().then(|| by(Protocol::Tls, true)).flatten();
+    let secure = || journey.uri.is_sips().then(|| by(Protocol::Tls, true)).flatten();
     // Nobody opens a WebSocket to a server for this.
     let preferred = Some(journey.flow.protocol).filter(|protocol| protocol.is_dialled());
     let plain = || preferred.and_then(|protocol| by(protocol, false));

@@ -91,7 +91,7 @@ pub(crate) async fn run(
     }
     let invite = journey.is_invite();
     let pace = journey.policy.settings.next_after;
-    let fork = Fork {
+    let mut fork = Fork {
         way: Arc::new(way),
         second_part: second_part.into(),
         cancel: CancellationToken::new(),
@@ -104,7 +104,8 @@ pub(crate) async fn run(
         kept: None,
         journey,
     };
-    fork.drive().await.finish().await;
+    fork.drive().await;
+    fork.finish().await;
 }
 
 /// Whether it may be a message to keep; what `offline` says of it takes longer and is asked when it matters.
@@ -122,16 +123,17 @@ pub(crate) fn breadth(journey: &Journey) -> u32 {
 
 impl Fork {
     /// Until no branch runs and none is left to start.
-    async fn drive(mut self) -> Fork {
+    async fn drive(&mut self) {
         let mut work = FuturesUnordered::new();
+        let mut now = Instant::now();
         loop {
             while let Some((branch, event)) = self.reports.take() {
-                self.take(branch, event);
+                self.take(branch, event, now);
             }
-            if self.upstream.is_cancelled() || self.is_given_up() {
+            if self.upstream.is_cancelled() || self.is_given_up(now) {
                 self.course.stop();
             }
-            let starts = self.course.start(Instant::now());
+            let starts = self.course.start(now);
             if !starts.is_empty() {
                 let mut ready = self.prepare(starts);
                 // Nearly always nothing has to be waited for.
@@ -142,7 +144,7 @@ impl Fork {
                 continue;
             }
             if work.is_empty() {
-                return self;
+                return;
             }
             let deadline = self.course.deadline().into_iter().chain(self.keep_at).min();
             tokio::select! {
@@ -154,7 +156,7 @@ impl Fork {
                 }
                 () = self.upstream.cancelled(), if !self.cancel.is_cancelled() => self.cancel.cancel(),
                 () = until(deadline) => {
-                    let now = Instant::now();
+                    now = Instant::now();
                     self.course.on_timeout(now);
                     if self.keep_at.is_some_and(|at| at <= now) {
                         self.keep_at = None;
@@ -162,13 +164,14 @@ impl Fork {
                     }
                 }
             }
+            now = Instant::now();
         }
     }
 
     /// Whether the sender has given up: what is started now would reach somebody of whom he never hears.
-    fn is_given_up(&self) -> bool {
+    fn is_given_up(&self, now: Instant) -> bool {
         let waits = self.journey.is_invite() || self.journey.from_store || self.kept.is_some();
-        !waits && self.journey.age() >= GIVEN_UP
+        !waits && self.journey.age_at(now) >= GIVEN_UP
     }
 
     /// Nobody has taken the message for long: keeps it and tells the sender so, while the branches run on.
@@ -222,9 +225,9 @@ impl Fork {
         }
     }
 
-    fn take(&mut self, branch: search::Branch, event: Event) {
+    fn take(&mut self, branch: search::Branch, event: Event, now: Instant) {
         match event {
-            Event::Sent => self.course.sent(branch, Instant::now()),
+            Event::Sent => self.course.sent(branch, now),
             Event::Provisional(response) => {
                 if self.course.heard(branch, response.status()) {
                     self.upstream.forward(&response, &[]);
@@ -272,14 +275,16 @@ impl Fork {
         let (journey, way) = (Arc::clone(&self.journey), Arc::clone(&self.way));
         let branches: Vec<_> = starts.iter().map(|start| start.branch).collect();
         // Beside others it may be linked although it fits (CPI.md I2).
-        let is_alone = starts.len() == 1;
+        let starts = match <[_; 1]>::try_from(starts) {
+            Ok([Start { branch, target, breadth }]) => {
+                let ready = async move { Ready::get(&journey, &way, target, breadth, true).await };
+                return guarded(ready.map(move |ready| Done::Ready(vec![(branch, ready)])), branches);
+            }
+            Err(starts) => starts,
+        };
         let ready = async move {
-            let getting = starts.into_iter().map(|start| {
-                let (journey, way) = (&journey, &way);
-                async move {
-                    let ready = Ready::get(journey, way, start.target, start.breadth, is_alone).await;
-                    (start.branch, ready)
-                }
+            let getting = starts.into_iter().map(|Start { branch, target, breadth }| {
+                Ready::get(&journey, &way, target, breadth, false).map(move |ready| (branch, ready))
             });
             let mut ready = join_all(getting).await;
             link_all(&journey, &mut ready);
@@ -289,12 +294,13 @@ impl Fork {
     }
 
     fn launch(&self, branch: search::Branch, ready: Ready) -> Work {
-        let running = Branch {
+        let running = Box::new(Branch {
             name: branch,
             journey: Arc::clone(&self.journey),
             way: Arc::clone(&self.way),
             target: ready.target,
             draft: ready.draft,
+            head: ready.head,
             added: ready.added,
             via: ready.via,
             order: ready.order,
@@ -306,7 +312,7 @@ impl Fork {
             cancel: self.cancel.clone(),
             reports: self.reports.clone(),
             silent: Silent::default(),
-        };
+        });
         guarded(running.run().map(|()| Done::Over), vec![branch])
     }
 }
@@ -353,7 +359,7 @@ fn link_all(journey: &Journey, ready: &mut [(search::Branch, Ready)]) {
     let needed = ready.iter().any(|(_, one)| one.needs_change());
     if needed && ready.iter().all(|(_, one)| one.accepts_links()) {
         for (_, one) in ready {
-            one.order = one.order.as_ref().map(Order::linked);
+            one.order = one.order.as_ref().map(|order| Box::new(order.linked()));
             one.plan = None;
         }
     }
@@ -362,10 +368,11 @@ fn link_all(journey: &Journey, ready: &mut [(search::Branch, Ready)]) {
 /// A branch with all that is known before it starts.
 struct Ready {
     target: Target,
-    draft: Outgoing,
+    draft: Arc<Outgoing>,
+    head: usize,
     added: usize,
     via: usize,
-    order: Option<Order>,
+    order: Option<Box<Order>>,
     plan: Option<Box<Plan>>,
     kept: Option<Kept>,
 }
@@ -373,23 +380,33 @@ struct Ready {
 impl Ready {
     async fn get(journey: &Journey, way: &Way, target: Target, share: u32, is_alone: bool) -> Ready {
         let cpi = capability::of(journey, way, &target).await;
-        let draft = forward::draft(journey, way, &target, share);
+        let draft = Arc::new(forward::draft(journey, way, &target, share));
         let via = octets_to_come(journey);
         let received = journey.request.raw().head().len();
-        let added = (draft.head_len() + via).saturating_sub(received);
-        if is_alone && Order::is_needless(journey, way, &target, cpi.as_deref(), &draft, via) {
-            return Ready { target, draft, added, via, order: None, plan: None, kept: Some(Kept { cpi }) };
+        let head = draft.head_len() + via;
+        let added = head.saturating_sub(received);
+        if is_alone && Order::is_needless(journey, way, &target, cpi.as_deref(), head) {
+            return Ready {
+                target,
+                draft,
+                head,
+                added,
+                via,
+                order: None,
+                plan: None,
+                kept: Some(Kept { cpi }),
+            };
         }
-        let order = Order::new(journey, way, &target, cpi, &draft, via);
+        let order = Order::new(journey, way, &target, cpi, head);
         let order = match order {
-            Some(order) => Some(Box::pin(order.with_fetched(journey)).await),
+            Some(order) => Some(Box::new(Box::pin(order.with_fetched(journey)).await)),
             None => None,
         };
         let plan = match &order {
             Some(order) => Some(Box::new(Box::pin(order.plan(None)).await)),
             None => None,
         };
-        Ready { target, draft, added, via, order, plan, kept: None }
+        Ready { target, draft, head, added, via, order, plan, kept: None }
     }
 
     fn needs_change(&self) -> bool {
@@ -397,7 +414,7 @@ impl Ready {
     }
 
     fn accepts_links(&self) -> bool {
-        self.order.as_ref().is_some_and(Order::accepts_links)
+        self.order.as_ref().is_some_and(|order| order.accepts_links())
     }
 }
 

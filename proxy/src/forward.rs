@@ -53,7 +53,7 @@ pub(crate) fn is_recorded(request: &Request) -> bool {
 pub(crate) fn record_route(journey: &Journey, outgoing: &mut Outgoing, onward: &Side) {
     let dialog = Dialog::of(&journey.request);
     // RFC 3261 §16.6 step 4: a SIPS URI for who asked by one, who came over TLS and goes on over it.
-    let is_sips = journey.request.uri().is_sips();
+    let is_sips = journey.uri.is_sips();
     for (end, side) in [(End::Caller, &back(journey)), (End::Callee, onward)] {
         if let Some(host) = journey.rooms.endpoint.sent_by(side.protocol) {
             outgoing.push_record_route(journey.rooms.key.record(&dialog, end, side, &host, is_sips));

@@ -42,7 +42,8 @@ fn adapts(settings: &Settings, aor: &str) -> bool {
 /// The body and the fields that describe it.
 pub(crate) fn entity(request: &Request) -> Entity {
     let octets = request.raw().octets();
-    let described = request.headers().filter_map(|header| {
+    let describes = |id: HeaderId| id == HeaderId::Other || Entity::describes(id.name().as_bytes());
+    let described = request.headers().filter(|header| describes(header.id)).filter_map(|header| {
         let (name, shared) = match header.id {
             HeaderId::Other => (header.name, None),
             known => (known.name().as_bytes(), Some(known.name())),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use registrar::UserName;
-use sip::{Method, Request};
+use sip::{Method, Request, Uri};
 use tokio::time::Instant;
 use transport::Flow;
 
@@ -28,6 +28,10 @@ pub(crate) struct Journey {
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) request: Request,
+    /// Its Request-URI.
+    pub(crate) uri: Uri,
+    /// Where that points, once it was asked for.
+    place: OnceLock<Place>,
     pub(crate) flow: Flow,
     /// By the wall clock, for Expires and bindings.
     pub(crate) arrived: SystemTime,
@@ -69,6 +73,8 @@ impl Journey {
         Journey {
             rooms,
             policy,
+            uri: request.uri(),
+            place: OnceLock::new(),
             request,
             flow,
             arrived: transport::now(),
@@ -85,9 +91,17 @@ impl Journey {
         self.started.elapsed()
     }
 
+    /// How long before `now` it came.
+    pub(crate) fn age_at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// Where a URI of this request points.
-    pub(crate) fn place(&self, uri: &sip::Uri) -> Place {
-        self.policy.ours.place(uri, self.flow.local.ip())
+    pub(crate) fn place(&self, uri: &Uri) -> Place {
+        let place = || self.policy.ours.place(uri, self.flow.local.ip());
+        // Nearly always it is the Request-URI that is asked for, again and again.
+        let is_own = std::ptr::eq(uri.as_bytes(), self.uri.as_bytes());
+        if is_own { *self.place.get_or_init(place) } else { place() }
     }
 
     /// What is known of the sender, once it was asked for.
@@ -176,7 +190,7 @@ fn push_address(line: &mut String, address: SocketAddr) {
 }
 
 fn push_quoted(line: &mut String, text: &str) {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+    if grammar::is_printable(text.as_bytes()) && memchr::memchr2(b'"', b'\\', text.as_bytes()).is_none() {
         line.extend(["\"", text, "\""]);
     } else {
         line.push_str(&format!("{text:?}"));

@@ -29,6 +29,9 @@ const TOKEN: &[u8] = b"flow.";
 /// Octets of the seal of a token, 80 bits.
 const TOKEN_SEAL: usize = 10;
 
+/// Characters of the shortest mark: seal, kind, IPv4 address, port.
+const SHORTEST: usize = ((SEAL + 1 + 4 + 2) * 4).div_ceil(3);
+
 /// Characters of the longest mark: seal, kind, IPv6 address, two ports, flow, in base64.
 const LONGEST: usize = ((SEAL + 1 + 16 + 2 + 2 + 8) * 4).div_ceil(3);
 
@@ -215,6 +218,11 @@ impl RouteKey {
         let octets = side.octets(end);
         let seal = self.seal(dialog, &octets);
         URL_SAFE_NO_PAD.encode([&seal, &octets[..]].concat())
+    }
+
+    /// Whether a user part is long enough for a mark. Those of people seldom are.
+    pub(crate) const fn may_be_mark(user: &[u8]) -> bool {
+        user.len() >= SHORTEST
     }
 
     /// What a mark says of a request of `dialog`; `None` if it is none of ours, or another dialog's.

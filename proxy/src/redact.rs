@@ -43,7 +43,9 @@ impl Redacted<'_> {
 
 fn push_escaped(out: &mut String, octets: &[u8]) {
     match std::str::from_utf8(octets) {
-        Ok(text) if text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\'' | b'\\')) => {
+        Ok(text)
+            if grammar::is_printable(octets) && memchr::memchr3(b'"', b'\'', b'\\', octets).is_none() =>
+        {
             out.push_str(text);
         }
         _ => out.extend(octets.escape_ascii().map(char::from)),

@@ -112,9 +112,9 @@ impl Proxy {
 /// | [`crate::upstream`] | the answer goes back | §16.7 |
 /// | [`offline`] | or, if nobody was reached, the message is kept | RFC 3428 §8 |
 async fn travel(journey: Arc<Journey>, mut upstream: Upstream) {
-    let uri = journey.request.uri();
+    let uri = &journey.uri;
     let recipient =
-        local::is_recipient(&journey.request, journey.place(&uri)) || presence::is_for(&journey, &uri);
+        local::is_recipient(&journey.request, journey.place(uri)) || presence::is_for(&journey, uri);
     let admitted = match admit::check(&journey, recipient) {
         Ok(admitted) => admitted,
         Err(refused) => return upstream.refuse(&refused),
@@ -165,9 +165,9 @@ fn way(journey: &Journey) -> Result<route::Way, Refused> {
     let request = &journey.request;
     let routes: Vec<&[u8]> = request.values(HeaderId::Route).collect();
     route::preprocess(
-        &request.uri(),
+        &journey.uri,
         &routes,
-        &Dialog::of(request),
+        &|| Dialog::of(request),
         &journey.policy.ours,
         &journey.rooms.key,
         &journey.flow,

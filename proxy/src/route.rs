@@ -63,10 +63,10 @@ impl Way {
 ///
 /// # Errors
 /// [`Refused::Forbidden`] for a Route that can't be read, or a flow token of somebody else's making.
-pub(crate) fn preprocess(
+pub(crate) fn preprocess<'d>(
     uri: &Uri,
     routes: &[&[u8]],
-    dialog: &Dialog<'_>,
+    dialog: &dyn Fn() -> Dialog<'d>,
     ours: &Ours,
     key: &RouteKey,
     flow: &Flow,
@@ -110,11 +110,18 @@ fn address(route: &[u8]) -> Result<Uri, Refused> {
 }
 
 /// What our mark in that URI says, if it is one of ours.
-fn recorded(uri: &Uri, dialog: &Dialog<'_>, ours: &Ours, key: &RouteKey, local: IpAddr) -> Option<Mark> {
+fn recorded<'d>(
+    uri: &Uri,
+    dialog: &dyn Fn() -> Dialog<'d>,
+    ours: &Ours,
+    key: &RouteKey,
+    local: IpAddr,
+) -> Option<Mark> {
+    let user = uri.user().filter(|user| RouteKey::may_be_mark(user))?;
     if ours.place(uri, local) == Place::Foreign {
         return None;
     }
-    key.read(uri.user()?, dialog)
+    key.read(user, &dialog())
 }
 
 /// A maddr that means us says no more than that the request should come here; it goes, and the port and
@@ -154,7 +161,7 @@ mod tests {
     fn way(uri: &str, routes: &[&str], key: &RouteKey) -> Way {
         let ours = Ours::new(&["example.com".into()], &[], vec!["192.0.2.1:5060".parse().unwrap()]);
         let routes: Vec<_> = routes.iter().map(|route| route.as_bytes()).collect();
-        preprocess(&uri.parse().unwrap(), &routes, &DIALOG, &ours, key, &flow()).unwrap()
+        preprocess(&uri.parse().unwrap(), &routes, &|| DIALOG, &ours, key, &flow()).unwrap()
     }
 
     fn flow() -> Flow {
@@ -253,7 +260,8 @@ mod tests {
     #[test]
     fn a_route_that_cannot_be_read_is_refused() {
         let ours = Ours::new(&[], &[], Vec::new());
-        let read = preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], &DIALOG, &ours, &key(), &flow());
+        let read =
+            preprocess(&"sip:a@b".parse().unwrap(), &[b"<nonsense"], &|| DIALOG, &ours, &key(), &flow());
         assert!(matches!(read, Err(Refused::Forbidden(_))));
     }
 }

@@ -98,20 +98,18 @@ impl Stored {
 }
 
 impl Order {
-    /// The order for a target, if its body may be adapted. `draft` is the head it leaves with, to which our
-    /// Via adds `via` octets.
+    /// The order for a target, if its body may be adapted, in a message with a head of `head` octets.
     pub(crate) fn new(
         journey: &Journey,
         way: &Way,
         target: &Target,
         cpi: Option<Arc<Cpi>>,
-        draft: &Outgoing,
-        via: usize,
+        head: usize,
     ) -> Option<Order> {
         let method = gate::carrier(journey, way, target)?;
         let settings = settings(journey, method, cpi.as_deref());
         let entity = Arc::new(gate::entity(&journey.request));
-        let head = head(&entity, draft, via);
+        let head = without_fields(head, &entity);
         let recipient = target.binding.as_ref().map(|binding| binding.aor.to_string()).unwrap_or_default();
         let patience = journey.policy.settings.adapt_deadline;
         let deadline = Instant::now() + patience;
@@ -141,12 +139,11 @@ impl Order {
         way: &Way,
         target: &Target,
         cpi: Option<&Cpi>,
-        draft: &Outgoing,
-        via: usize,
+        head: usize,
     ) -> bool {
         let Some(method) = gate::carrier(journey, way, target) else { return false };
         let entity = gate::entity(&journey.request);
-        let budget = Budget { message: None, head: head(&entity, draft, via) };
+        let budget = Budget { message: None, head: without_fields(head, &entity) };
         let settings = settings(journey, method, cpi);
         let kept = adapter::is_kept(&entity.fields, &entity.body, cpi, &settings, budget);
         if kept {
@@ -367,9 +364,9 @@ impl Order {
 }
 
 /// Octets of a branch's head without the fields of the entity.
-fn head(entity: &Entity, draft: &Outgoing, via: usize) -> u64 {
+fn without_fields(head: usize, entity: &Entity) -> u64 {
     let fields: u64 = entity.fields.iter().map(adapter::Field::octets).sum();
-    u64::try_from(draft.head_len() + via).unwrap_or(u64::MAX).saturating_sub(fields)
+    u64::try_from(head).unwrap_or(u64::MAX).saturating_sub(fields)
 }
 
 fn settings(journey: &Journey, method: adapter::Method, cpi: Option<&Cpi>) -> adapter::Settings {

@@ -108,7 +108,17 @@ impl Registrar {
         {
             return Ok(meaning);
         }
-        let options = &settings.options;
+        let meaning = Box::pin(self.work_out(words, &settings.options, pinned)).await?;
+        settings.said.remember(key, meaning);
+        Ok(meaning)
+    }
+
+    async fn work_out(
+        &self,
+        words: &Words<'_>,
+        options: &Options,
+        pinned: &mut Vec<Pinned>,
+    ) -> Result<Meaning, Refusal> {
         let contact = words.contact(options);
         let kept = words.kept.and_then(|id| self.cpis.find(id));
         let headers = cpi::merge::refresh(kept.as_deref(), words.headers(options), kept.is_some());
@@ -124,7 +134,6 @@ impl Registrar {
         let id = |pinned: &Option<Pinned>| pinned.as_ref().map(Pinned::id);
         let meaning = Meaning { q: contact.q, headers: id(&headers), effective: id(&effective) };
         pinned.extend(headers.into_iter().chain(effective));
-        settings.said.remember(key, meaning);
         Ok(meaning)
     }
 

@@ -183,14 +183,17 @@ const fn digit(b: u8) -> Option<u8> {
 }
 
 fn write_uuid(text: &mut Vec<u8>, uuid: &[u8; 16]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (at, octet) in uuid.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
             text.push(b'-');
         }
-        let written = [octet >> 4, octet & 0xf].map(|digit| DIGITS.get(usize::from(digit)).copied());
-        text.extend(written.into_iter().flatten());
+        text.extend_from_slice(&[written(octet >> 4), written(octet & 0xf)]);
     }
+}
+
+/// The digit of a number below 16.
+const fn written(number: u8) -> u8 {
+    if number < 10 { b'0' + number } else { b'a' + number - 10 }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod listing;
 mod lookup;
 mod options;
 mod outcome;
+mod recent;
 mod record;
 mod request;
 mod rules;
@@ -58,6 +59,7 @@ use guard::Guard;
 use interned::CpiTable;
 use learned::Learned;
 use outcome::{Refusal, accepted};
+use recent::Recent;
 use record::Record;
 use request::{Registration, Supports};
 use said::Said;
@@ -71,6 +73,7 @@ pub struct Registrar {
     settings: RwLock<Arc<Settings>>,
     gruu_key: GruuKey,
     feed: Feed,
+    recent: Recent,
     /// When the last sweep was; Unix seconds.
     swept_at: AtomicU64,
     /// Tells flows of this run from those of earlier ones, whose ids mean nothing any more.
@@ -95,6 +98,7 @@ impl Registrar {
             settings: RwLock::new(Settings::new(options)),
             gruu_key: GruuKey::fresh(),
             feed: Feed::default(),
+            recent: Recent::default(),
             swept_at: AtomicU64::new(0),
             boot: boot_id(),
         }

@@ -60,7 +60,13 @@ impl Registrar {
             None => settings.options.aor(aor),
         };
         let Some(aor) = aor else { return Lookup::Unknown };
-        let record = self.load(&aor).map_or_else(Record::default, |(_, record)| record);
+        if device.is_none()
+            && let Some(live) = self.recent(&aor, now)
+        {
+            return Lookup::Bindings(live);
+        }
+        let (version, record) = self.load(&aor).unzip();
+        let record = record.unwrap_or_default();
         let remembered = record.ended_at().is_some_and(|ended| now < settings.options.forgotten_at(ended));
         let is_known = match &device {
             None => remembered || settings.listed.contains(&aor) || self.has_password(&aor),
@@ -68,16 +74,30 @@ impl Registrar {
             // Temporary ones end with the last Contact of their device (RFC 5627 §5.3).
             Some((_, Device::Temporary { .. })) => false,
         };
-        let (mut live, _) = record.part(now);
+        let (mut live, expired) = record.part(now);
         live.retain(|stored| device.as_ref().is_none_or(|(_, device)| is_of(stored, device)));
         live.sort_by_key(|stored| std::cmp::Reverse((stored.q(), stored.refreshed_at)));
         let aor: Arc<str> = aor.into();
         let bindings: Vec<_> = live.into_iter().filter_map(|stored| self.binding(stored, &aor)).collect();
+        if device.is_none()
+            && expired.is_empty()
+            && let Some(version) = version
+        {
+            self.recent.keep(version, &bindings);
+        }
         match bindings.is_empty() {
             false => Lookup::Bindings(bindings),
             true if is_known => Lookup::Known,
             true => Lookup::Unknown,
         }
+    }
+
+    /// The bindings of an AOR that are live, if its record was looked up lately and some are.
+    fn recent(&self, aor: &str, now: u64) -> Option<Vec<Arc<Binding>>> {
+        let version = self.records.read(aor.as_bytes(), |version, _| version)?;
+        let mut bindings = self.recent.find(version)?;
+        bindings.retain(|binding| &*binding.aor == aor && now < unix_seconds(binding.expires_at));
+        (!bindings.is_empty()).then_some(bindings)
     }
 
     fn has_password(&self, aor: &str) -> bool {

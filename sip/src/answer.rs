@@ -26,11 +26,20 @@ const ROOM: usize = 640;
 pub trait Answerable {
     /// The message.
     fn message(&self) -> &RawMessage;
+
+    /// Whether its To has a tag, or can't be read, so that it is copied as it stands.
+    fn has_to_tag(&self) -> bool {
+        self.message().header(HeaderId::To).is_none_or(has_tag)
+    }
 }
 
 impl Answerable for Request {
     fn message(&self) -> &RawMessage {
         self.raw()
+    }
+
+    fn has_to_tag(&self) -> bool {
+        self.to_tag().is_some()
     }
 }
 
@@ -50,11 +59,19 @@ impl<T: Answerable + ?Sized> Answerable for Box<T> {
     fn message(&self) -> &RawMessage {
         (**self).message()
     }
+
+    fn has_to_tag(&self) -> bool {
+        (**self).has_to_tag()
+    }
 }
 
 impl<T: Answerable + ?Sized> Answerable for Arc<T> {
     fn message(&self) -> &RawMessage {
         (**self).message()
+    }
+
+    fn has_to_tag(&self) -> bool {
+        (**self).has_to_tag()
     }
 }
 
@@ -75,7 +92,7 @@ impl ResponseBuilder {
     /// A response without a body. To gets a tag that is the same for every copy of the request (§8.2.7),
     /// unless [`ResponseBuilder::to_tag`] gives one; a 100 gets none.
     pub fn to_request(request: &impl Answerable, status: u16, reason: &str) -> Self {
-        let request = request.message();
+        let (has_tag, request) = (request.has_to_tag(), request.message());
         let mut head = Vec::with_capacity(ROOM);
         head.extend_from_slice(b"SIP/2.0 ");
         head.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
@@ -86,7 +103,9 @@ impl ResponseBuilder {
         for header in request.headers() {
             match header.id {
                 HeaderId::Via if response.via.is_empty() => response.top_via(&header, request.source()),
-                HeaderId::To if status > 100 && response.tag.is_none() => response.to(&header, request),
+                HeaderId::To if status > 100 && response.tag.is_none() && !has_tag => {
+                    response.to(&header, request);
+                }
                 HeaderId::Via | HeaderId::From | HeaderId::To | HeaderId::CallId | HeaderId::CSeq => {
                     response.copy_line(&header);
                 }
@@ -157,7 +176,10 @@ impl ResponseBuilder {
     /// The response for the wire.
     pub fn encode(mut self) -> Encoded {
         if let Some((at, tag)) = self.tag.filter(|(at, _)| *at <= self.head.len()) {
-            self.head.splice(at..at, b";tag=".iter().copied().chain(tag.into_bytes()));
+            let behind = self.head.split_off(at);
+            self.head.extend_from_slice(b";tag=");
+            self.head.extend_from_slice(tag.as_bytes());
+            self.head.extend_from_slice(&behind);
         }
         self.head.extend_from_slice(b"Content-Length: ");
         self.head.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
@@ -179,9 +201,7 @@ impl ResponseBuilder {
 
     fn to(&mut self, header: &Header<'_>, request: &RawMessage) {
         self.copy_line(header);
-        if !has_tag(header.value) {
-            self.tag = Some((self.head.len().saturating_sub(2), stateless_tag(request)));
-        }
+        self.tag = Some((self.head.len().saturating_sub(2), stateless_tag(request)));
     }
 }
 
@@ -189,12 +209,14 @@ impl ResponseBuilder {
 pub(crate) fn stamped(value: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     let top = grammar::split_commas(value).next()?;
     let stamped = via::stamp(top, source)?;
+    if top.len() == value.len() {
+        return Some(stamped);
+    }
     let span = Span::of(value, top);
     let (before, after) = (value.get(..span.start()), value.get(span.end()..));
     Some([before.unwrap_or_default(), &stamped, after.unwrap_or_default()].concat())
 }
 
-/// A To that can't be read is copied as it stands.
 fn has_tag(to: &[u8]) -> bool {
     NameAddr::parse(to).map_or(true, |address| address.tag().is_some())
 }

@@ -47,7 +47,8 @@ impl<'a> Host<'a> {
     pub fn is(&self, name: &str) -> bool {
         match *self {
             // What is no address when read is none in another case either.
-            Host::Name(own) => own.eq_ignore_ascii_case(name.as_bytes()),
+            // Nearly everyone writes them as they are.
+            Host::Name(own) => own == name.as_bytes() || own.eq_ignore_ascii_case(name.as_bytes()),
             Host::V4(_) | Host::V6(_) => Host::parse(name.as_bytes()).is_some_and(|other| *self == other),
         }
     }

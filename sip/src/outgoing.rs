@@ -38,6 +38,9 @@ pub struct Outgoing {
 /// Octets that the lines of most messages of ours have.
 const ROOM_OF_OURS: usize = 512;
 
+/// Octets of the names that are nearly always rewritten.
+const LONGEST_USUAL_NAME: usize = 24;
+
 /// One line of the head: a base line, or a fresh one with the top bit set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line(u16);
@@ -97,8 +100,8 @@ impl Outgoing {
 
     /// The elements of the comma lists of all headers `id`.
     pub fn values(&self, id: HeaderId) -> impl Iterator<Item = &[u8]> {
-        let of_id = self.headers().filter(move |header| header.id == id);
-        of_id.flat_map(|header| grammar::split_commas(header.value))
+        let of_id = self.order.iter().filter(move |&&line| self.id(line) == id);
+        of_id.flat_map(|&line| grammar::split_commas(self.view(line).value))
     }
 
     /// The start line as it will stand.
@@ -193,24 +196,32 @@ impl Outgoing {
     }
 
     fn view(&self, line: Line) -> Header<'_> {
-        let at = usize::from(line.0 & !FRESH);
-        let (lines, buf): (&[HeaderLine], &[u8]) = if line.0 & FRESH == 0 {
-            (self.base.lines(), self.base.octets())
-        } else {
-            (&self.fresh, &self.text)
-        };
+        let buf: &[u8] = if line.0 & FRESH == 0 { self.base.octets() } else { &self.text };
         let nothing = Header { id: HeaderId::Other, name: b"", value: b"", raw: b"" };
-        lines.get(at).map_or(nothing, |line| raw::view(line, buf))
+        self.place(line).map_or(nothing, |line| raw::view(line, buf))
+    }
+
+    /// Where a line stands, in the base or in `text`.
+    fn place(&self, line: Line) -> Option<&HeaderLine> {
+        let lines = if line.0 & FRESH == 0 { self.base.lines() } else { &self.fresh };
+        lines.get(usize::from(line.0 & !FRESH))
+    }
+
+    fn id(&self, line: Line) -> HeaderId {
+        self.place(line).map_or(HeaderId::Other, |line| line.id)
     }
 
     fn position<'n>(&self, name: impl Into<Name<'n>>) -> Option<usize> {
         let name = name.into();
-        self.order.iter().position(|&line| self.view(line).is(name))
+        match name.id() {
+            HeaderId::Other => self.order.iter().position(|&line| self.view(line).is(name)),
+            known => self.order.iter().position(|&line| self.id(line) == known),
+        }
     }
 
     /// Where a line stands that is the first behind the Vias.
     fn after_vias(&self) -> usize {
-        let last = self.order.iter().rposition(|&line| self.view(line).id == HeaderId::Via);
+        let last = self.order.iter().rposition(|&line| self.id(line) == HeaderId::Via);
         last.map_or(0, |at| at + 1)
     }
 
@@ -229,7 +240,7 @@ impl Outgoing {
     /// Gives the line at `at` another value under the name it has.
     fn replace(&mut self, at: usize, value: &[u8]) {
         let Some(&line) = self.order.get(at) else { return };
-        let name = self.view(line).name.to_vec();
+        let name: SmallVec<[u8; LONGEST_USUAL_NAME]> = self.view(line).name.into();
         if let (Some(fresh), Some(place)) = (self.write(&name, value), self.order.get_mut(at)) {
             *place = fresh;
         }

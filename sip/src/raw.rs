@@ -114,7 +114,8 @@ impl RawMessage {
 
     /// The start line without its line end.
     pub fn start_line(&self) -> &[u8] {
-        grammar::split_once(self.head(), |b| b == b'\r').map_or(self.head(), |(line, _)| line)
+        let head = self.head();
+        memchr::memchr(b'\r', head).and_then(|end| head.get(..end)).unwrap_or(head)
     }
 
     /// The header lines in order.

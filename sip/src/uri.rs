@@ -155,6 +155,9 @@ impl Uri {
 
     /// The value of the parameter `name` as written; empty for one without a value.
     pub fn param(&self, name: &[u8]) -> Option<&[u8]> {
+        if self.params_octets().is_empty() {
+            return None;
+        }
         let found = self.params().find(|param| compare::same_text_any_case(param.name, name))?;
         Some(found.value.map_or(&b""[..], |value| value.raw()))
     }

@@ -1,7 +1,7 @@
 //! Via values (RFC 3261 §20.42, RFC 3581): `SIP/2.0/UDP host:port;branch=..`, with white space where the
 //! grammar has it and any transport.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::cursor::Cursor;
 use crate::host::{self, Host};
@@ -76,7 +76,7 @@ impl<'a> Via<'a> {
     }
 
     /// The address that the next element saw, where answers go.
-    pub fn received(&self) -> Option<std::net::IpAddr> {
+    pub fn received(&self) -> Option<IpAddr> {
         let text = self.param(b"received")?;
         let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
         std::str::from_utf8(bare).ok()?.parse().ok()
@@ -179,7 +179,7 @@ pub(crate) fn is_transaction_branch(branch: &[u8]) -> bool {
 pub(crate) fn stamp(value: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     let via = Via::parse(value)?;
     let address = source.ip().to_canonical();
-    let named = via.host().ip().is_some_and(|host| host == address);
+    let named = is_written(address, via.host) || via.host().ip().is_some_and(|host| host == address);
     let before = value.get(..value.len() - via.params.len())?;
     let mut stamped = Vec::with_capacity(value.len() + MOST_STAMP);
     stamped.extend_from_slice(before.trim_ascii_end());
@@ -204,6 +204,13 @@ pub(crate) fn stamp(value: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
         host::write_ip(address, |piece| stamped.extend_from_slice(piece.as_bytes()));
     }
     Some(stamped)
+}
+
+/// Whether that is how `address` is nearly always written.
+fn is_written(address: IpAddr, host: &[u8]) -> bool {
+    let mut left = Some(host);
+    host::write_ip(address, |piece| left = left.and_then(|left| left.strip_prefix(piece.as_bytes())));
+    left.is_some_and(<[u8]>::is_empty)
 }
 
 /// Octets that a stamp adds: `;rport=65535;received=` and an IPv6 address.

@@ -96,7 +96,7 @@ struct Shown<'a, 'w>(&'a mut Writer<'w>);
 
 impl fmt::Write for Shown<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        if grammar::is_printable(text.as_bytes()) {
             return self.0.write_str(text);
         }
         text.chars().try_for_each(|char| match char {

@@ -46,7 +46,7 @@ pub(crate) fn datagram(
     raw.set_source(source);
     match sip::validate(raw, limits) {
         Ok(message) => {
-            let peer = |via: &Via<'_>| Peer::of_datagram(socket, source, Some(via));
+            let peer = |via: Option<&Via<'_>>| Peer::of_datagram(socket, source, via);
             sort(wiring, message, peer, false)
         }
         Err(invalid) => invalid_datagram(wiring, socket, invalid, source),
@@ -70,7 +70,7 @@ pub(crate) async fn message(wiring: &Wiring, connection: &Arc<Connection>, mut r
     raw.set_source(connection.remote());
     match sip::validate(raw, &wiring.config.messages) {
         Ok(message) => {
-            let peer = |via: &Via<'_>| Peer::of_connection(connection, Some(via));
+            let peer = |via: Option<&Via<'_>>| Peer::of_connection(connection, via);
             if matches!(&message, Message::Request(request) if request.method() != Method::Ack) {
                 connection.owe();
             }
@@ -89,28 +89,27 @@ pub(crate) async fn message(wiring: &Wiring, connection: &Arc<Connection>, mut r
 fn sort(
     wiring: &Wiring,
     message: Message,
-    peer: impl FnOnce(&Via<'_>) -> Peer,
+    peer: impl FnOnce(Option<&Via<'_>>) -> Peer,
     reliable: bool,
 ) -> Option<(usize, Arrival)> {
     match message {
         Message::Request(request) => {
             wiring.metrics.requests_in.add_one();
-            let peer = peer(&request.top_via());
+            let peer = peer(Some(&request.top_via()));
             let shard = wiring.shard_of(&request);
-            Some((shard, Arrival::Request { request, peer, reliable }))
+            Some((shard, Arrival::Request { request: Box::new(request), peer, reliable }))
         }
         Message::Response(response) => {
             wiring.metrics.responses_in.add_one();
-            let via = response.top_via();
             let shard = shard_of(response.branch().unwrap_or_default());
-            let flow = peer(&via).flow();
+            let flow = peer(None).flow();
             // RFC 3261 §18.1.2: what does not name us in its top Via is not for us.
             let Some(shard) = shard.map(usize::from).filter(|shard| *shard < wiring.shards.len()) else {
                 wiring.metrics.foreign_responses.add_one();
                 wiring.complaints.note(flow.remote, "the top Via of a response is not ours", "dropped");
                 return None;
             };
-            Some((shard, Arrival::Response { response, flow }))
+            Some((shard, Arrival::Response { response: Box::new(response), flow }))
         }
     }
 }

@@ -61,7 +61,8 @@ impl Peer {
 /// anyone else it would have our answers sent to whomever he names.
 fn datagram_response(source: SocketAddr, via: &Via<'_>) -> SocketAddr {
     let port = via.port().unwrap_or(Protocol::Udp.default_port());
-    if via.rport().is_some() { source } else { SocketAddr::new(source.ip(), port) }
+    // Nearly everyone sends from where it listens.
+    if port == source.port() || via.rport().is_some() { source } else { SocketAddr::new(source.ip(), port) }
 }
 
 /// The address that says nothing, of the same family.

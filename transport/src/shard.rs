@@ -41,11 +41,11 @@ pub(crate) fn of_this_worker() -> Option<usize> {
     OF_THIS_WORKER.get()
 }
 
-/// A valid message for a shard.
+/// A valid message for a shard. Boxed where it arrives, because it is handed on often and its index is large.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Request { request: Request, peer: Peer, reliable: bool },
-    Response { response: Response, flow: Flow },
+    Request { request: Box<Request>, peer: Peer, reliable: bool },
+    Response { response: Box<Response>, flow: Flow },
 }
 
 /// What the users of a shard's transactions want.
@@ -101,14 +101,14 @@ pub(crate) struct NewRequest {
     pub(crate) events: Events,
 }
 
-/// The queue of messages into a shard. Boxed, because the queue has room for 32 at once.
+/// The queue of messages into a shard.
 #[derive(Clone, Debug)]
-pub(crate) struct Arrivals(mpsc::Sender<Box<Arrival>>);
+pub(crate) struct Arrivals(mpsc::Sender<Arrival>);
 
 impl Arrivals {
     /// Puts it in, or drops and counts it: a datagram that is lost is sent again.
     pub(crate) fn offer(&self, arrival: Arrival, metrics: &Metrics) {
-        if self.0.try_send(Box::new(arrival)).is_err() {
+        if self.0.try_send(arrival).is_err() {
             metrics.queue_full.add_one();
         }
     }
@@ -116,7 +116,7 @@ impl Arrivals {
     /// Puts it in as soon as there is room.
     pub(crate) async fn wait(&self, arrival: Arrival) {
         // The shard is gone only when the endpoint has stopped.
-        let _stopped = self.0.send(Box::new(arrival)).await;
+        let _stopped = self.0.send(arrival).await;
     }
 }
 
@@ -147,7 +147,7 @@ impl Orders {
 /// The far ends of a shard's queues, until it starts.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    arrivals: mpsc::Receiver<Box<Arrival>>,
+    arrivals: mpsc::Receiver<Arrival>,
     orders: mpsc::Receiver<Order>,
 }
 
@@ -246,7 +246,7 @@ impl Shard {
                 self.read(now);
             }
             for arrival in arrivals.drain(..) {
-                self.arrive(now, *arrival);
+                self.arrive(now, arrival);
                 self.settle(now);
             }
             self.flush(now);
@@ -412,7 +412,7 @@ impl Shard {
             Event::Request { id, request } => self.hand_over(id, request),
             Event::Ack { request } => {
                 if let Some(flow) = self.flow {
-                    self.handler.ack(request, flow);
+                    self.handler.ack(*request, flow);
                 }
             }
             Event::Cancelled { id } => {
@@ -424,7 +424,7 @@ impl Shard {
             Event::Stray { response } => {
                 self.wiring.metrics.stray_responses.add_one();
                 if let Some(flow) = self.flow {
-                    self.handler.stray_response(response, flow);
+                    self.handler.stray_response(*response, flow);
                 }
             }
             Event::Expired { id } => match self.table.user(id) {
@@ -438,27 +438,27 @@ impl Shard {
         }
     }
 
-    fn hand_over(&mut self, id: Id, request: Request) {
+    fn hand_over(&mut self, id: Id, request: Box<Request>) {
         let Some(flow) = self.table.peer(id).map(Peer::flow) else { return };
         let cancelled = CancellationToken::new();
         self.table.attach(id, User::Server(cancelled.clone()));
         let repeated = self.table.is_repetition(id);
         let transaction = ServerTransaction::new(id, self.orders.clone(), flow, cancelled, repeated);
         if request.method() == Method::Cancel {
-            self.handler.cancel(request, transaction);
+            self.handler.cancel(*request, transaction);
         } else {
-            self.handler.request(request, transaction);
+            self.handler.request(*request, transaction);
         }
     }
 
     /// A provisional response leaves room in the queue for those that matter.
-    fn deliver(&mut self, id: Id, response: Response) {
+    fn deliver(&mut self, id: Id, response: Box<Response>) {
         let Some(User::Client(events)) = self.table.user(id) else { return };
         let is_over = response.status() >= 300 || (response.status() >= 200 && !is_invite(&response));
         if response.is_provisional() && events.room() <= KEPT_FOR_FINALS {
             return self.wiring.metrics.user_queue_full.add_one();
         }
-        if events.give(ClientEvent::Response(Box::new(response))) == Err(Refused::Full) {
+        if events.give(ClientEvent::Response(response)) == Err(Refused::Full) {
             self.wiring.metrics.user_queue_full.add_one();
         }
         if is_over {

@@ -107,7 +107,9 @@ fn is_secured(kind: &str) -> bool {
 /// with `qop=auth-int` for a realm that is not among `ours`, or `Identity` with `Identity-Info` (RFC 4474).
 pub fn seals_body<'a>(head: impl IntoIterator<Item = (&'a [u8], &'a [u8])>, ours: &[&str]) -> bool {
     let (mut identity, mut info) = (false, false);
-    for (name, value) in head {
+    // Of the names below, in either case.
+    let may_count = |name: &[u8]| name.first().is_some_and(|first| b"apiynAPIYN".contains(first));
+    for (name, value) in head.into_iter().filter(|(name, _)| may_count(name)) {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if (is("authorization") || is("proxy-authorization")) && covers_body(value, ours) {
             return true;

@@ -19,6 +19,7 @@ use super::{pack, shown, unix_seconds};
 use crate::journey::Journey;
 use crate::metrics;
 use crate::ours::Place;
+use crate::refuse::Refused;
 use crate::rooms::Rooms;
 use crate::route::Way;
 use crate::upstream::Upstream;
@@ -143,6 +144,16 @@ struct Kept {
     request: Request,
 }
 
+impl Kept {
+    /// Whom it is for, by the scheme it was sent by: one to a SIPS URI leads over TLS alone whenever it goes.
+    fn uri(&self, aor: &str) -> Option<Uri> {
+        match aor.strip_prefix("sip:").filter(|_| self.request.uri().is_sips()) {
+            Some(rest) => format!("sips:{rest}").parse().ok(),
+            None => aor.parse().ok(),
+        }
+    }
+}
+
 async fn read(rooms: &Rooms, aor: &str, number: u64) -> Result<Option<Kept>, FetchError> {
     let Some(Record { version, value }) = rooms.offline.fetch(aor, number).await? else { return Ok(None) };
     let read = Front::read(&value).and_then(|(front, message)| {
@@ -161,7 +172,7 @@ async fn read(rooms: &Rooms, aor: &str, number: u64) -> Result<Option<Kept>, Fet
 async fn attempt(rooms: &Arc<Rooms>, aor: &Arc<str>, kept: &Kept) -> Option<Outcome> {
     // Deliveries take their place among the requests on the road, and wait for it.
     let permit = Arc::clone(&rooms.permits).acquire_owned().await.ok()?;
-    let uri: Uri = aor.parse().ok()?;
+    let uri = kept.uri(aor)?;
     let flow = Flow { protocol: Protocol::Udp, local: kept.front.local, remote: kept.front.remote, id: 0 };
     let sender = super::user(&kept.front.sender);
     let journey = Arc::new(Journey::from_store(Arc::clone(rooms), kept.request.clone(), flow, sender));
@@ -169,7 +180,12 @@ async fn attempt(rooms: &Arc<Rooms>, aor: &Arc<str>, kept: &Kept) -> Option<Outc
         return None;
     }
     let way = Way::to(uri);
-    let groups = target::find(&journey, &way).ok()?;
+    let groups = match target::find(&journey, &way) {
+        Ok(groups) => groups,
+        // Others may be for the phones there are.
+        Err(Refused::SipsNotAllowed) => return Some(Outcome::Refused(416)),
+        Err(_) => return None,
+    };
     let request = &journey.request;
     let second_part =
         loops::second_part(request.uri_octets(), request.values(HeaderId::Route), request.call_id());

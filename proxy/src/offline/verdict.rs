@@ -34,7 +34,7 @@ pub(crate) const fn of(outcome: Outcome) -> Verdict {
         Outcome::Answered(403 | 405 | 413 | 415 | 513 | 600..) => Verdict::Rejected,
         // 401 and 407 are between the sender and the terminal, and the sender is not there.
         Outcome::Answered(408 | 430 | 480 | 486 | 500..=599) | Outcome::Silence => Verdict::Unreached,
-        Outcome::Refused(403 | 413 | 415 | 513) | Outcome::Answered(_) => Verdict::Later,
+        Outcome::Refused(403 | 413 | 415 | 416 | 513) | Outcome::Answered(_) => Verdict::Later,
         Outcome::Refused(_) => Verdict::Unreached,
     }
 }

@@ -356,10 +356,9 @@ pub(crate) fn is_for(journey: &Journey, uri: &sip::Uri) -> bool {
     if !journey.policy.settings.presence.enabled || journey.rooms.presence.get().is_none() {
         return false;
     }
-    let place = journey.place(uri);
     match request.method() {
-        Method::Publish => place != Place::Foreign,
-        Method::Subscribe => place != Place::Foreign && is_subscription(request, uri),
+        Method::Publish => journey.place(uri) != Place::Foreign,
+        Method::Subscribe => journey.place(uri) != Place::Foreign && is_subscription(request, uri),
         Method::Notify => {
             journey.rooms.presence.get().is_some_and(|presence| presence.elsewhere.is_for(request))
         }

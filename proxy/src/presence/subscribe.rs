@@ -334,7 +334,7 @@ fn bound(journey: &Journey, identity: &Identity, asked: &Asked) -> Option<Cpi> {
 
 /// The 200, which names where we take requests of the dialog.
 fn accepted(journey: &Journey, id: Id, expires: u32, kind: Kind) -> Reply {
-    let is_sips = journey.request.uri().is_sips();
+    let is_sips = journey.uri.is_sips();
     let contact = super::send::contact(&journey.rooms.endpoint, journey.flow.protocol, is_sips);
     let mut reply = reply(notifier::accepted(&journey.request, expires, kind, &contact));
     reply.tag = Some(id.tag());

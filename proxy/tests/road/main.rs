@@ -11,6 +11,9 @@
 mod adapting;
 mod announcing;
 mod calling;
+#[expect(dead_code, reason = "others need all of it")]
+#[path = "../../../transport/tests/loopback/certificates.rs"]
+mod certificates;
 mod edging;
 mod failing_over;
 mod offline;

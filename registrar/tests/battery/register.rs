@@ -1,5 +1,6 @@
 //! REGISTER processing in the order of CPI.md 6.1 (RFC 3261 §10.3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{
@@ -438,6 +439,25 @@ async fn changed_options_count_from_the_next_request_on() {
     house.registrar().reconfigure(options);
     assert_eq!(house.send(&register("a", 1, &[PHONE]), 0).await.status, 404);
     assert!(house.registrar().is_ours(&uri("sip:x@EXAMPLE.org")));
+}
+
+#[tokio::test]
+async fn a_record_is_read_for_the_first_lookup_after_it_was_written() {
+    let house = House::new();
+    let both = ["Contact: <sip:john@192.0.2.7>;expires=500", "Contact: <sip:john@192.0.2.8>;expires=100"];
+    house.send(&register("a", 1, &both), 0).await;
+    let first = house.bindings(1);
+    let again = house.bindings(99);
+    assert_eq!(again.len(), 2);
+    assert!(first.iter().zip(&again).all(|(first, again)| Arc::ptr_eq(first, again)));
+    let left = house.only_binding(100);
+    assert_eq!(left.uri, uri("sip:john@192.0.2.7"));
+    assert!(first.iter().any(|first| Arc::ptr_eq(first, &left)));
+
+    house.send(&register("a", 2, &both), 200).await;
+    let anew = house.bindings(200);
+    assert_eq!(anew.len(), 2);
+    assert!(anew.iter().all(|anew| anew.cseq == 2 && !first.iter().any(|first| Arc::ptr_eq(first, anew))));
 }
 
 /// A REGISTER that asks for a way that nobody reads (RFC 5630).

@@ -56,8 +56,9 @@ impl Outgoing {
         }
         let body_len = self.body_len();
         if matches!(self.length_lines(body_len), LengthLines::Keep) {
-            let lines: usize = self.headers().map(|header| header.raw.len()).sum();
-            return self.start_line().len() + 2 * LINE_END + lines;
+            let lines = self.order.iter().filter_map(|&line| self.place(line));
+            let octets: usize = lines.map(|line| line.end() - line.start()).sum();
+            return self.start_line().len() + 2 * LINE_END + octets;
         }
         let mut octets = 0;
         self.pieces(body_len, b"", |piece| octets += piece.len());
@@ -88,8 +89,7 @@ impl Outgoing {
                 self.put_run(run.take(), &mut put);
                 put(above);
             }
-            let header = self.view(line);
-            let correct = header.id == HeaderId::ContentLength && matches!(lengths, LengthLines::Correct);
+            let correct = self.id(line) == HeaderId::ContentLength && matches!(lengths, LengthLines::Correct);
             if !correct && let Some((start, end)) = self.base_piece(line) {
                 run = match run {
                     Some((from, to)) if to == start => Some((from, end)),
@@ -101,6 +101,7 @@ impl Outgoing {
                 continue;
             }
             self.put_run(run.take(), &mut put);
+            let header = self.view(line);
             if !correct {
                 put(header.raw);
             } else if !std::mem::replace(&mut corrected, true) {
@@ -132,10 +133,11 @@ impl Outgoing {
         let right = |value: &[u8]| {
             length::read(value).and_then(|length| usize::try_from(length).ok()) == Some(body_len)
         };
-        let mut lines = self.headers().filter(|header| header.id == HeaderId::ContentLength).peekable();
+        let mut lines =
+            self.order.iter().filter(|&&line| self.id(line) == HeaderId::ContentLength).peekable();
         if lines.peek().is_none() {
             return LengthLines::Add;
         }
-        if lines.all(|header| right(header.value)) { LengthLines::Keep } else { LengthLines::Correct }
+        if lines.all(|&line| right(self.view(line).value)) { LengthLines::Keep } else { LengthLines::Correct }
     }
 }

@@ -14,7 +14,7 @@ impl Outgoing {
 
     /// Takes the last Route value away (strict routing, RFC 3261 §16.4) and gives it.
     pub fn pop_last_route(&mut self) -> Option<Vec<u8>> {
-        let at = self.order.iter().rposition(|&line| self.view(line).id == HeaderId::Route)?;
+        let at = self.order.iter().rposition(|&line| self.id(line) == HeaderId::Route)?;
         let value = self.order.get(at).map(|&line| self.view(line).value)?;
         let last = grammar::split_commas(value).last().map(<[u8]>::to_vec);
         let elements: Vec<&[u8]> = grammar::split_commas(value).collect();

@@ -51,12 +51,12 @@ pub enum Event<P> {
         /// Its transaction.
         id: Id,
         /// The request.
-        request: Request,
+        request: Box<Request>,
     },
     /// An ACK for a 2xx, which belongs to no transaction (RFC 3261 §17).
     Ack {
         /// The ACK.
-        request: Request,
+        request: Box<Request>,
     },
     /// This INVITE got a CANCEL, which was answered 200.
     Cancelled {
@@ -68,12 +68,12 @@ pub enum Event<P> {
         /// The request's transaction.
         id: Id,
         /// The response.
-        response: Response,
+        response: Box<Response>,
     },
     /// A response that belongs to nothing. It must not be forwarded (RFC 6026 §8.2).
     Stray {
         /// The response.
-        response: Response,
+        response: Box<Response>,
     },
     /// No final response (client), no ACK or no answer of the user (server) in time.
     Expired {

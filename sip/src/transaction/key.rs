@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
-use crate::Request;
+use crate::{Request, via};
 
 /// What every branch of RFC 3261 begins with (§8.1.1.7), as we write it.
 const COOKIE: &str = "z9hG4bK";
@@ -112,9 +112,9 @@ fn identity(request: &Request, key: &mut Vec<u8>) {
     key.push(b':');
     key.extend_from_slice(&via.port().unwrap_or_default().to_be_bytes());
     key.push(b'\n');
-    let branch = via.branch().unwrap_or_default();
+    let branch = request.branch().unwrap_or_default();
     key.extend_from_slice(branch);
-    if !via.has_cookie() {
+    if !via::is_transaction_branch(branch) {
         rfc2543(request, key);
     }
 }

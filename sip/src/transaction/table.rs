@@ -80,8 +80,8 @@ impl Asked {
 /// The message that [`Action::Deliver`] means.
 enum Given {
     Nothing,
-    Ack(Request),
-    Response(Response),
+    Ack(Box<Request>),
+    Response(Box<Response>),
 }
 
 /// Inputs.
@@ -103,8 +103,8 @@ impl<P: Clone, U> Table<P, U> {
     }
 
     /// A request came from `peer`, to which its responses go.
-    pub fn on_request(&mut self, now: Instant, request: Request, peer: P, reliable: bool) {
-        self.on_request_if(now, request, peer, reliable, |_| true);
+    pub fn on_request(&mut self, now: Instant, request: impl Into<Box<Request>>, peer: P, reliable: bool) {
+        self.on_request_if(now, request.into(), peer, reliable, |_| true);
     }
 
     /// As [`Self::on_request`], for a user who takes a new request only if `admits` says so; another one is
@@ -112,7 +112,7 @@ impl<P: Clone, U> Table<P, U> {
     pub fn on_request_if(
         &mut self,
         now: Instant,
-        request: Request,
+        request: Box<Request>,
         peer: P,
         reliable: bool,
         admits: impl FnOnce(&Request) -> bool,
@@ -148,7 +148,7 @@ impl<P: Clone, U> Table<P, U> {
         }
     }
 
-    fn on_ack(&mut self, now: Instant, request: Request) {
+    fn on_ack(&mut self, now: Instant, request: Box<Request>) {
         match self.invite_of(&request) {
             Some(id) => self.turn(now, id, Given::Ack(request), Machine::on_ack),
             // Of a 503 or 400 that was sent without a transaction: it must not be forwarded.
@@ -199,8 +199,9 @@ impl<P: Clone, U> Table<P, U> {
     }
 
     /// A response came.
-    pub fn on_response(&mut self, now: Instant, response: Response) {
-        let branch = response.top_via().branch().unwrap_or_default();
+    pub fn on_response(&mut self, now: Instant, response: impl Into<Box<Response>>) {
+        let response = response.into();
+        let branch = response.branch().unwrap_or_default();
         let Some(id) = self.client(branch, response.cseq().method.as_bytes()) else {
             self.events.push_back(Event::Stray { response });
             return;

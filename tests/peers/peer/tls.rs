@@ -201,6 +201,30 @@ fn a_sips_uri_leads_along_no_route_and_to_no_next_hop_in_clear() {
 }
 
 #[test]
+fn what_was_kept_for_a_sips_uri_waits_for_a_phone_that_takes_it_and_holds_nothing_up() {
+    let authority = Authority::new();
+    let (server, at) = secure(&authority.sign("server", "DNS:example.com"), &[]);
+    let mut john = Phone::udp("john");
+    john.register(&server, &[]);
+    let away = john.register_request(&[("Contact", "*"), ("Expires", "0")]);
+    assert_eq!(Line::tcp(server.sip).request(&away).status(), 200);
+    let text = |body: &[u8]| phone::message_to("john").body("text/plain", body);
+    let mut alice = line(&authority, at, "example.com");
+    assert_eq!(alice.request(&sips(text(b"for you alone"))).status(), 202);
+    assert_eq!(Line::udp(server.sip).request(&text(b"for everybody")).status(), 202);
+    john.register(&server, &[]);
+    assert_eq!(john.take().body, b"for everybody");
+    let mut secret = line(&authority, at, "example.com");
+    let contact = ("Contact", "<sips:john@phone.invalid>;expires=3600");
+    secret.send(&secret.with_via(&sips(Phone::udp("john").register_request(&[contact]))).octets());
+    let (one, other) = (secret.receive(), secret.receive());
+    let (ok, got) = if one.start.starts_with("SIP/") { (one, other) } else { (other, one) };
+    assert_eq!(ok.status(), 200, "{ok}");
+    assert_eq!((got.request_uri(), &*got.body), ("sips:john@phone.invalid", &b"for you alone"[..]));
+    secret.send(&got.answer(200, "OK").octets());
+}
+
+#[test]
 fn who_watches_by_a_sips_uri_is_told_by_one() {
     let authority = Authority::new();
     let (_server, at) = secure(&authority.sign("server", "DNS:example.com"), &["presence.enabled=true"]);

@@ -71,10 +71,12 @@ impl Locator {
         dice: &mut (dyn FnMut(u32) -> u32 + Send),
     ) -> Result<Vec<Destination>, LocateError> {
         let question = Question::of(uri)?;
-        let search = Search { locator: self, asker, deadline: Instant::now() + self.limit };
-        let places = match search.literal(&question) {
+        let places = match self.literal(&question) {
             Some(place) => vec![place],
-            None => Box::pin(search.places(&question, dice)).await?,
+            None => {
+                let search = Search { locator: self, asker, deadline: Instant::now() + self.limit };
+                Box::pin(search.places(&question, dice)).await?
+            }
         };
         let found = places.len();
         let mut ways: Vec<Destination> = Vec::new();
@@ -92,18 +94,18 @@ impl Locator {
             true => Err(LocateError::NotFound),
         }
     }
-}
 
-impl Search<'_> {
     /// Of a URI with an address: nobody is asked.
     fn literal(&self, question: &Question) -> Option<Place> {
         let Target::Address(ip) = &question.target else { return None };
-        let default = self.locator.sockets.default_protocol(question.secure);
+        let default = self.sockets.default_protocol(question.secure);
         let protocol = question.protocol.unwrap_or(default);
         let port = question.port.unwrap_or(protocol.default_port());
         Some((protocol, SocketAddr::new(*ip, port)))
     }
+}
 
+impl Search<'_> {
     /// RFC 3263 §4.1 and §4.2 in their order.
     async fn places(
         &self,
@@ -113,7 +115,7 @@ impl Search<'_> {
         let sockets = &self.locator.sockets;
         let default = sockets.default_protocol(question.secure);
         let domain = match &question.target {
-            Target::Address(_) => return Ok(self.literal(question).into_iter().collect()),
+            Target::Address(_) => return Ok(self.locator.literal(question).into_iter().collect()),
             Target::Name(domain) => domain,
         };
         if let Some(port) = question.port {

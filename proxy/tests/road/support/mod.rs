@@ -15,7 +15,7 @@ use registrar::digest::Algorithm;
 use registrar::{Auth, Profiles, Registrar, UserName};
 use store::Store;
 use tempfile::TempDir;
-use transport::{Config, Endpoint, Listen, Protocol, Resolve};
+use transport::{Config, Endpoint, Listen, Protocol, Resolve, TlsFiles};
 
 pub(crate) mod password;
 
@@ -33,6 +33,8 @@ pub(crate) struct House {
     pub(crate) pool: Arc<Pool>,
     pub(crate) offline: Arc<Offline>,
     pub(crate) proxy: Proxy,
+    /// Where TLS is spoken, of [`House::secure`].
+    pub(crate) tls: Option<SocketAddr>,
     _folder: TempDir,
 }
 
@@ -68,6 +70,12 @@ impl House {
         House::open(change, true, None, Config { resolver, ..Config::default() }).await
     }
 
+    /// That speaks TLS too, with these files.
+    pub(crate) async fn secure(tls: TlsFiles) -> House {
+        let listen = vec![Listen { protocol: Protocol::Tls, addr: "127.0.0.1:0".parse().unwrap() }];
+        House::open(|_| {}, true, None, Config { tls, listen, ..Config::default() }).await
+    }
+
     async fn open(
         change: impl FnOnce(&mut Settings),
         linked: bool,
@@ -88,8 +96,10 @@ impl House {
         }
         let listen = [Protocol::Udp, Protocol::Tcp]
             .map(|protocol| Listen { protocol, addr: "127.0.0.1:0".parse().unwrap() });
-        let bound = Endpoint::bind(Config { listen: listen.to_vec(), ..config }).await.unwrap();
-        let [(_, udp), (_, tcp)] = bound.local_addrs()[..] else { panic!("two sockets") };
+        let listen = listen.into_iter().chain(config.listen).collect();
+        let bound = Endpoint::bind(Config { listen, ..config }).await.unwrap();
+        let [(_, udp), (_, tcp), ref further @ ..] = bound.local_addrs()[..] else { panic!("two sockets") };
+        let tls = further.first().map(|(_, addr)| *addr);
         let mut settings = Settings::new(DOMAIN, "proxy.example.com");
         // What reached nobody is refused, unless the test is about what is kept.
         settings.offline.store = false;
@@ -109,7 +119,7 @@ impl House {
             Arc::clone(&offline),
         );
         bound.serve(Arc::new(handler.clone()));
-        House { udp, tcp, shelf, pool, offline, proxy: handler, _folder: folder }
+        House { udp, tcp, shelf, pool, offline, proxy: handler, tls, _folder: folder }
     }
 
     /// A user agent over UDP.

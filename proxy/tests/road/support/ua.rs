@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// How long a test waits for what must come, before it fails. Nothing is measured by it.
@@ -196,18 +196,25 @@ impl Listener {
 
 /// One TCP connection of a user agent.
 #[derive(Debug)]
-pub(crate) struct Tcp {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Tcp<S = TcpStream> {
+    pub(crate) stream: S,
     buffer: Vec<u8>,
 }
 
 impl Tcp {
     pub(crate) async fn connect(server: SocketAddr) -> Tcp {
-        Tcp { stream: TcpStream::connect(server).await.unwrap(), buffer: Vec::new() }
+        Tcp::on(TcpStream::connect(server).await.unwrap())
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.stream.local_addr().unwrap()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Tcp<S> {
+    /// On a connection that is open.
+    pub(crate) const fn on(stream: S) -> Tcp<S> {
+        Tcp { stream, buffer: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, octets: impl AsRef<[u8]>) {

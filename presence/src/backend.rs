@@ -70,6 +70,8 @@ pub struct Backend {
     is_asking: bool,
     /// When the subscription is to be refreshed, by whatever said the shortest time since it was asked for.
     refresh_at: Moment,
+    /// When it ends unless it is refreshed, by what was said since it was asked for last, or before.
+    ends_at: Moment,
     /// When it is over unless a NOTIFY comes before.
     silent_at: Option<Moment>,
     dialog: Option<Dialog>,
@@ -98,6 +100,7 @@ impl Backend {
             round: 0,
             is_asking: false,
             refresh_at: NEVER,
+            ends_at: now,
             silent_at: None,
             dialog: None,
             notified: None,
@@ -167,6 +170,8 @@ impl Backend {
             // A NOTIFY makes the subscription, the 200 or not (RFC 6665 §4.1.2.4).
             return match self.silent_at {
                 None => self.lasts(self.expires, now),
+                // It could not be sent, which is as good as a 503 (RFC 3261 §8.1.3.1).
+                Some(silent_at) if now < silent_at && self.outlives(503, now) => self.goes_on(AGAIN, now),
                 Some(_) => self.over(Known::Nothing, Some(AGAIN), now),
             };
         };
@@ -200,6 +205,7 @@ impl Backend {
                 None => self.over(Known::Terminated("giveup"), Some(AGAIN), now),
             },
             481 if self.dialog.is_some() => self.over(self.known.clone(), Some(0), now),
+            status if self.outlives(status, now) => self.goes_on(retry_after.unwrap_or(AGAIN), now),
             404 | 410 | 604 => self.over(Known::Terminated("noresource"), Some(REFUSED), now),
             401 | 403 | 407 | 603 => self.over(Known::Terminated("rejected"), Some(REFUSED), now),
             _ => {
@@ -207,6 +213,19 @@ impl Backend {
                 self.over(Known::Terminated("giveup"), Some(after), now);
             }
         }
+    }
+
+    /// Whether there is a subscription that goes on although its refresh was refused so (RFC 6665 §4.1.2.2).
+    fn outlives(&self, status: u16, now: Moment) -> bool {
+        let ends = matches!(status, 404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604);
+        self.dialog.is_some() && now < self.ends_at && !ends
+    }
+
+    /// It is refreshed after so many seconds, and at its end at the latest.
+    fn goes_on(&mut self, seconds: u32, now: Moment) {
+        let later = now.after(u64::from(seconds.max(SOONEST)) * 1000);
+        (self.refresh_at, self.silent_at) = (later.min(self.ends_at), None);
+        self.schedule();
     }
 
     /// Ends it if no NOTIFY came for a SUBSCRIBE in time (Timer N of RFC 6665 §4.1.2), and says whether it did; it is
@@ -282,6 +301,8 @@ impl Backend {
     /// it longer than the other says (RFC 6665 §4.1.3).
     fn lasts(&mut self, seconds: u32, now: Moment) {
         let until = u64::from((seconds.min(LONGEST) / 5 * 4).max(SOONEST)) * 1000;
+        let end = now.after(u64::from(seconds.min(LONGEST)) * 1000);
+        self.ends_at = if self.refresh_at == NEVER { end } else { self.ends_at.min(end) };
         self.refresh_at = self.refresh_at.min(now.after(until));
         self.schedule();
     }

@@ -1,6 +1,8 @@
 //! Every limit of `[presence]`, each run into.
 
-use crate::harness::{Line, Message, Phone, Server, http};
+use std::net::UdpSocket;
+
+use crate::harness::{Line, Message, PATIENCE, Phone, Server, http};
 use crate::presence::{PIDF, document, note, publish, subscribe, text, watch};
 
 fn refused(answer: &Message, status: u16, why: &str) {
@@ -104,6 +106,23 @@ fn a_silent_watcher_keeps_the_others_from_nothing() {
     watch(&server, &mut bob, &request);
     note(&server, "john@example.com", "At home");
     assert!(text(&bob.take()).contains("At home"));
+}
+
+/// And by one whose name server is.
+#[test]
+fn a_watcher_whose_name_server_is_silent_keeps_the_others_from_nothing() {
+    let names = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = format!("dns.servers=[\"{}\"]", names.local_addr().unwrap());
+    let server = Server::with(&["presence.sending=1", &at, "dns.timeout=60s"]);
+    let lost = Phone::udp("lost");
+    let request =
+        subscribe(&lost, "john@example.com", &[("Accept", PIDF)]).set("Contact", "<sip:lost@lost.test>");
+    assert_eq!(Line::tcp(server.sip).request(&request).status(), 200);
+    names.set_read_timeout(Some(PATIENCE)).unwrap();
+    names.recv(&mut [0; 4096]).expect("it is asked where his NOTIFY is to go");
+    let mut bob = Phone::tcp("bob");
+    let request = subscribe(&bob, "john@example.com", &[("Accept", PIDF)]);
+    watch(&server, &mut bob, &request);
 }
 
 /// `notify_every`: what came between two NOTIFYs is told as it is at the end.

@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Message, Phone, Server, http};
-use crate::presence::{PIDF, note, subscribe, text, watch};
+use crate::harness::server::Setup;
+use crate::harness::{Line, Message, Phone, Server, http};
+use crate::presence::{PIDF, in_dialog, note, subscribe, text, watch};
 
 fn put(server: &Server, path: &str, kind: &str, body: &str) -> Message {
     let answer = http::send(server.admin, "PUT", path, &[("Content-Type", kind)], body.as_bytes());
@@ -116,4 +117,22 @@ fn who_watches_a_list_sees_at_once_what_the_rules_of_a_member_say_from_now_on() 
     put(&server, "/api/v1/presence/john@example.com/rules", "application/json", rules);
     let told = text(&bob.take());
     assert!(told.contains("reason=\"rejected\"") && !told.contains("At home"), "{told}");
+}
+
+/// What the operator gives to whom no rule means holds for who watches already from his next SUBSCRIBE on.
+#[test]
+fn another_default_holds_from_the_next_refresh_on() {
+    let server = Server::set_up(Setup { config: Some(String::new()), ..Setup::default() });
+    note(&server, "ann@example.com", "Ann is here");
+    let mut bob = Phone::tcp("bob");
+    let request = subscribe(&bob, "ann@example.com", &[("Accept", PIDF)]);
+    let (answer, first) = watch(&server, &mut bob, &request);
+    assert!(text(&first).contains("Ann is here"), "{first}");
+    server.reload("[presence]\ndefault = \"pending\"\n");
+    assert_eq!(Line::tcp(server.sip).request(&in_dialog(&request, &answer, 2)).status(), 200);
+    let mut last = bob.take();
+    while !last.get("Subscription-State").starts_with("pending") {
+        last = bob.take();
+    }
+    assert!(!text(&last).contains("Ann is here"), "{last}");
 }

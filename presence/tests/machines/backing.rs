@@ -237,6 +237,54 @@ fn one_whose_notify_does_not_come_within_32_seconds_is_over() {
     assert!(!backend.falls_silent(NOW.after(60_000)));
 }
 
+/// RFC 6665 §4.1.2.2.
+#[test]
+fn one_whose_refresh_fails_goes_on_to_its_end_unless_the_answer_ends_it() {
+    let lines = "Contact: <sip:eve@192.0.2.9>\r\nExpires: 1000\r\n";
+    let established = || {
+        let mut backend = backend();
+        let sent = backend.subscribe("<sip:us>", false, NOW);
+        backend.answered(Some(&answer(&sent, 200, lines)), NOW);
+        let pending = "Event: presence\r\nSubscription-State: pending\r\n";
+        assert_eq!(told(&mut backend, &notify(&sent, 1, pending, "")), Ok(true));
+        assert_eq!(waits(&backend), 800);
+        backend
+    };
+    let due = NOW.after(800_000);
+    for (status, lines, wait) in [
+        (500, "", 1000),
+        (503, "Retry-After: 60\r\n", 860),
+        (503, "Retry-After: 600\r\n", 1000),
+        (403, "", 1000),
+        (408, "", 1000),
+    ] {
+        let mut backend = established();
+        let sent = backend.subscribe("<sip:us>", false, due);
+        backend.answered(Some(&answer(&sent, status, lines)), due);
+        assert_eq!((&backend.known, waits(&backend)), (&Known::Pending, wait), "{status} {lines}");
+        assert!(backend.is_established(), "{status}");
+        assert_eq!(told(&mut backend, &notify(&sent, 2, ACTIVE, "")), Ok(false), "and is heard");
+        // At its end it is over.
+        let end = NOW.after(1_000_000);
+        let sent = backend.subscribe("<sip:us>", false, end);
+        backend.answered(Some(&answer(&sent, status, lines)), end);
+        assert!(!backend.is_established() && backend.known != Known::Pending, "{status}");
+    }
+    for status in [404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604] {
+        let mut backend = established();
+        let sent = backend.subscribe("<sip:us>", false, due);
+        backend.answered(Some(&answer(&sent, status, "")), due);
+        assert!(!backend.is_established(), "{status}");
+    }
+    // One that can't be sent is as one refused; of one that nobody answers in time nothing is left.
+    for (after, is_left) in [(0, true), (32_000, false)] {
+        let mut backend = established();
+        backend.subscribe("<sip:us>", false, due);
+        backend.answered(None, due.after(after));
+        assert_eq!(backend.is_established(), is_left, "{after}");
+    }
+}
+
 #[test]
 fn a_notify_makes_it_shorter_than_the_answer_said_in_whichever_order_they_come() {
     let short = "Event: presence\r\nSubscription-State: pending;expires=100\r\n";

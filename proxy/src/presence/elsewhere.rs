@@ -227,7 +227,8 @@ async fn drive(rooms: Arc<Rooms>, presence: Arc<Presence>, id: Id, stop: Cancell
             Step::Gone => return,
             Step::End => {
                 subscribe(&rooms, &presence, id, true).await;
-                elsewhere.with(id, |entry| entry.backend.ended(Moment::from(transport::now())));
+                let told = elsewhere.lock().ended(id, Moment::from(transport::now()));
+                told.into_iter().for_each(|(member, lists)| tell(&presence, &member, lists));
             }
             Step::Ask => ask(&rooms, &presence, id).await,
             Step::Tell(member, lists) => tell(&presence, &member, lists),
@@ -245,19 +246,10 @@ async fn drive(rooms: Arc<Rooms>, presence: Arc<Presence>, id: Id, stop: Cancell
 
 /// One SUBSCRIBE, and what its answer says to the lists.
 async fn ask(rooms: &Rooms, presence: &Presence, id: Id) {
-    let before = presence.elsewhere.with(id, |entry| entry.backend.known.clone());
     let response = subscribe(rooms, presence, id, false).await;
     let now = Moment::from(transport::now());
-    let after = presence.elsewhere.with(id, |entry| {
-        entry.backend.answered(response.as_deref(), now);
-        let known = entry.backend.known.clone();
-        (known, Arc::clone(&entry.backend.member), entry.lists.clone())
-    });
-    if let Some((known, member, lists)) = after
-        && before != Some(known)
-    {
-        tell(presence, &member, lists);
-    }
+    let told = presence.elsewhere.lock().answered(id, response.as_deref(), now);
+    told.into_iter().for_each(|(member, lists)| tell(presence, &member, lists));
 }
 
 /// One SUBSCRIBE to the next hop of the member's domain, and its final answer.

@@ -69,6 +69,20 @@ impl Presence {
         self.shelf.list(aor).or_else(configured)
     }
 
+    /// Whether a list still has those members and may be watched by that watcher.
+    pub(super) fn is_still(
+        &self,
+        settings: &settings::Settings,
+        aor: &str,
+        watcher: &str,
+        members: &[Bytes],
+    ) -> bool {
+        self.list(settings, aor).is_some_and(|list| {
+            list.owner.is_none_or(|owner| owner == watcher)
+                && list.members.iter().map(String::as_bytes).eq(members.iter().map(|member| &**member))
+        })
+    }
+
     /// From now on the members tell a list that they change.
     pub(super) fn join(&self, id: Id, list: &Arc<Resource>, members: &[Bytes]) {
         for member in members.iter().filter_map(|member| resource(list.package, member)) {

@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use presence::backend::Backend;
+use presence::backend::{Backend, Known};
 use presence::subscription::{Id, Resource};
 use presence::time::Moment;
+use sip::Response;
 use tokio::sync::Notify;
 
 /// Those who wait for room, at most. Who does not wait joins when the list's subscription is refreshed.
@@ -43,7 +44,7 @@ pub(super) enum Step {
     End,
     /// A SUBSCRIBE is due.
     Ask,
-    /// Its lists are to be told that nothing is known of the member any more.
+    /// Its lists are to be told that something else is known of the member, or nothing any more.
     Tell(Arc<str>, Lists),
     /// Nothing until then, or until it changes.
     Wait(Moment, Arc<Notify>),
@@ -112,8 +113,13 @@ impl Members {
             if entry.backend.is_established() {
                 return Step::End;
             }
-            self.remove(id);
-            return Step::Gone;
+            return match self.remove(id) {
+                // Lists stay that have seen him.
+                Some(Entry { backend, lists, .. }) if backend.known != Known::Nothing => {
+                    Step::Tell(backend.member, lists)
+                }
+                _ => Step::Gone,
+            };
         }
         let before = entry.backend.known.clone();
         if entry.backend.falls_silent(now) && entry.backend.known != before {
@@ -123,6 +129,30 @@ impl Members {
             due if due <= now => Step::Ask,
             due => Step::Wait(due, Arc::clone(&entry.changed)),
         }
+    }
+
+    /// What came of a SUBSCRIBE. Gives the member and the lists that are to be told, if something else is known of him
+    /// by that.
+    pub(super) fn answered(
+        &mut self,
+        id: Id,
+        response: Option<&Response>,
+        now: Moment,
+    ) -> Option<(Arc<str>, Lists)> {
+        self.news(id, |backend| backend.answered(response, now))
+    }
+
+    /// We ended it. Gives whom that is to be told, likewise: a list may have joined meanwhile, or it was the operator.
+    pub(super) fn ended(&mut self, id: Id, now: Moment) -> Option<(Arc<str>, Lists)> {
+        self.news(id, |backend| backend.ended(now))
+    }
+
+    fn news(&mut self, id: Id, happens: impl FnOnce(&mut Backend)) -> Option<(Arc<str>, Lists)> {
+        let entry = self.all.get_mut(&id)?;
+        let before = entry.backend.known.clone();
+        happens(&mut entry.backend);
+        let is_news = entry.backend.known != before;
+        is_news.then(|| (Arc::clone(&entry.backend.member), entry.lists.clone()))
     }
 
     /// Those who wait are watched as far as there is room by now.
@@ -177,9 +207,9 @@ impl Members {
         self.fresh.push(id);
     }
 
-    fn remove(&mut self, id: Id) {
-        let Some(entry) = self.all.remove(&id) else { return };
-        let pair = (entry.backend.watcher, entry.backend.member);
+    fn remove(&mut self, id: Id) -> Option<Entry> {
+        let entry = self.all.remove(&id)?;
+        let pair = (Arc::clone(&entry.backend.watcher), Arc::clone(&entry.backend.member));
         self.of.remove(&pair);
         if let Some(count) = self.of_watchers.get_mut(&pair.0) {
             *count -= 1;
@@ -187,6 +217,7 @@ impl Members {
                 self.of_watchers.remove(&pair.0);
             }
         }
+        Some(entry)
     }
 }
 
@@ -319,12 +350,50 @@ mod tests {
         let entry = members.get(Id(1)).unwrap();
         let sent = entry.backend.subscribe("<sip:us>", false, NOW);
         entry.backend.answered(Some(&accepted(&sent)), NOW);
-        entry.backend.known = presence::backend::Known::Pending;
+        entry.backend.known = Known::Pending;
         let later = NOW.after(32_000);
         let Step::Tell(member, lists) = members.step(Id(1), true, later) else { panic!("nobody is told") };
         assert_eq!((&*member, lists.contains_key(&Id(7))), ("sip:eve@there.example", true));
         assert!(is_wait(&members.step(Id(1), true, later)));
         assert!(matches!(members.step(Id(1), false, later), Step::Gone));
+    }
+
+    #[test]
+    fn lists_that_stay_are_told_when_the_operator_wants_nobody_watched() {
+        for is_established in [true, false] {
+            let mut members = Members::default();
+            members.join(pair("bob", "eve"), list(7), Id(1), ROOM, NOW);
+            let entry = members.get(Id(1)).unwrap();
+            if is_established {
+                let sent = entry.backend.subscribe("<sip:us>", false, NOW);
+                entry.backend.answered(Some(&accepted(&sent)), NOW);
+            }
+            entry.backend.known = Known::Pending;
+            let lists = match members.step(Id(1), false, NOW) {
+                Step::End => members.ended(Id(1), NOW).unwrap().1,
+                Step::Tell(_, lists) => lists,
+                _ => panic!("nobody is told"),
+            };
+            assert!(lists.contains_key(&Id(7)));
+            assert!(matches!(members.step(Id(1), false, NOW), Step::Gone), "once");
+            assert_eq!(members.counts(), (0, 0));
+        }
+    }
+
+    #[test]
+    fn what_a_notify_said_before_the_answer_is_not_told_again_with_it() {
+        let mut members = Members::default();
+        members.join(pair("bob", "eve"), list(7), Id(1), ROOM, NOW);
+        let entry = members.get(Id(1)).unwrap();
+        let sent = entry.backend.subscribe("<sip:us>", false, NOW);
+        let answer = accepted(&sent);
+        // As a NOTIFY that overtakes the answer leaves it.
+        entry.backend.known = Known::Pending;
+        assert!(members.answered(Id(1), Some(&answer), NOW).is_none());
+        let entry = members.get(Id(1)).unwrap();
+        entry.backend.subscribe("<sip:us>", false, NOW);
+        let told = members.answered(Id(1), None, NOW.after(32_000));
+        assert!(told.is_some_and(|(_, lists)| lists.contains_key(&Id(7))), "he is known no longer");
     }
 
     #[test]

@@ -147,13 +147,14 @@ impl Presence {
             followers: AtomicUsize::new(0),
             followed: Notify::new(),
         };
-        presence.take_up();
+        presence.take_up(settings);
         presence
     }
 
     /// Subscriptions go on where they were; who watches somebody about whom something came in the last moments
-    /// before the end is told again, since that end may have come first.
-    fn take_up(&self) {
+    /// before the end is told again, since that end may have come first. A list that is another one in the config by now
+    /// ends.
+    fn take_up(&self, settings: &Settings) {
         const MOMENTS: u64 = 60;
         // NOTIFYs of the last run may have been ahead of the clock by a few.
         const AHEAD: u64 = 60_000;
@@ -178,7 +179,13 @@ impl Presence {
             self.begins(&entry.watcher, entry.resource.package);
             self.join(id, &Arc::new(subscription.resource.clone()), &subscription.members);
             let share = self.share(&subscription.resource);
-            share.lock().insert(id, entry, !is_fresh);
+            let is_other_list = entry.kind == Kind::List
+                && !self.is_still(settings, &entry.resource.aor, &entry.watcher, &subscription.members);
+            let mut table = share.lock();
+            table.insert(id, entry, !is_fresh);
+            if is_other_list {
+                table.end(id, Ending::of(Reason::Deactivated));
+            }
         });
     }
 

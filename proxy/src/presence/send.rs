@@ -8,6 +8,7 @@ use bytes::Bytes;
 use presence::ending::Reason;
 use presence::event::Package;
 use presence::notice::{self, Head};
+use presence::notifier::Format;
 use presence::rules::Decision;
 use presence::subscription::{Kind, Subscription};
 use presence::table::{Gone, Notice, Outcome};
@@ -165,10 +166,11 @@ async fn attempt(
         },
     };
     let Some(origin) = Origin::decode(&subscription.origin) else { return (Outcome::Silent, None) };
-    let hops = hops(rooms, subscription, &origin).await;
+    let mut slot = Some(slot);
+    // His name servers may be as dead as he.
+    let hops = patiently(presence, &mut slot, hops(rooms, subscription, &origin)).await;
     let maker = Maker { rooms, presence };
     let (made, base) = maker.body(notice, subscription, None).await;
-    let mut slot = Some(slot);
     for hop in hops {
         let sent = over(maker, notice, subscription, &made, &hop, &mut slot).await;
         match sent {
@@ -193,7 +195,7 @@ async fn over(
     maker: Maker<'_>,
     notice: &Notice<Base>,
     subscription: &Subscription,
-    made: &Made,
+    made: &Arc<Made>,
     hop: &Hop,
     slot: &mut Option<OwnedSemaphorePermit>,
 ) -> Sent {
@@ -215,7 +217,11 @@ async fn over(
     let head = draft(hop, &Made::default()).head_len() + DIGITS + via;
     let room = hop::DATAGRAM.saturating_sub(head) / STEP * STEP;
     let narrow = u64::try_from(room).ok().map(|room| room + fit::HEAD);
-    let (made, _) = maker.body(notice, subscription, narrow).await;
+    let made = match (notice.kind, notice.format) {
+        // No way makes it shorter, and what the next one builds upon is what this one says.
+        (Kind::One, Format::PidfDiff) => Arc::clone(made),
+        _ => maker.body(notice, subscription, narrow).await.0,
+    };
     let outgoing = draft(hop, &made);
     if outgoing.head_len() + via + outgoing.body().len() > LONGEST_DATAGRAM {
         return Sent::Failed(TransportError::MessageTooLong);
@@ -253,23 +259,32 @@ async fn exchange(
     slot: &mut Option<OwnedSemaphorePermit>,
 ) -> Sent {
     let transaction = maker.rooms.endpoint.request(outgoing, hop.destination.clone());
-    let mut last = std::pin::pin!(transaction.last());
+    sent(patiently(maker.presence, slot, transaction.last()).await)
+}
+
+/// Waits for what may take long, and after a while keeps nobody else from leaving meanwhile.
+async fn patiently<T>(
+    presence: &Presence,
+    slot: &mut Option<OwnedSemaphorePermit>,
+    waiting: impl Future<Output = T>,
+) -> T {
+    let mut waiting = std::pin::pin!(waiting);
     let mut silent = None;
     if slot.is_some() {
         tokio::select! {
-            event = &mut last => return sent(event),
+            done = &mut waiting => return done,
             () = tokio::time::sleep(PATIENCE) => {
                 // Beyond so many dead watchers all others do wait.
-                silent = Arc::clone(&maker.presence.silent).try_acquire_owned().ok();
+                silent = Arc::clone(&presence.silent).try_acquire_owned().ok();
                 if silent.is_some() {
                     *slot = None;
                 }
             }
         }
     }
-    let event = last.await;
+    let done = waiting.await;
     drop(silent);
-    sent(event)
+    done
 }
 
 fn sent(event: Option<ClientEvent>) -> Sent {

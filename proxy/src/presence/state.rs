@@ -42,7 +42,7 @@ pub(super) struct States {
 pub(super) struct State {
     aor: Arc<str>,
     version: Versions,
-    /// The rules, if they hide something from somebody.
+    /// The user's rules, if there are any.
     rules: Option<Policy>,
     /// What is left of it for those who don't see everything.
     views: Mutex<HashMap<View, Arc<State>>>,
@@ -81,7 +81,7 @@ impl State {
         Some(cell)
     }
 
-    /// What the rules say of a watcher now, if they hide anything; `default` is for those whom none of them means.
+    /// What the rules say of a watcher now; `default` is for those whom none of them means.
     pub(super) fn decision(&self, watcher: &Watcher<'_>, default: Decision) -> Decision {
         let is_himself = watcher.proven && *watcher.aor == *self.aor;
         match self.rules.as_ref().filter(|_| !is_himself) {
@@ -144,7 +144,7 @@ impl Maker<'_> {
         let (published, publications) = shelf.published(aor);
         // The rules are read after their version: newer ones under an older version are read again.
         let [_, rules_version] = version;
-        let rules = rules_version.map(|_| shelf.policy(aor)).filter(Policy::hides);
+        let rules = rules_version.map(|_| shelf.policy(aor));
         let limits = self.rooms.policy.load().settings.presence.document;
         let made = State::new(aor, [published, rules_version], &publications, &limits);
         let state = Arc::new(State { rules, ..made });

@@ -11,7 +11,7 @@ use presence::notifier::{self, Asked, Format, New};
 use presence::refusal::Refusal;
 use presence::rules::{Decision, Watcher};
 use presence::subscription::{Id, Kind, Resource, Subscription};
-use presence::table::Entry;
+use presence::table::{Entry, Found};
 use presence::time::Moment;
 use presence::watchers::Seen;
 use registrar::Lookup;
@@ -21,7 +21,7 @@ use store::SwapError;
 use super::identity::{self, Identity};
 use super::lists::{self, List};
 use super::send::Origin;
-use super::{Presence, reply, unstored};
+use super::{Presence, Settings, reply, unstored};
 use crate::journey::Journey;
 use crate::refuse::Reply;
 use crate::route::Way;
@@ -70,7 +70,8 @@ impl Follow {
             presence.join(self.id, &resource, &self.members);
         }
         // Who only fetches is not waited for by other servers.
-        let looks_elsewhere = !is_one && self.entry.proven && self.ended.is_none();
+        let goes_on = self.ended.is_none();
+        let looks_elsewhere = !is_one && self.entry.proven && goes_on;
         let watcher = Arc::clone(&self.entry.watcher);
         {
             let mut table = share.lock();
@@ -85,6 +86,49 @@ impl Follow {
         }
         if is_followed {
             presence.watched(&resource.aor, change);
+        }
+        if goes_on {
+            let settings = &journey.rooms.policy.load_full().settings.presence;
+            presence.keep_current(settings, &resource, self.id, &self.members).await;
+        }
+    }
+}
+
+impl Presence {
+    /// Rules, and the list, may have become others while the SUBSCRIBE was on its way into the table, where they are not
+    /// held against it; before a crash; or by the operator's default. What they say now holds.
+    pub(super) async fn keep_current(
+        &self,
+        settings: &Settings,
+        resource: &Arc<Resource>,
+        id: Id,
+        members: &[Bytes],
+    ) {
+        let look = |found: Found<'_>| (found.kind, Arc::clone(found.watcher), found.proven, found.decision);
+        let Some((kind, aor, proven, decision)) = self.find(resource, id, look) else { return };
+        match kind {
+            Kind::Carried => {}
+            Kind::List => {
+                if !self.is_still(settings, &resource.aor, &aor, members) {
+                    let share = self.share(resource);
+                    share.lock().end(id, Ending::of(Reason::Deactivated));
+                    share.wake.notify_one();
+                }
+            }
+            Kind::One => {
+                let is_himself = proven && aor == resource.aor;
+                if resource.package != Package::Presence || is_himself {
+                    return;
+                }
+                let watcher = Watcher { aor: &aor, proven };
+                let now = Moment::from(transport::now());
+                let rules = self.shelf.policy(&resource.aor);
+                if rules.decide(&watcher, settings.default, now) != decision
+                    && let Err(error) = self.hold_again(&resource.aor, settings.default).await
+                {
+                    tracing::warn!(%error, "a watcher is not held yet to rules that have just changed");
+                }
+            }
         }
     }
 }

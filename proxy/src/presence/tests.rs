@@ -33,6 +33,7 @@ const CARL: &str = "sip:carl@example.com";
 struct House {
     rooms: Rooms,
     presence: Presence,
+    store: Store,
     _folder: TempDir,
 }
 
@@ -63,12 +64,21 @@ impl House {
             presence: std::sync::OnceLock::new(),
             permits: Arc::new(Semaphore::new(1)),
         };
-        House { rooms, presence, _folder: folder }
+        House { rooms, presence, store, _folder: folder }
     }
 
     /// A subscription of which the watcher was told already.
     async fn watch(&self, id: Id, watcher: &str) -> Subscription {
-        let subscription = Subscription {
+        self.subscribe(id, watcher, |all| all).await
+    }
+
+    async fn subscribe(
+        &self,
+        id: Id,
+        watcher: &str,
+        but: impl FnOnce(Subscription) -> Subscription,
+    ) -> Subscription {
+        let subscription = but(Subscription {
             resource: resource(),
             kind: Kind::One,
             members: Vec::new(),
@@ -87,10 +97,10 @@ impl House {
             created_at: now().seconds(),
             floor: 1,
             origin: Bytes::new(),
-        };
+        });
         let stored = self.presence.shelf.subscribe(id, None, Some(&subscription)).await.unwrap();
         let entry = self.presence.entry(&subscription, stored, None).unwrap();
-        self.presence.share(&resource()).lock().insert(id, entry, true);
+        self.presence.share(&subscription.resource).lock().insert(id, entry, true);
         subscription
     }
 
@@ -237,5 +247,71 @@ async fn whom_the_rules_shut_out_while_his_notify_is_made_sees_nothing_more() {
         let (made, _) = maker.body(&notice, &subscription, None).await;
         let told = String::from_utf8(made.body.to_vec()).unwrap();
         assert_eq!(told.contains("At home"), is_told, "{handling}: {told}");
+    }
+    for (_, decision) in Decision::ALL {
+        presence.shelf.set_rules(ANN, &everyone(decision)).await.unwrap();
+        let (made, _) = maker.body(&notice, &subscription, None).await;
+        let told = String::from_utf8(made.body.to_vec()).unwrap();
+        assert_eq!(told.contains("At home"), decision == Decision::Allow, "{decision:?}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn rules_that_came_while_a_subscription_began_or_was_refreshed_hold_for_it() {
+    let house = House::new().await;
+    let presence = &house.presence;
+    let settings = crate::presence_settings::Settings::default();
+    house.watch(Id(1), BOB).await;
+    house.watch(Id(2), ANN).await;
+    presence.shelf.set_rules(ANN, &everyone(Decision::PoliteBlock)).await.unwrap();
+    for id in [Id(1), Id(2)] {
+        presence.keep_current(&settings, &Arc::new(resource()), id, &[]).await;
+    }
+    assert_eq!(house.decision(Id(1)), Decision::PoliteBlock);
+    assert_eq!(presence.shelf.subscription(Id(1)).unwrap().1.decision, Decision::PoliteBlock);
+    assert_eq!(house.decision(Id(2)), Decision::Allow, "the user himself");
+    presence.shelf.set_rules(ANN, &everyone(Decision::Block)).await.unwrap();
+    presence.keep_current(&settings, &Arc::new(resource()), Id(1), &[]).await;
+    assert!(presence.find(&resource(), Id(1), |found| found.is_ending).unwrap());
+}
+
+#[tokio::test]
+async fn a_list_that_became_another_one_while_nobody_looked_ends() {
+    let house = House::new().await;
+    let aor = "sip:friends@example.com";
+    let friends = Resource { package: Package::Presence, aor: aor.into() };
+    let of_friends = |all| Subscription {
+        kind: Kind::List,
+        resource: friends.clone(),
+        members: vec![ANN.into(), CARL.into()],
+        ..all
+    };
+    house.subscribe(Id(1), BOB, of_friends).await;
+    house.subscribe(Id(2), CARL, |all| Subscription { kind: Kind::Carried, ..of_friends(all) }).await;
+    let list = |owner: Option<&str>, members: &[&str]| crate::presence_settings::Settings {
+        lists: vec![crate::presence_settings::EventList {
+            uri: "friends@example.com".into(),
+            owner: owner.map(str::to_owned),
+            members: members.iter().map(|member| (*member).to_owned()).collect(),
+        }],
+        ..crate::presence_settings::Settings::default()
+    };
+    for (settings, ends) in [
+        (list(None, &["ann@example.com", "carl@example.com"]), false),
+        (list(Some("bob@example.com"), &[ANN, CARL]), false),
+        (list(Some("carl@example.com"), &[ANN, CARL]), true),
+        (list(None, &[ANN]), true),
+        (crate::presence_settings::Settings::default(), true),
+    ] {
+        let again = Presence::open(&house.store, &settings, Extensions::NONE);
+        let is_ending = |id| again.find(&friends, id, |found| found.is_ending).unwrap();
+        assert_eq!((is_ending(Id(1)), is_ending(Id(2))), (ends, false), "{:?}", settings.lists);
+    }
+    // And the same where it became another one while the subscription began.
+    let members = [Bytes::from(ANN), CARL.into()];
+    for (settings, ends) in [(list(None, &[ANN, CARL]), false), (list(None, &[CARL, ANN]), true)] {
+        house.presence.keep_current(&settings, &Arc::new(friends.clone()), Id(1), &members).await;
+        let is_ending = house.presence.find(&friends, Id(1), |found| found.is_ending);
+        assert_eq!(is_ending, Some(ends));
     }
 }

@@ -10,6 +10,7 @@ use presence::ending::{Ending, Reason};
 use presence::event::Package;
 use presence::rules::{Decision, Policy, Rules, Watcher};
 use presence::subscription::{Id, Resource, Subscription};
+use presence::table::Found;
 use presence::time::Moment;
 use presence::watchers::Seen;
 use store::SwapError;
@@ -188,7 +189,8 @@ impl Presence {
         let resource = Resource { package: Package::Presence, aor: aor.into() };
         let changed: Vec<(Id, Arc<str>, Decision, Decision, u64, Moment)> = {
             let table = self.share(&resource).lock();
-            let others = table.of(&resource).filter(|found| !found.is_ending && **found.watcher != *aor);
+            let is_himself = |found: &Found<'_>| found.proven && **found.watcher == *aor;
+            let others = table.of(&resource).filter(|found| !found.is_ending && !is_himself(found));
             let decided = others.filter_map(|found| {
                 let watcher = Watcher { aor: found.watcher, proven: found.proven };
                 let decision = rules.decide(&watcher, default, now);
@@ -213,7 +215,7 @@ impl Presence {
             let next = Subscription { decision, ..subscription };
             match self.shelf.subscribe(id, Some(version), Some(&next)).await {
                 Ok(stored) => self.share(&resource).lock().decide(id, decision, stored),
-                // It was refreshed meanwhile, under the new rules.
+                // It was refreshed meanwhile: whoever did that sees to it that these rules hold.
                 Err(SwapError::Conflict { .. }) => continue,
                 Err(error) => return Err(error.into()),
             }

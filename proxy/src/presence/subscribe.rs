@@ -149,6 +149,9 @@ pub(super) async fn answer(
     };
     let limits = &settings.presence.subscriptions;
     let result = match Asked::read(&journey.request, limits, &presence.extensions) {
+        Ok(asked) if journey.uri.is_sips() && !is_sips(&asked.target) => {
+            Err(Refusal::Malformed("SIPS Request-URI Needs A SIPS Contact").into())
+        }
         Ok(asked) if journey.request.to_tag().is_some() => go_on(journey, presence, &identity, asked).await,
         Ok(asked) => begin(journey, way, presence, identity, asked).await,
         Err(refusal) => Err(refusal.into()),
@@ -161,6 +164,12 @@ pub(super) async fn answer(
             (reply(refusal.answer()), None)
         }
     }
+}
+
+/// Whether NOTIFYs to that Contact go over TLS all the way, as who asks by a SIPS URI has to want
+/// (RFC 3261 §8.1.1.8, RFC 5630 §5.1.2).
+fn is_sips(target: &[u8]) -> bool {
+    Uri::parse(target).is_ok_and(|uri| uri.is_sips())
 }
 
 /// A SUBSCRIBE that makes a dialog.

@@ -237,6 +237,8 @@ fn who_watches_by_a_sips_uri_is_told_by_one() {
         .with("Contact", "<sips:ann@phone.invalid>");
     let subscribe = Message { start: "SUBSCRIBE sips:john@example.com SIP/2.0".to_owned(), ..subscribe };
     line(&authority, at, "example.com").register("john", &[]);
+    let inconsistent = subscribe.clone().set("Contact", "<sip:ann@phone.invalid>").set("Call-ID", "clear");
+    assert_eq!(ann.request(&inconsistent).status(), 400, "NOTIFYs would leave in clear");
     ann.send(&ann.with_via(&subscribe).octets());
     // In whichever order.
     let (one, other) = (ann.receive(), ann.receive());

@@ -161,15 +161,15 @@ fn phrase(first: u8, rest: &[u8]) -> Option<(u8, &[u8])> {
 
 /// A UUID in lower case at the beginning of a text, and what follows.
 fn uuid(text: &[u8]) -> Option<([u8; 16], &[u8])> {
-    let (written, behind) = text.split_first_chunk::<36>()?;
-    let mut digits = written.iter().enumerate().filter_map(|(at, b)| match at {
-        // A dash that is none is given out as no digit.
-        8 | 13 | 18 | 23 => (*b != b'-').then_some(None),
-        _ => Some(digit(*b)),
-    });
+    let (mut written, behind) = text.split_at_checked(36)?;
     let mut uuid = [0; 16];
-    for octet in &mut uuid {
-        *octet = digits.next()?? << 4 | digits.next()??;
+    for (at, octet) in uuid.iter_mut().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            written = written.strip_prefix(b"-")?;
+        }
+        let ([high, low], rest) = written.split_first_chunk()?;
+        *octet = digit(*high)? << 4 | digit(*low)?;
+        written = rest;
     }
     Some((uuid, behind))
 }

@@ -137,7 +137,7 @@ impl Registrar {
             Ok(registration) => registration,
             Err(refusal) => return refusal.outcome(),
         };
-        if let Err(refusal) = registration.check_targets(&self.gruu_key) {
+        if let Err(refusal) = registration.check_targets(&self.gruu_key, &settings.options) {
             return refusal.outcome();
         }
         match self.commit(&registration, &settings, now_seconds).await {

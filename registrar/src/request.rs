@@ -1,5 +1,7 @@
 //! A REGISTER read into what the rules ask of it: steps 2 and 5 of CPI.md 6.1, and the form of its Contacts.
 
+use std::cell::LazyCell;
+
 use bytes::Bytes;
 use sip::{Contact, HeaderId, NameAddr, Request, Uri};
 
@@ -81,16 +83,17 @@ impl<'r> Registration<'r> {
 
     /// A Contact that leads back to its AOR would be a loop, as would a GRUU of it, and a device is reached by
     /// SIP alone (RFC 5627 §5.1). A public GRUU is equivalent to its AOR.
-    pub(crate) fn check_targets(&self, key: &GruuKey) -> Result<(), Refusal> {
+    pub(crate) fn check_targets(&self, key: &GruuKey, options: &Options) -> Result<(), Refusal> {
         let Contacts::List(list) = &self.contacts else { return Ok(()) };
-        let aor: Option<Uri> = self.aor.parse().ok();
+        let aor = LazyCell::new(|| self.aor.parse::<Uri>().ok());
         for contact in list.iter().filter(|contact| contact.lifetime > 0) {
             if contact.instance.is_some() && !contact.uri.is_sip() {
                 return Err(Refusal::ContactNotSip);
             }
             let is_aor = |uri: &Uri| aor.as_ref().is_some_and(|aor| aor.equivalent(uri));
             let is_gruu = || key.read(&contact.uri).is_some_and(|(user, _)| is_aor(&user));
-            if is_aor(&contact.uri) || is_gruu() {
+            let may_be_user = options.is_ours(&contact.uri) || contact.uri.param(b"gr").is_some();
+            if may_be_user && (is_aor(&contact.uri) || is_gruu()) {
                 return Err(Refusal::ContactLoops);
             }
         }

@@ -189,7 +189,7 @@ impl ResponseBuilder {
 
     /// Under its name as RFCs write it.
     fn copy_line(&mut self, header: &Header<'_>) {
-        outgoing::push_line(&mut self.head, header.id.name().as_bytes(), header.value);
+        outgoing::push_known(&mut self.head, header.id, header.value);
     }
 
     fn top_via(&mut self, header: &Header<'_>, source: Option<SocketAddr>) {

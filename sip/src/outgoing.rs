@@ -283,6 +283,14 @@ pub(crate) fn write_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Optio
     line
 }
 
+/// As [`push_line`], of a header this crate knows by its name.
+pub(crate) fn push_known(text: &mut Vec<u8>, id: HeaderId, value: &[u8]) {
+    match memchr::memchr3(b'\r', b'\n', 0, value) {
+        None if id != HeaderId::Other => put_line(text, id.name().as_bytes(), grammar::trim(value)),
+        _ => push_line(text, id.name().as_bytes(), value),
+    }
+}
+
 /// As [`write_line`], for a head that needs no index.
 pub(crate) fn push_line(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let value = grammar::trim(value);

@@ -178,6 +178,23 @@ fn who_takes_parts_gets_the_photo_beside_the_document_and_another_as_a_link() {
     }
 }
 
+/// What costs is done for the ways there are, not for the watchers.
+#[test]
+fn a_document_is_fitted_once_for_all_watchers_whose_terminals_are_alike() {
+    let server = Server::with(&["domain=pres.example.com"]);
+    let (small, _) = publish_photos(&server, "john@pres.example.com");
+    let room = small.len() + 4096;
+    let mut told = Vec::new();
+    for number in 0..12 {
+        let mut phone = Phone::tcp(&format!("watcher{number}"));
+        let coding = format!("identity;length=max+{}", room - number % 2);
+        let request = example_subscribe(&phone, "051").set("Accept-Encoding", &coding);
+        told.push(watch(&server, &mut phone, &request).1.body.len());
+    }
+    assert!(told.iter().all(|octets| *octets <= room), "{told:?}");
+    assert_eq!(server.metric("bespoke_plans_total{verdict=\"adapted\"}"), 2);
+}
+
 /// CPI.md §5: a link's part is looked for in the whole message, and of alternatives each watcher gets the one he takes.
 #[test]
 fn what_is_published_deeper_in_the_message_is_found_by_its_content_id() {

@@ -21,17 +21,22 @@ use sip::{Framed, Message, Method, Request, RequestBuilder, Response, ResponseBu
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let wishes = Wishes::read()?;
+    run(std::env::args().skip(1), &mut std::io::stdout())
+}
+
+/// Does what the command line asks for, and writes what comes of it.
+pub(crate) fn run(words: impl Iterator<Item = String>, out: &mut impl Write) -> Outcome<()> {
+    let wishes = Wishes::read(words)?;
     let mut line = Line::open(wishes.server)?;
     if wishes.note.is_some() || wishes.photo.is_some() {
         let answer = line.ask(publish(&wishes)?)?;
         let tag = answer.header_named("SIP-ETag").map(String::from_utf8_lossy).unwrap_or_default();
-        println!("PUBLISH: {}, its tag is {tag}", said(&answer));
+        writeln!(out, "PUBLISH: {}, its tag is {tag}", said(&answer))?;
     }
     let Some(watched) = &wishes.watch else { return Ok(()) };
     let listener = TcpListener::bind((line.local()?.ip(), 0))?;
     let answer = line.ask(subscribe(&wishes, watched, listener.local_addr()?))?;
-    println!("SUBSCRIBE: {}", said(&answer));
+    writeln!(out, "SUBSCRIBE: {}", said(&answer))?;
     if answer.status() != 200 {
         return Ok(());
     }
@@ -39,7 +44,7 @@ fn main() -> Outcome<()> {
     let mut told = Line::over(stream)?;
     for _ in 0..wishes.notifies {
         let Some(notify) = told.take()? else { break };
-        print(&notify, &wishes)?;
+        print(&notify, &wishes, out)?;
     }
     Ok(())
 }
@@ -57,7 +62,7 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn read() -> Outcome<Self> {
+    fn read(mut words: impl Iterator<Item = String>) -> Outcome<Self> {
         let mut wishes = Wishes {
             server: "127.0.0.1:5060".parse()?,
             me: "ann@localhost".to_owned(),
@@ -68,7 +73,6 @@ impl Wishes {
             notifies: 2,
             save: None,
         };
-        let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             match word.as_str() {
@@ -124,9 +128,9 @@ fn request(method: Method<'static>, from: &str, to: &str) -> RequestBuilder {
 }
 
 /// What a NOTIFY says, and what came beside its document.
-fn print(notify: &Request, wishes: &Wishes) -> Outcome<()> {
+fn print(notify: &Request, wishes: &Wishes, out: &mut impl Write) -> Outcome<()> {
     let state = notify.header_named("Subscription-State").map(String::from_utf8_lossy).unwrap_or_default();
-    println!("\nNOTIFY: {state}");
+    writeln!(out, "\nNOTIFY: {state}")?;
     let fields = notify.headers().filter(|header| Entity::describes(header.name));
     let fields = fields
         .map(|header| Field::new(Bytes::copy_from_slice(header.name), Bytes::copy_from_slice(header.value)));
@@ -136,18 +140,32 @@ fn print(notify: &Request, wishes: &Wishes) -> Outcome<()> {
         let octets = tree.content(id).unwrap_or_default();
         match &node.shape {
             Shape::External(link) => {
-                println!("  by reference: {}", link.url.as_deref().unwrap_or("nothing that can be opened"));
+                writeln!(
+                    out,
+                    "  by reference: {}",
+                    link.url.as_deref().unwrap_or("nothing that can be opened")
+                )?;
             }
             Shape::Leaf if Form::of(&node.content_type.essence).is_some() => {
                 let document = Document::read(&octets, &Limits::default())?;
-                println!("  {} is {}", document.entity(), if document.is_open() { "open" } else { "closed" });
-                document.notes().for_each(|note| println!("  note: {note}"));
-                document.objects().iter().for_each(|object| println!("  shows {}", object.target));
+                let basic = if document.is_open() { "open" } else { "closed" };
+                writeln!(out, "  {} is {basic}", document.entity())?;
+                document.notes().try_for_each(|note| writeln!(out, "  note: {note}"))?;
+                document
+                    .objects()
+                    .iter()
+                    .try_for_each(|object| writeln!(out, "  shows {}", object.target))?;
             }
             Shape::Leaf if node.content_type.is_kind("image") => {
                 let probe = adapter::image::probe(&octets)?;
                 let kind = &node.content_type.essence;
-                println!("  beside it {kind}, {}x{}, {} octets", probe.width, probe.height, octets.len());
+                writeln!(
+                    out,
+                    "  beside it {kind}, {}x{}, {} octets",
+                    probe.width,
+                    probe.height,
+                    octets.len()
+                )?;
                 if let Some(path) = &wishes.save {
                     std::fs::write(path, &octets)?;
                 }

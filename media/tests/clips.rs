@@ -42,6 +42,8 @@ const TONES: &[(&str, &str, u32, u16)] = &[
     ("tone.ul", "audio/basic", 8000, 1),
     ("tone.mp3", "audio/mpeg", 44_100, 2),
     ("tone.m4a", "audio/mp4", 44_100, 1),
+    ("tone.flac", "audio/flac", 16_000, 1),
+    ("tone.ogg", "audio/ogg", 16_000, 1),
     ("clip.mp4", "video/mp4", 44_100, 1),
     #[cfg(feature = "opus")]
     ("tone.opus", "audio/ogg", 48_000, 1),

@@ -13,6 +13,7 @@
 mod harness;
 
 mod adapted;
+mod agent;
 mod bombs;
 mod bounded;
 mod elsewhere;

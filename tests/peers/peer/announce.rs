@@ -2,10 +2,11 @@
 
 mod children;
 mod secure;
+mod watched;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use crate::harness::dovecot::{Dovecot, PARTS};
 use crate::harness::phone::serial;
@@ -502,69 +503,4 @@ fn a_call_that_is_cancelled_while_it_is_fetched_is_over() {
     caller.line.send(&cancel.octets());
     let statuses = [caller.line.final_response().status(), caller.line.final_response().status()];
     assert!(statuses.contains(&200) && statuses.contains(&487), "{statuses:?}");
-}
-
-/// A capture of the loopback.
-struct Capture {
-    child: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Capture {
-    /// Of so many packets.
-    fn start(filter: &str, packets: u32) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("capture.pcap");
-        let child = Command::new("tshark")
-            .args(["-q", "-i", "lo", "-c", &packets.to_string(), "-f", filter, "-w"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(dir.path().join("log")).unwrap())
-            .spawn()
-            .expect("tshark runs as root (Debian's package tshark)");
-        let log = dir.path().join("log");
-        eventually("tshark", || std::fs::read_to_string(&log).unwrap_or_default().contains("Capturing on"));
-        eventually("the capture", || file.metadata().is_ok_and(|file| file.len() > 0));
-        Self { child, dir }
-    }
-
-    /// What Wireshark says of the RTP streams to that port.
-    fn streams(mut self, port: u16) -> String {
-        let child = &mut self.child;
-        eventually("the last packet", || child.try_wait().unwrap().is_some());
-        let output = Command::new("tshark")
-            .args(["-q", "-r"])
-            .arg(self.dir.path().join("capture.pcap"))
-            .args(["-d", &format!("udp.port=={port},rtp"), "-z", "rtp,streams"])
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn wireshark_sees_no_loss_and_no_problem_in_a_stream() {
-    let dovecot = Dovecot::start();
-    let server = server(&dovecot, &[]);
-    // As it is, decoded in process, decoded by ffmpeg.
-    for section in [2, 12, 14] {
-        let mut receiver = Receiver::start(&[PCMU], &["-c:a", "pcm_s16le", "out.wav"]);
-        let port = receiver.ports[0];
-        let capture = Capture::start(&format!("udp port {port}"), 150);
-        call(&server, &play(&dovecot, section), &[PCMU], &[port]);
-        receiver.file("out.wav");
-        let streams = capture.streams(port);
-        let stream = streams.lines().find(|line| line.contains("g711U"));
-        let stream = stream.unwrap_or_else(|| panic!("{streams}"));
-        assert!(stream.contains(" 150 ") && stream.contains(" 0 (0.0%)"), "{streams}");
-        assert!(!stream.trim_end().ends_with('X'), "a problem: {streams}");
-    }
 }
